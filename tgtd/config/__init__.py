@@ -1,0 +1,1 @@
+"""What the administrator wishes: data and decisions about it, no devices. Imports no other room."""

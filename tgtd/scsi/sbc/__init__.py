@@ -1,0 +1,1 @@
+"""SCSI Block Commands (SBC-4): disks."""

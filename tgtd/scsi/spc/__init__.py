@@ -1,0 +1,1 @@
+"""SCSI Primary Commands (SPC-5): what every device type answers."""
