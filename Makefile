@@ -1,14 +1,28 @@
 # make setup | demo | test | check | bench | man | install DESTDIR=... | clean
 
 PYTHON := /usr/bin/python3
+PREFIX := /usr
+DESTDIR :=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 # systemd-python exists as source only: hence the compiler.
 BUILD_PACKAGES := gcc libc6-dev libsystemd-dev pkg-config python3 python3-dev python3-venv
+CHECK_PACKAGES := mandoc systemd
+DEMO_PACKAGES := e2fsprogs libiscsi-bin qemu-block-extra qemu-utils
+TEST_PACKAGES := $(CHECK_PACKAGES) $(DEMO_PACKAGES) tshark
+
+MAN_PAGES := man/tgtd.8 man/tgtctl.1 man/tgtd.toml.5 man/tgtd-targets.5
+PYTHON_FILES := tgtd tests bench man
 
 .DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help:
+	@sed -n '1s/^# //p' Makefile
+
 .PHONY: setup
 setup: system-packages $(STAMP)
 
@@ -18,8 +32,61 @@ system-packages:
 
 # Made anew when the dependencies may have changed; otherwise no network is asked.
 $(STAMP): pyproject.toml | system-packages
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is too old; Python 3.11 or newer is needed: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: $(PYTHON) is too old; Python 3.11 or newer is needed: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 --editable '.[dev]'
 	@touch $@
+
+.PHONY: demo
+demo: setup
+	@tools/system-packages $(DEMO_PACKAGES)
+	@$(BIN)/python -m tgtd.demo demo
+	@exec $(BIN)/tgtd --config demo/etc --state demo/state --run demo/run
+
+.PHONY: test
+test: setup
+	@tools/system-packages $(TEST_PACKAGES)
+	$(BIN)/python -m pytest
+
+.PHONY: check
+check: setup
+	@tools/system-packages $(CHECK_PACKAGES)
+	$(BIN)/ruff format --check $(PYTHON_FILES)
+	$(BIN)/ruff check $(PYTHON_FILES)
+	$(BIN)/mypy --strict
+	$(BIN)/python -m pytest -m 'not slow and not wire'
+
+.PHONY: bench
+bench: setup
+	@tools/system-packages $(DEMO_PACKAGES)
+	$(BIN)/python -m bench
+
+# The tables of keys and commands in the pages come from the schemas and the command rows.
+.PHONY: man
+man: setup
+	@tools/system-packages mandoc
+	$(BIN)/python man/generate.py
+	mandoc -T lint -W warning $(MAN_PAGES)
+
+# For packagers, beside the wheel: units, users, manual, examples, schemas.
+.PHONY: install
+install:
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
+	install -m 644 systemd/tgtd.service systemd/tgtd.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/
+	install -m 644 systemd/sysusers.d/tgtd.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/tgtd.conf
+	install -m 644 systemd/tmpfiles.d/tgtd.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/tgtd.conf
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 644 $(filter %.1,$(MAN_PAGES)) $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 $(filter %.5,$(MAN_PAGES)) $(DESTDIR)$(PREFIX)/share/man/man5/
+	install -m 644 $(filter %.8,$(MAN_PAGES)) $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -d $(DESTDIR)$(PREFIX)/share/tgtd/schema $(DESTDIR)$(PREFIX)/share/doc/tgtd
+	install -m 644 tgtd/config/schema/*.json $(DESTDIR)$(PREFIX)/share/tgtd/schema/
+	install -m 644 README.md CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/tgtd/
+	cp -R --no-preserve=mode,ownership etc $(DESTDIR)$(PREFIX)/share/doc/tgtd/examples
+
+.PHONY: clean
+clean:
+	rm -rf $(VENV) build dist tgtd.egg-info demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find $(PYTHON_FILES) -name __pycache__ -type d -prune -exec rm -rf {} +
