@@ -1,7 +1,7 @@
 """The event loop: file descriptors, timers, signals and wake-ups from other threads, on one thread.
 
-All protocol and device state belongs to the thread that calls `run`. The loop knows no protocol, and no callback may block.
-Built on epoll(7), level-triggered, and eventfd(2).
+All protocol and device state belongs to the thread that calls `run`. The loop knows no protocol, and no callback may
+block. Built on epoll(7), level-triggered, and eventfd(2).
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Timer:
 class Loop:
     """One thread's epoll loop. Everything but `call_from_thread` belongs to the thread that calls `run`.
 
-    An exception in a callback is logged and ends neither the loop nor the turn. A turn is: wait, callbacks of ready file
-    descriptors, due timers, calls from other threads, `call_soon`, then the `at_turn_end` hooks.
+    An exception in a callback is logged and ends neither the loop nor the turn. A turn is: wait, callbacks of ready
+    file descriptors, due timers, calls from other threads, `call_soon`, then the `at_turn_end` hooks.
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
 """The worker pool: blocking work on threads, completions back in the loop thread.
 
-A lane is one medium's share of the pool: it bounds how many of its jobs run at once, so that a stalled medium cannot keep
-the others from working. What is submitted in one turn of the loop is handed over together, and completions come back
-together. Threads are daemonic: a system call that hangs for ever does not keep the process from ending.
+A lane is one medium's share of the pool: it bounds how many of its jobs run at once, so that a stalled medium cannot
+keep the others from working. What is submitted in one turn of the loop is handed over together, and completions come
+back together. Threads are daemonic: a system call that hangs for ever does not keep the process from ending.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ class Lane:
 class Workers:
     """Threads that grow on demand to max_threads; all but `_serve` belongs to the loop thread.
 
-    While all threads are taken by stalled lanes the pool grows further (to eight times as many), so that the other lanes
-    go on.
+    While all threads are taken by stalled lanes the pool grows further (to eight times as many), so that the other
+    lanes go on.
     """
 
     def __init__(self, loop: Loop, max_threads: int) -> None:

@@ -1,0 +1,84 @@
+"""Where log records go: the journal with their fields when stderr is the journal, else lines on stderr.
+
+Whoever logs may add fields by `extra`: TARGET, LUN, INITIATOR, ADDRESS, PORTAL, FILE. Nobody passes a secret to a
+logger.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from typing import TextIO
+
+from systemd.journal import JournalHandler
+
+FIELDS = ("TARGET", "LUN", "INITIATOR", "ADDRESS", "PORTAL", "FILE")
+LEVELS = ("debug", "info", "warning", "error")
+FORMATS = ("auto", "text", "json", "journal")
+
+
+class TextFormatter(logging.Formatter):
+    """Time, level, message, then the fields that the message does not show already."""
+
+    default_msec_format = "%s.%03d"
+
+    def format(self, record: logging.LogRecord) -> str:
+        message = record.getMessage()
+        extra = "".join(f" {k.lower()}={v}" for k, v in fields(record).items() if str(v) not in message)
+        line = f"{self.formatTime(record)} {record.levelname.lower()}: {message}{extra}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, fields, and the traceback of a fault."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        row: dict[str, object] = {
+            "time": round(record.created, 6),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        row.update((name.lower(), value) for name, value in fields(record).items())
+        if record.exc_info:
+            row["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(row, default=str)
+
+
+def fields(record: logging.LogRecord) -> dict[str, object]:
+    """The fields a record carries."""
+    return {name: record.__dict__[name] for name in FIELDS if name in record.__dict__}
+
+
+def goes_to_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
+    """Whether the stream is the journal's: JOURNAL_STREAM names its device and inode (systemd.exec(5))."""
+    device, _, inode = environment.get("JOURNAL_STREAM", "").partition(":")
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return (device, inode) == (str(found.st_dev), str(found.st_ino))
+
+
+def handler(form: str, stream: TextIO, environment: Mapping[str, str]) -> logging.Handler:
+    """form: one of FORMATS. "auto" is the journal where stderr leads there, else text."""
+    if form == "journal" or (form == "auto" and goes_to_journal(stream, environment)):
+        journal: logging.Handler = JournalHandler(SYSLOG_IDENTIFIER="tgtd")
+        return journal
+    plain = logging.StreamHandler(stream)
+    plain.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    return plain
+
+
+def set_up(level: str, form: str = "auto", stream: TextIO | None = None) -> None:
+    """Send what `tgtd` logs where it belongs; may be called again with other settings."""
+    logger = logging.getLogger("tgtd")
+    for old in list(logger.handlers):
+        logger.removeHandler(old)
+        old.close()
+    logger.addHandler(handler(form, sys.stderr if stream is None else stream, os.environ))
+    logger.setLevel(level.upper())
+    logger.propagate = False
