@@ -1,0 +1,437 @@
+"""The rules of the house, held by reading the code: who imports whom, who does I/O, sizes, mirror, whole tables."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib
+import io
+import pkgutil
+import re
+import sys
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import tgtd
+import tgtd.scsi
+from tgtd.scsi.command import ActionTable, Command, table
+from tgtd.scsi.lun import LogicalUnit
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted((ROOT / "tgtd").rglob("*.py"))
+EVERYTHING = sorted(path for place in ("tgtd", "tests", "man", "bench") for path in (ROOT / place).rglob("*.py"))
+
+# Who imports whom
+
+ALLOWED = {
+    "scsi": {"scsi"},
+    "config": {"config"},
+    "media": {"media", "scsi"},
+    "net": {"net", "scsi"},
+    "hw": {"hw", "scsi"},
+}
+"""What a room may import of tgtd. Files directly under tgtd/ and those of tgtd/cli/ wire rooms together."""
+
+# Who may do I/O
+
+MAY_DO_IO = {
+    "tgtd.__main__": "file descriptors of socket activation, exit",
+    "tgtd.cli.cat_config": "reads the configuration",
+    "tgtd.cli.check": "reads the configuration",
+    "tgtd.cli.client": "the control socket, from its other end",
+    "tgtd.config.load": "reads the configuration",
+    "tgtd.config.secrets": "reads secrets",
+    "tgtd.config.watch": "inotify",
+    "tgtd.control": "the control socket",
+    "tgtd.daemon": "state and run directories",
+    "tgtd.demo": "writes the demo's files",
+    "tgtd.identity": "the installation's id in the state directory",
+    "tgtd.log": "journald or stderr",
+    "tgtd.loop": "epoll, signals, eventfd",
+    "tgtd.media.block": "block devices",
+    "tgtd.media.file": "files",
+    "tgtd.net.iscsi.connection": "sockets",
+    "tgtd.net.iscsi.portal": "listening sockets",
+    "tgtd.notify": "the service manager's socket",
+    "tgtd.workers": "eventfd",
+}
+"""Every module that touches the world outside the process, and what of it. A room that is not named here is pure."""
+
+IO_MODULES = {
+    "asyncio",
+    "ctypes",
+    "fcntl",
+    "fileinput",
+    "glob",
+    "http",
+    "multiprocessing",
+    "select",
+    "selectors",
+    "shutil",
+    "signal",
+    "socket",
+    "socketserver",
+    "sqlite3",
+    "ssl",
+    "subprocess",
+    "systemd",
+    "tempfile",
+    "termios",
+    "urllib",
+    "watchdog",
+}
+PURE_OS = {
+    "PathLike",
+    "environ",
+    "fsdecode",
+    "fsencode",
+    "fspath",
+    "getegid",
+    "geteuid",
+    "getgid",
+    "getpid",
+    "getuid",
+    "path",
+    "strerror",
+    "sysconf",
+    "urandom",
+}
+PURE_OS_PATH = {
+    "abspath",
+    "basename",
+    "commonpath",
+    "dirname",
+    "isabs",
+    "join",
+    "normpath",
+    "relpath",
+    "split",
+    "splitext",
+}
+PATH_METHODS = {
+    "chmod",
+    "exists",
+    "expanduser",
+    "glob",
+    "is_block_device",
+    "is_dir",
+    "is_file",
+    "is_socket",
+    "is_symlink",
+    "iterdir",
+    "lstat",
+    "mkdir",
+    "read_bytes",
+    "read_text",
+    "readlink",
+    "resolve",
+    "rglob",
+    "rmdir",
+    "stat",
+    "symlink_to",
+    "touch",
+    "unlink",
+    "write_bytes",
+    "write_text",
+}
+
+# Mirror
+
+NO_TEST_OF_ITS_OWN = {
+    "tgtd.config.model": "data only",
+    "tgtd.scsi.medium": "protocols only",
+}
+
+MOST_LINES = 500
+MOST_FUNCTION_LINES = 60
+
+GROUP_LENGTHS = {0: 6, 1: 10, 2: 10, 4: 16, 5: 12}
+"""CDB length by group code (SPC-5 4.2.5.1); group 3 says its length itself, 6 and 7 are the vendor's."""
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@functools.cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path))
+
+
+def room_of(module: str) -> str | None:
+    """The room a module lies in; None for what lies directly under tgtd/."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 and (ROOT / "tgtd" / parts[1]).is_dir() else None
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """(line, module) of each import, wherever it stands; `from tgtd import net` counts as tgtd.net."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import"
+            module = node.module or ""
+            if module == "tgtd":
+                for alias in node.names:
+                    yield node.lineno, f"tgtd.{alias.name}"
+            else:
+                yield node.lineno, module
+
+
+def wrong_imports(path: Path) -> Iterator[str]:
+    room = room_of(name_of(path))
+    for line, module in imports(path):
+        if module.split(".")[0] != "tgtd":
+            if room == "scsi" and module.split(".")[0] not in sys.stdlib_module_names | {"__future__"}:
+                yield f"{path.relative_to(ROOT)}:{line}: scsi needs nothing but the standard library, not {module}"
+            continue
+        if room in ALLOWED and module not in ("tgtd.__version__",) and room_of(module) not in ALLOWED[room]:
+            yield f"{path.relative_to(ROOT)}:{line}: {room} may not import {module}"
+
+
+def dotted(node: ast.expr) -> str | None:
+    """os.path.join as text; None when it is not a plain chain of names."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        before = dotted(node.value)
+        return None if before is None else f"{before}.{node.attr}"
+    return None
+
+
+def os_io(name: str) -> bool:
+    """Whether this attribute of os does I/O. Constants are no I/O; SEEK_HOLE and its like come with a call that is."""
+    first, _, rest = name.partition(".")
+    if first == "path":
+        return rest.partition(".")[0] not in PURE_OS_PATH
+    return (
+        first not in PURE_OS and not first.isupper() and not first.startswith(("O_", "SEEK_", "EX_", "WIF", "SCHED_"))
+    )
+
+
+def io_done(path: Path) -> Iterator[str]:
+    """What a module does to the world outside, as "line: what"."""
+    for line, module in imports(path):
+        if module.split(".")[0] in IO_MODULES:
+            yield f"{line}: import {module}"
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.ImportFrom) and node.module in ("os", "os.path"):
+            prefix = "path." if node.module == "os.path" else ""
+            for alias in node.names:
+                if os_io(prefix + alias.name):
+                    yield f"{node.lineno}: from {node.module} import {alias.name}"
+        elif isinstance(node, ast.Attribute):
+            name = dotted(node) or ""
+            if name.startswith("os.") and name != "os.path" and os_io(name[3:]):
+                yield f"{node.lineno}: {name}"
+        elif isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Name) and node.func.id == "open":
+                yield f"{node.lineno}: open()"
+            elif isinstance(node.func, ast.Attribute) and node.func.attr in PATH_METHODS:
+                yield f"{node.lineno}: .{node.func.attr}()"
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def has_code(path: Path) -> bool:
+    """A module with at least one function that does something: protocols and data have none."""
+    return any(
+        not all(isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) for line in function.body)
+        for function in functions(path)
+    )
+
+
+def test_rooms_import_only_what_they_may() -> None:
+    assert [wrong for path in MODULES for wrong in wrong_imports(path)] == []
+
+
+def test_every_room_has_its_rule() -> None:
+    rooms = {path.name for path in (ROOT / "tgtd").iterdir() if (path / "__init__.py").exists()}
+    assert rooms - {"cli"} <= set(ALLOWED)
+
+
+def test_who_does_io() -> None:
+    """Both ways: nobody else does, and no line of the list is stale."""
+    done = {name_of(path): found for path in MODULES if (found := list(io_done(path)))}
+    assert {name: done[name] for name in done.keys() - MAY_DO_IO.keys()} == {}
+    assert sorted(MAY_DO_IO.keys() - done.keys()) == []
+
+
+def test_grammar_may_not_be_put_on_the_list() -> None:
+    assert [name for name in MAY_DO_IO if room_of(name) == "scsi"] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import socket",
+        "from subprocess import run",
+        "import os\nos.preadv(3, [], 0)",
+        "from os import pread",
+        "import os.path\nos.path.exists('x')",
+        "from pathlib import Path\nPath('x').read_text()",
+        "open('x')",
+    ],
+)
+def test_io_would_be_found(text: str, tmp_path: Path) -> None:
+    (tmp_path / "x.py").write_text(text)
+    assert list(io_done(tmp_path / "x.py"))
+
+
+@pytest.mark.parametrize(
+    "text", ["import os\nos.fsencode('x')", "import os\nos.path.join('a', 'b')", "from os import sysconf"]
+)
+def test_pure_use_of_os_is_no_io(text: str, tmp_path: Path) -> None:
+    (tmp_path / "x.py").write_text(text)
+    assert list(io_done(tmp_path / "x.py")) == []
+
+
+def test_mirror() -> None:
+    """tgtd/a/b.py is tested by tests/a/test_b.py, tgtd/a/__init__.py by tests/a/test_init.py."""
+    missing = []
+    for path in MODULES:
+        relative = path.relative_to(ROOT / "tgtd")
+        expected = ROOT / "tests" / relative.parent / f"test_{relative.stem.strip('_')}.py"
+        if has_code(path) and name_of(path) not in NO_TEST_OF_ITS_OWN and not expected.exists():
+            missing.append(str(expected.relative_to(ROOT)))
+    assert missing == []
+
+
+def test_exceptions_from_the_mirror_are_needed() -> None:
+    known = {name_of(path) for path in MODULES}
+    assert sorted(NO_TEST_OF_ITS_OWN.keys() - known) == []
+
+
+def test_files_are_short() -> None:
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in EVERYTHING}
+    assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES} == {}
+
+
+def test_functions_are_short() -> None:
+    long = [
+        f"{path.relative_to(ROOT)}:{function.lineno}: {function.name}: {lines} lines"
+        for path in EVERYTHING
+        for function in functions(path)
+        if (lines := (function.end_lineno or 0) - function.lineno + 1) > MOST_FUNCTION_LINES
+    ]
+    assert long == []
+
+
+def test_modules_say_what_they_are() -> None:
+    assert [str(path.relative_to(ROOT)) for path in EVERYTHING if not ast.get_docstring(tree(path))] == []
+
+
+def test_no_notes_of_unfinished_work() -> None:
+    words = ("TO_DO", "FIX_ME", "XX_X", "HA_CK")
+    note = re.compile(r"\b(" + "|".join(words).replace("_", "") + r")\b")
+    found = [
+        f"{path.relative_to(ROOT)}:{token.start[0]}: {token.string.strip()[:60]}"
+        for path in EVERYTHING
+        for token in tokenize.generate_tokens(io.StringIO(path.read_text()).readline)
+        if token.type in (tokenize.COMMENT, tokenize.STRING) and note.search(token.string)
+    ]
+    assert found == []
+
+
+def test_no_stubs() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in MODULES
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Raise) and node.exc is not None and "NotImplementedError" in ast.dump(node.exc)
+    ]
+    assert found == []
+
+
+def test_nothing_global_changes() -> None:
+    """No `global`, and what holds many values at module level is named as a constant."""
+    found = []
+    for path in MODULES:
+        where = path.relative_to(ROOT)
+        found += [f"{where}:{node.lineno}: global" for node in ast.walk(tree(path)) if isinstance(node, ast.Global)]
+        for node in tree(path).body:
+            if not isinstance(node, ast.Assign | ast.AnnAssign) or not holds_many(node.value):
+                continue
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = [target.id for target in targets if isinstance(target, ast.Name)]
+            found += [f"{where}:{node.lineno}: {name}" for name in names if not name.isupper() and name != "__all__"]
+    assert found == []
+
+
+def holds_many(value: ast.expr | None) -> bool:
+    if isinstance(value, ast.List | ast.Dict | ast.Set | ast.ListComp | ast.DictComp | ast.SetComp):
+        return True
+    makers = ("list", "dict", "set", "bytearray", "deque", "defaultdict")
+    return isinstance(value, ast.Call) and (dotted(value.func) or "").split(".")[-1] in makers
+
+
+# Tables
+
+
+def device_types() -> list[type[LogicalUnit]]:
+    """Every kind of logical unit of the grammar."""
+    for info in pkgutil.walk_packages(tgtd.scsi.__path__, "tgtd.scsi."):
+        importlib.import_module(info.name)
+    found: list[type[LogicalUnit]] = []
+    waiting = list(LogicalUnit.__subclasses__())
+    while waiting:
+        kind = waiting.pop()
+        waiting += kind.__subclasses__()
+        if kind.__module__.startswith("tgtd.scsi.") and kind not in found:
+            found.append(kind)
+    return sorted(found, key=lambda kind: kind.__qualname__)
+
+
+DEVICE_TYPES = device_types()
+ROWS = sorted(
+    {
+        (kind.__name__, row.opcode, row.action if row.action is not None else -1): row
+        for kind in DEVICE_TYPES
+        for row in kind.rows
+    }.items()
+)
+ROW_IDS = [f"{kind}-{opcode:02X}h" + (f"-{action:02X}h" if action >= 0 else "") for (kind, opcode, action), _ in ROWS]
+
+
+def test_there_are_device_types() -> None:
+    assert {"Disk", "Controller", "AbsentUnit"} <= {kind.__name__ for kind in DEVICE_TYPES}
+
+
+@pytest.mark.parametrize("kind", DEVICE_TYPES, ids=lambda kind: str(kind.__name__))
+def test_command_table_is_whole(kind: type[LogicalUnit]) -> None:
+    entries = table(kind.rows)
+    assert len(entries) == 256
+    for opcode, entry in enumerate(entries):
+        if entry is not None:
+            assert entry.opcode == opcode
+        if isinstance(entry, ActionTable):
+            assert all(row.action == action and row.opcode == opcode for action, row in entry.rows.items())
+    names = [row.name for row in kind.rows]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("row", [row for _, row in ROWS], ids=ROW_IDS)
+def test_command_row(row: Command) -> None:
+    assert re.fullmatch(r"[A-Z][A-Z0-9 ()/-]+", row.name), "the standard writes names in capitals"
+    assert row.usage[0] == row.opcode
+    if row.opcode == 0x7F:
+        assert len(row.usage) >= 12
+        assert row.usage[7] == len(row.usage) - 8
+        assert int.from_bytes(row.usage[8:10], "big") == row.action
+    else:
+        assert len(row.usage) == GROUP_LENGTHS.get(row.opcode >> 5, len(row.usage))
+        if row.action is not None:
+            assert row.usage[1] & 0x1F == row.action
+    assert row.reservation in ("allowed", "read", "write", "conflict")
+    assert row.timeout > 0
+    assert not (row.writes and not row.medium), "what writes needs a medium"
