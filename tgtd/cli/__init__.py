@@ -1,0 +1,75 @@
+"""tgtctl: one file per sub-command, each with add_parser(commands, common) and run(arguments) -> exit status.
+
+add_parser makes its parser with parents=[common], which gives it --config (Path or None), --state (Path) and --run (Path;
+arguments.run_directory).
+
+Sub-commands that concern the running daemon ask it through its control socket (tgtd.cli.client).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+from tgtd import __version__
+from tgtd.cli import cat_config, check, log_level, plan, reload, sessions, status, stop
+from tgtd.cli.client import Trouble
+
+COMMANDS: dict[str, ModuleType] = {
+    "status": status,
+    "sessions": sessions,
+    "check": check,
+    "plan": plan,
+    "reload": reload,
+    "cat-config": cat_config,
+    "log-level": log_level,
+    "stop": stop,
+}
+
+
+def directories(suppress: bool = False) -> argparse.ArgumentParser:
+    """The options that say which daemon is meant; suppress: leave unset what is not given."""
+    options = argparse.ArgumentParser(add_help=False)
+
+    def add(option: str, name: str, default: Path | None, text: str) -> None:
+        preset = argparse.SUPPRESS if suppress else default
+        options.add_argument(option, dest=name, type=Path, metavar="DIR", default=preset, help=text)
+
+    add("--config", "config", None, "tgtd.toml and targets.d/ (default: /etc/tgtd with its vendor and runtime layers)")
+    add("--state", "state", Path("/var/lib/tgtd"), "what the daemon remembers (default: /var/lib/tgtd)")
+    add("--run", "run_directory", Path("/run/tgtd"), "where the control socket is (default: /run/tgtd)")
+    return options
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line; the options for directories may stand before or after the sub-command."""
+    top = argparse.ArgumentParser(prog="tgtctl", description="Look after tgtd.", parents=[directories()])
+    top.add_argument("--version", action="version", version=f"tgtctl {__version__}")
+    commands = top.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
+    common = directories(suppress=True)
+    for module in COMMANDS.values():
+        module.add_parser(commands, common)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run tgtctl; returns its exit status. Trouble is told in one line, never by a traceback."""
+    arguments = parser().parse_args(argv)
+    try:
+        status = int(COMMANDS[arguments.command].run(arguments))
+        sys.stdout.flush()
+        return status
+    except Trouble as trouble:
+        print(f"tgtctl: {trouble}", file=sys.stderr)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; keep the interpreter from complaining about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as trouble:
+        print(f"tgtctl: {trouble.filename or 'cannot do that'}: {trouble.strerror or trouble}", file=sys.stderr)
+    except KeyboardInterrupt:
+        return 130
+    return 1
