@@ -1,7 +1,7 @@
 """tgtctl: one file per sub-command, each with add_parser(commands, common) and run(arguments) -> exit status.
 
-add_parser makes its parser with parents=[common], which gives it --config (Path or None), --state (Path) and --run (Path;
-arguments.run_directory).
+add_parser makes its parser with parents=[common], which gives it --config (Path or None), --state (Path) and --run
+(Path; arguments.run_directory).
 
 Sub-commands that concern the running daemon ask it through its control socket (tgtd.cli.client).
 """

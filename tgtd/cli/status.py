@@ -1,0 +1,96 @@
+"""tgtctl status: what the daemon serves, to whom, and what became of the last reload."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from tgtd.cli.client import ask
+from tgtd.cli.layout import columns, count, duration, size
+from tgtd.cli.sessions import table as session_table
+
+Row = dict[str, Any]
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "status",
+        parents=[common],
+        help="show targets, LUNs, media, sessions, and the last reload",
+        description="Exit status: 0 the daemon answered, 1 it is not running.",
+    )
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 when the daemon answered."""
+    answer = ask(arguments.run_directory, "status")
+    print(json.dumps(answer, indent=2) if arguments.json else "\n".join(_lines(answer)))
+    return 0
+
+
+def _lines(answer: Row) -> Iterator[str]:
+    yield (
+        f"tgtd {answer['version']}, process {answer['pid']}, {answer['state']} for "
+        f"{duration(time.time() - answer['started'])}, configuration generation {answer['generation']}"
+    )
+    yield from _reload(answer["last_reload"])
+    counters = answer["counters"]
+    yield (
+        f"{count(counters['targets'], 'target')}, {count(counters['luns'], 'LUN')} "
+        f"({counters['online']} online, {counters['pending']} pending, {counters['offline']} offline), "
+        f"{count(counters['sessions'], 'session')}"
+    )
+    for target in answer["targets"]:
+        yield ""
+        yield from _target(target)
+
+
+def _reload(last: Row | None) -> Iterator[str]:
+    if last is None:
+        return
+    ago = duration(time.time() - last["time"])
+    yield f"last reload {ago} ago ({last['by']}): {_RESULTS[last['result']]}"
+    for line in last["errors"]:
+        yield f"  {line}"
+
+
+_RESULTS = {
+    "applied": "applied",
+    "nothing": "nothing to do",
+    "refused": "REFUSED, the configuration before it stays in force:",
+}
+
+
+def _target(target: Row) -> Iterator[str]:
+    alias = f' "{target["alias"]}"' if target["alias"] else ""
+    yield f"{target['name']}{alias}{'' if target['online'] else ' (offline)'}"
+    yield f"  portals: {', '.join(target['portals']) or 'none'}"
+    if target["luns"]:
+        yield columns(_luns(target["luns"]), indent="  ")
+    for lun in target["luns"]:
+        if lun["cause"]:
+            yield f"  LUN {lun['number']}: {lun['cause']}"
+    if target["sessions"]:
+        yield columns(session_table(target["sessions"]), indent="  ")
+    else:
+        yield "  no sessions"
+
+
+def _luns(luns: list[Row]) -> Iterator[tuple[str, ...]]:
+    yield "LUN", "STATE", "DEVICE", "SIZE", "BLOCK", "FLAGS", "SERIAL", "MEDIUM"
+    for lun in luns:
+        medium = lun["medium"]
+        yield (
+            str(lun["number"]),
+            lun["state"],
+            lun["device"],
+            size(lun["size"]),
+            str(lun["block_size"]),
+            ",".join(lun["flags"]) or "-",
+            lun["serial"],
+            f"{medium['type']} {medium['path'] or ''}".rstrip(),
+        )
