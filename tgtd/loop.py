@@ -32,10 +32,10 @@ class Timer:
 
     __slots__ = ("_loop", "callback", "when")
 
-    def __init__(self, loop: Loop, when: float, callback: Callable[[], None]) -> None:
+    def __init__(self, loop: Loop, when: float, callback: Callable[[], object]) -> None:
         self._loop = loop
         self.when = when
-        self.callback: Callable[[], None] | None = callback
+        self.callback: Callable[[], object] | None = callback
 
     def cancel(self) -> None:
         """Do not call. Harmless when it was called or cancelled before."""
@@ -58,16 +58,16 @@ class Loop:
         self._epoll = select.epoll()
         self._callbacks: dict[int, Callable[[int], None]] = {}
         self._stale: set[int] = set()
-        self._soon: list[Callable[[], None]] = []
-        self._ends: list[Callable[[], None]] = []
+        self._soon: list[Callable[[], object]] = []
+        self._ends: list[Callable[[], object]] = []
         self._timers: list[tuple[float, int, Timer]] = []
         self._cancelled = 0
         self._order = itertools.count()
-        self._from_threads: deque[Callable[[], None]] = deque()
+        self._from_threads: deque[Callable[[], object]] = deque()
         self._woken = False
         self._running = False
         self._now = time.monotonic()
-        self._signals: dict[int, Callable[[], None]] = {}
+        self._signals: dict[int, Callable[[], object]] = {}
         self._handlers: dict[int, object] = {}
         self._signal_ends: tuple[socket.socket, socket.socket] | None = None
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -105,32 +105,32 @@ class Loop:
         """Seconds on the monotonic clock when this turn began."""
         return self._now
 
-    def call_soon(self, callback: Callable[[], None]) -> None:
+    def call_soon(self, function: Callable[[], object]) -> None:
         """Call in this turn or, from a `call_soon` callback or a turn-end hook, in the next one."""
-        self._soon.append(callback)
+        self._soon.append(function)
 
-    def at_turn_end(self, hook: Callable[[], None]) -> None:
+    def at_turn_end(self, function: Callable[[], object]) -> None:
         """Call once when this turn's callbacks have run: the place to flush what they gathered."""
-        self._ends.append(hook)
+        self._ends.append(function)
 
-    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+    def call_at(self, when: float, function: Callable[[], object]) -> Timer:
         """Call at a time on the monotonic clock."""
-        timer = Timer(self, when, callback)
+        timer = Timer(self, when, function)
         heapq.heappush(self._timers, (when, next(self._order), timer))
         return timer
 
-    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+    def call_later(self, seconds: float, function: Callable[[], object]) -> Timer:
         """Call after some seconds."""
-        return self.call_at(time.monotonic() + seconds, callback)
+        return self.call_at(time.monotonic() + seconds, function)
 
-    def call_from_thread(self, callback: Callable[[], None]) -> None:
+    def call_from_thread(self, function: Callable[[], object]) -> None:
         """Call in the loop thread. May be used from any thread, in any number: one eventfd write wakes for all."""
-        self._from_threads.append(callback)
+        self._from_threads.append(function)
         if not self._woken:
             self._woken = True
             os.eventfd_write(self._wake, 1)
 
-    def on_signal(self, number: int, callback: Callable[[], None]) -> None:
+    def on_signal(self, number: int, function: Callable[[], object]) -> None:
         """Call in the loop thread when the signal arrives. Main thread only; `close` puts the old handler back."""
         if self._signal_ends is None:
             self._signal_ends = inner, outer = socket.socketpair()
@@ -140,7 +140,7 @@ class Loop:
             self.watch(inner.fileno(), READ, self._signalled)
         if number not in self._handlers:
             self._handlers[number] = signal.signal(number, _noted)
-        self._signals[number] = callback
+        self._signals[number] = function
 
     # Running
 
@@ -237,7 +237,7 @@ class Loop:
             if callback is not None:
                 self._call_each((callback,))
 
-    def _call_each(self, callbacks: list[Callable[[], None]] | tuple[Callable[[], None], ...]) -> None:
+    def _call_each(self, callbacks: list[Callable[[], object]] | tuple[Callable[[], object], ...]) -> None:
         for callback in callbacks:
             try:
                 callback()

@@ -28,7 +28,7 @@ def size(count: int | None) -> str:
 def duration(seconds: float) -> str:
     """The two largest units: "3 s", "2 min 5 s", "4 d 1 h"."""
     left = int(seconds)
-    parts = []
+    parts: list[str] = []
     for length, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
         count, left = divmod(left, length)
         if count or (unit == "s" and not parts):
