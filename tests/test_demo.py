@@ -1,0 +1,62 @@
+"""The demonstration's files are good ones, and a second start leaves the user's edits alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from tgtd.demo import PORTAL, TARGET, lay_out
+
+
+def run(place: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tgtd.demo", str(place)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_config_describes_the_disk(tmp_path: Path) -> None:
+    (target,) = tomllib.loads(lay_out(tmp_path).read_text())["target"]
+    assert (target["name"], target["portals"], target["access"]) == (TARGET, [PORTAL], {"anyone": True})
+    (lun,) = target["lun"]
+    assert lun["medium"] == {"type": "file", "path": str(tmp_path / "disk.img"), "size": "1 GiB", "create": True}
+
+
+def test_odd_names_of_directories(tmp_path: Path) -> None:
+    place = tmp_path / 'a "quoted\\ {name}'
+    (target,) = tomllib.loads(lay_out(place).read_text())["target"]
+    assert target["lun"][0]["medium"]["path"] == str(place / "disk.img")
+
+
+def test_edits_survive(tmp_path: Path) -> None:
+    config = lay_out(tmp_path)
+    config.write_text("# mine\n")
+    assert lay_out(tmp_path).read_text() == "# mine\n"
+
+
+def test_tells_what_to_try(tmp_path: Path) -> None:
+    ran = run(tmp_path)
+    assert ran.returncode == 0
+    for line in (f"iscsi-ls -s iscsi://{PORTAL}/", "qemu-img convert", f"tgtctl --run {tmp_path}/run status"):
+        assert line in ran.stdout
+
+
+def test_a_place_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ran = run(tmp_path / "file")
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("cannot make the demonstration in ")
+    assert "Traceback" not in ran.stderr
+
+
+def test_the_config_passes_the_check(tmp_path: Path) -> None:
+    lay_out(tmp_path)
+    command = [
+        sys.executable,
+        "-c",
+        "from tgtd.cli import main; raise SystemExit(main())",
+        "check",
+        str(tmp_path / "etc"),
+    ]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -1,0 +1,102 @@
+"""The manual is up to date with schemas and command rows, and well-formed."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+MAN = Path(__file__).parents[1] / "man"
+PAGES = sorted(path.name for path in MAN.glob("*.[158]"))
+
+
+def load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", MAN / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+generate = load()
+
+
+def test_all_pages_are_there() -> None:
+    assert PAGES == ["tgtctl.1", "tgtd-targets.5", "tgtd.8", "tgtd.toml.5"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_lint(page: str) -> None:
+    ran = subprocess.run(
+        ["mandoc", "-T", "lint", "-W", "warning", MAN / page], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (ran.returncode, ran.stdout + ran.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("page", generate.PARTS)
+def test_page_is_up_to_date(page: str) -> None:
+    assert (MAN / page).read_text() == generate.filled(page), "run `make man` and commit the pages"
+
+
+@pytest.mark.parametrize("page", ["tgtd.toml.5", "tgtd-targets.5"])
+def test_every_key_is_in_the_manual(page: str) -> None:
+    schema = generate.schema({"tgtd.toml.5": "tgtd.schema.json", "tgtd-targets.5": "targets.schema.json"}[page])
+    tables = [
+        table for table in [*schema["properties"].values(), *schema["$defs"].values()] if table.get("type") == "object"
+    ]
+    keys = {key for table in tables for key in table["properties"]}
+    assert keys
+    text = (MAN / page).read_text()
+    assert [key for key in sorted(keys) if f".It Ic {key}\n" not in text] == []
+
+
+def test_every_sub_command_is_in_the_manual() -> None:
+    from tgtd.cli import COMMANDS
+
+    text = (MAN / "tgtctl.1").read_text()
+    assert [name for name in COMMANDS if f".It Cm {name}" not in text] == []
+    assert text.count(".It Cm ") == len(COMMANDS)
+
+
+def test_what_a_key_becomes() -> None:
+    tables = generate.KeyTables(
+        {
+            "properties": {
+                "depth": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": 8,
+                    "default": 4,
+                    "description": "How deep. Or so",
+                },
+                "room": {"$ref": "#/$defs/room"},
+            },
+            "$defs": {
+                "room": {
+                    "type": "object",
+                    "required": ["size"],
+                    "properties": {"size": {"type": ["integer", "string"], "x-form": "a size", "minimum": 4096}},
+                }
+            },
+        }
+    )
+    assert list(tables.lines()) == [
+        ".Ss Keys outside of any table",
+        ".Bl -tag -width Ds",
+        ".It Ic depth",
+        "How deep.",
+        "Or so.",
+        ".br",
+        "An integer from 1 to 8; default 4.",
+        ".El",
+        ".Ss [room]",
+        ".Bl -tag -width Ds",
+        ".It Ic size",
+        ".br",
+        "A size of at least 4 KiB; required.",
+        ".El",
+    ]
