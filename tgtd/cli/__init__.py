@@ -9,7 +9,7 @@ Sub-commands that concern the running daemon ask it through its control socket (
 from __future__ import annotations
 
 import argparse
-import os
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,8 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Trouble as trouble:
         print(f"tgtctl: {trouble}", file=sys.stderr)
     except BrokenPipeError:
-        # Whoever read our output has seen enough; keep the interpreter from complaining about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has seen enough; without this the interpreter would complain about it at exit.
+        with contextlib.suppress(BrokenPipeError):
+            sys.stdout.close()
     except OSError as trouble:
         print(f"tgtctl: {trouble.filename or 'cannot do that'}: {trouble.strerror or trouble}", file=sys.stderr)
     except KeyboardInterrupt:

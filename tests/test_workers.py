@@ -1,0 +1,210 @@
+"""The worker pool, with real threads."""
+
+from __future__ import annotations
+
+import errno
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tgtd import workers as module
+from tgtd.loop import Loop
+from tgtd.workers import Lane, Workers
+
+
+@pytest.fixture
+def loop() -> Iterator[Loop]:
+    it = Loop()
+    yield it
+    it.close()
+
+
+def turn_until(loop: Loop, condition: Callable[[], bool], limit: float = 10.0) -> None:
+    end = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        loop.turn(0.05)
+
+
+def test_work_runs_elsewhere_and_completes_here(loop: Loop) -> None:
+    lane = Workers(loop, 2).lane(1)
+    places: list[int] = []
+    errors: list[BaseException | None] = []
+
+    def done(error: BaseException | None) -> None:
+        places.append(threading.get_ident())
+        errors.append(error)
+
+    lane.submit(lambda: places.append(threading.get_ident()), done)
+    assert not lane.idle()
+    turn_until(loop, lambda: bool(errors))
+    assert errors == [None]
+    assert places[0] != threading.get_ident() == places[1]
+    assert lane.idle()
+
+
+def test_an_error_of_the_work_is_handed_to_done(loop: Loop) -> None:
+    lane = Workers(loop, 1).lane(1)
+    errors: list[BaseException | None] = []
+
+    def fail() -> None:
+        raise OSError(errno.EIO, "broken")
+
+    lane.submit(fail, errors.append)
+    turn_until(loop, lambda: bool(errors))
+    assert isinstance(errors[0], OSError)
+    assert errors[0].errno == errno.EIO
+
+
+def test_a_failing_completion_does_not_stop_the_others(loop: Loop) -> None:
+    lane = Workers(loop, 1).lane(4)
+    seen: list[int] = []
+
+    def fail(error: BaseException | None) -> None:
+        raise ValueError("on purpose")
+
+    for i in range(3):
+        lane.submit(lambda: None, fail if i == 1 else lambda error, i=i: seen.append(i))  # type: ignore[misc]
+    turn_until(loop, lambda: len(seen) == 2)
+    turn_until(loop, lane.idle)
+    assert seen == [0, 2]
+
+
+def test_jobs_of_a_lane_start_in_order_and_all_are_done(loop: Loop) -> None:
+    lane = Workers(loop, 8).lane(1)
+    started: list[int] = []
+    done: list[int] = []
+    for i in range(500):
+        lane.submit(lambda i=i: started.append(i), lambda error, i=i: done.append(i))  # type: ignore[misc]
+    turn_until(loop, lambda: len(done) == 500)
+    assert started == done == list(range(500))
+
+
+def test_no_more_than_the_limit_of_a_lane_run_at_once(loop: Loop) -> None:
+    pool = Workers(loop, 16)
+    lane = pool.lane(3)
+    lock = threading.Lock()
+    running = [0, 0]
+    done: list[None] = []
+
+    def work() -> None:
+        with lock:
+            running[0] += 1
+            running[1] = max(running)
+        time.sleep(0.002)
+        with lock:
+            running[0] -= 1
+
+    for _ in range(30):
+        lane.submit(work, lambda error: done.append(None))
+    turn_until(loop, lambda: len(done) == 30)
+    assert 1 < running[1] <= 3
+    assert pool.threads <= 4
+
+
+def stall(lane: Lane, jobs: int, gate: threading.Event) -> None:
+    for _ in range(jobs):
+        lane.submit(gate.wait, lambda error: None)
+
+
+def test_a_stalled_lane_does_not_stop_others(loop: Loop) -> None:
+    pool = Workers(loop, 4)
+    gate = threading.Event()
+    stalled = pool.lane(2)
+    stall(stalled, 50, gate)
+    healthy = pool.lane(2)
+    done: list[None] = []
+    try:
+        for _ in range(100):
+            healthy.submit(lambda: None, lambda error: done.append(None))
+        turn_until(loop, lambda: len(done) == 100, limit=3)
+        assert stalled.running == 2
+    finally:
+        gate.set()
+    turn_until(loop, stalled.idle)
+
+
+def test_when_stalled_lanes_hold_every_thread_the_pool_grows(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_STALLED", 0.1)
+    pool = Workers(loop, 2)
+    gate = threading.Event()
+    lanes = [pool.lane(1) for _ in range(2)]
+    for lane in lanes:
+        stall(lane, 2, gate)
+    healthy = pool.lane(1)
+    done: list[None] = []
+    try:
+        turn_until(loop, lambda: pool.threads == 2)
+        healthy.submit(lambda: None, lambda error: done.append(None))
+        turn_until(loop, lambda: bool(done))
+        assert all(lane.stalled() for lane in lanes)
+        assert not healthy.stalled()
+        assert pool.threads == 3
+    finally:
+        gate.set()
+    turn_until(loop, lambda: all(lane.idle() for lane in lanes))
+
+
+def test_a_quick_job_is_reported_though_the_next_one_hangs(loop: Loop) -> None:
+    lane = Workers(loop, 1).lane(8)
+    gate = threading.Event()
+    done: list[str] = []
+    try:
+        lane.submit(lambda: None, lambda error: done.append("quick"))
+        lane.submit(gate.wait, lambda error: done.append("slow"))
+        turn_until(loop, lambda: done == ["quick"], limit=2)
+    finally:
+        gate.set()
+    turn_until(loop, lambda: done == ["quick", "slow"])
+
+
+def test_closing_waits_for_what_was_taken(loop: Loop) -> None:
+    lane = Workers(loop, 2).lane(1)
+    gate = threading.Event()
+    events: list[str] = []
+    lane.submit(gate.wait, lambda error: events.append("first"))
+    lane.submit(lambda: None, lambda error: events.append("second"))
+    loop.turn(0.01)
+    lane.close(lambda: events.append("closed"))
+    loop.turn(0.01)
+    assert events == []
+    gate.set()
+    turn_until(loop, lambda: "closed" in events)
+    assert events == ["first", "second", "closed"]
+
+
+def test_an_idle_lane_closes_at_once_and_then_refuses(loop: Loop) -> None:
+    lane = Workers(loop, 1).lane(1)
+    closed: list[None] = []
+    errors: list[BaseException | None] = []
+    lane.close(lambda: closed.append(None))
+    lane.submit(lambda: None, errors.append)
+    turn_until(loop, lambda: bool(closed and errors))
+    assert isinstance(errors[0], OSError)
+    assert errors[0].errno == errno.ESHUTDOWN
+
+
+def test_many_turns_with_many_lanes_lose_nothing(loop: Loop) -> None:
+    pool = Workers(loop, 8)
+    lanes = [pool.lane(1 + n % 4) for n in range(20)]
+    submitted = 0
+    done: list[BaseException | None] = []
+
+    def submit() -> None:
+        nonlocal submitted
+        lanes[submitted % 20].submit(lambda: None, ended)
+        submitted += 1
+
+    def ended(error: BaseException | None) -> None:
+        done.append(error)
+        if submitted < 5000:
+            submit()
+
+    for _ in range(100):
+        submit()
+    turn_until(loop, lambda: len(done) == 5000)
+    assert done == [None] * 5000
+    assert all(lane.idle() for lane in lanes)
+    assert pool.lanes == {}
