@@ -1,0 +1,55 @@
+"""An iSCSI target node: a SCSI target with what iSCSI adds to it (RFC 7143 4.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tgtd.net.iscsi.settings import Access, Redirect, Settings, View
+from tgtd.scsi.target import Target
+from tgtd.scsi.target import View as LunMap
+
+if TYPE_CHECKING:
+    from tgtd.net.iscsi.session import Session
+
+Endpoint = tuple[str, int]
+"""(address, port); "0.0.0.0" and "::" are wildcards."""
+
+WILDCARDS = {"0.0.0.0": 4, "::": 6}
+
+
+@dataclass(slots=True, eq=False)
+class IscsiTarget:
+    """Everything but `scsi` may be assigned live; call IscsiService.recheck afterwards.
+
+    online: false hides it and refuses logins. sessions: by (initiator, ISID).
+    """
+
+    scsi: Target
+    alias: str = ""
+    portals: tuple[Endpoint, ...] = ()
+    access: Access = field(default_factory=Access)
+    settings: Settings = field(default_factory=Settings)
+    redirect: Redirect | None = None
+    views: tuple[View, ...] = ()
+    online: bool = True
+    sessions: dict[tuple[str, int], Session] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.scsi.name
+
+    def view(self, initiator: str) -> LunMap | None:
+        """Which units this initiator sees; None: all."""
+        for view in self.views:
+            if view.matches(initiator):
+                return view.luns
+        return None
+
+    def listens_at(self, local: Endpoint) -> bool:
+        """Is (address, port) of a connection one of this target's portals?"""
+        address, port = local
+        family = 6 if ":" in address else 4
+        return any(
+            port == wanted and (address == where or WILDCARDS.get(where) == family) for where, wanted in self.portals
+        )

@@ -1,0 +1,319 @@
+"""The iSCSI service of one daemon: its targets, portals, connections and sessions."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections import Counter
+from collections.abc import Callable
+
+from tgtd.net.iscsi.connection import ARENA, Connection
+from tgtd.net.iscsi.fullfeature import FullFeature
+from tgtd.net.iscsi.login import (
+    NO_SUCH_SESSION,
+    NOT_FOUND,
+    OUT_OF_RESOURCES,
+    PORTAL_GROUP,
+    TOO_MANY_CONNECTIONS,
+    UNAVAILABLE,
+    Login,
+    Refused,
+)
+from tgtd.net.iscsi.loginphase import LoginPhase
+from tgtd.net.iscsi.loops import Loop
+from tgtd.net.iscsi.node import WILDCARDS, Endpoint, IscsiTarget
+from tgtd.net.iscsi.portal import Portal
+from tgtd.net.iscsi.session import Session, port_name, transport_id
+from tgtd.net.iscsi.settings import Access, Limits, Settings, plain_address
+from tgtd.scsi.buffers import BufferPool
+from tgtd.scsi.nexus import Nexus
+
+log = logging.getLogger(__name__)
+
+_LOGOUT_SECONDS = 5
+
+
+class IscsiService:
+    """discovery, limits: may be assigned live. sessions: all of them, discovery sessions included, by TSIH.
+
+    refusals: logins refused since the start.
+    """
+
+    def __init__(self, loop: Loop, limits: Limits, pool: BufferPool, discovery: Access) -> None:
+        self.loop = loop
+        self.limits = limits
+        self.pool = pool
+        self.discovery = discovery
+        self.targets: dict[str, IscsiTarget] = {}
+        self.portals: dict[Endpoint, Portal] = {}
+        self.sessions: dict[int, Session] = {}
+        self.connections: dict[Connection, None] = {}
+        self.refusals = 0
+        self._arena = memoryview(bytearray(ARENA))
+        self._per_address: Counter[str] = Counter()
+        self._next_tsih = 1
+        self._draining: Callable[[], None] | None = None
+
+    # What the daemon does
+
+    def open_portal(self, address: str, port: int, sock: socket.socket | None = None) -> Portal:
+        """Listen there. Raises OSError."""
+        portal = Portal(self.loop, address, port, self._accepted, sock)
+        self.portals[address, portal.port] = portal
+        return portal
+
+    def close_portal(self, address: str, port: int) -> None:
+        """Stop listening there; sessions that came in by it live on."""
+        self.portals.pop((address, port)).close()
+
+    def add_target(self, target: IscsiTarget) -> None:
+        """Raises ValueError when the name is taken."""
+        if target.name in self.targets:
+            raise ValueError(f"target {target.name} exists")
+        self.targets[target.name] = target
+
+    def remove_target(self, name: str) -> None:
+        """Take a target away; its sessions end."""
+        target = self.targets.pop(name)
+        target.online = False
+        for session in list(target.sessions.values()):
+            self.expel(session, "the target was removed")
+
+    def recheck(self, target: IscsiTarget) -> list[Session]:
+        """After a live change of access, views or online: end the sessions that may no longer be; they are returned."""
+        expelled = []
+        for session in list(target.sessions.values()):
+            refusal = self.refusal(target, session)
+            if refusal is not None:
+                log.warning("%s is logged out: %s", session.describe(), refusal)
+                expelled.append(session)
+                self.expel(session, "access was withdrawn")
+            elif session.nexus is not None:
+                target.scsi.set_view(session.nexus, target.view(session.initiator))
+        return expelled
+
+    @staticmethod
+    def refusal(target: IscsiTarget, session: Session) -> str | None:
+        """Why a live session would not be let in today; None when it would."""
+        if not target.online or target.redirect is not None:
+            return "the target is offline or redirected"
+        if target.access.chap.incoming and session.user not in target.access.chap.incoming:
+            return "its CHAP user is no longer listed in access.chap"
+        for phase in session.connections.values():
+            refusal = target.access.refusal(session.initiator, phase.connection.peer[0])
+            if refusal is not None:
+                return refusal
+        return None
+
+    def expel(self, session: Session, why: str) -> None:
+        """Tell the initiator, then end the session."""
+        for phase in list(session.connections.values()):
+            phase.announce_end()
+            phase.connection.flush()
+        session.end(why)
+
+    def drain(self, done: Callable[[], None]) -> None:
+        """Stop accepting and ask initiators to log out; `done()` once the last has gone. The caller bounds the wait."""
+        self._draining = done
+        for address, port in list(self.portals):
+            self.close_portal(address, port)
+        for session in list(self.sessions.values()):
+            if not session.connections:
+                session.end("the daemon stops")
+            for phase in session.connections.values():
+                phase.ask_logout(_LOGOUT_SECONDS)
+        self._drained()
+
+    def _drained(self) -> None:
+        if self._draining is not None and not self.sessions:
+            done, self._draining = self._draining, None
+            self.loop.call_soon(done)
+
+    def close(self) -> None:
+        """End everything now."""
+        for address, port in list(self.portals):
+            self.close_portal(address, port)
+        for session in list(self.sessions.values()):
+            self.expel(session, "the daemon stops")
+        for connection in list(self.connections):
+            connection.close("the daemon stops")
+
+    # Connections
+
+    def _accepted(self, sock: socket.socket) -> None:
+        try:
+            connection = Connection(self.loop, sock, self._arena)
+        except OSError:
+            sock.close()
+            return
+        address = connection.peer[0]
+        if len(self.connections) >= self.limits.connections:
+            log.warning("connection from %s refused: limits.connections = %d reached", address, self.limits.connections)
+            sock.close()
+            return
+        if self._per_address[address] >= self.limits.connections_per_address:
+            log.warning(
+                "connection from %s refused: limits.connections_per_address = %d reached",
+                address,
+                self.limits.connections_per_address,
+            )
+            sock.close()
+            return
+        self.connections[connection] = None
+        self._per_address[address] += 1
+        connection.on_closed = self._closed
+        connection.open(LoginPhase(self, connection))
+
+    def _closed(self, connection: Connection) -> None:
+        self.connections.pop(connection, None)
+        address = connection.peer[0]
+        self._per_address[address] -= 1
+        if not self._per_address[address]:
+            del self._per_address[address]
+
+    # What the login phase asks (login.Directory)
+
+    def reachable(self, name: str, local: tuple[str, int]) -> IscsiTarget | None:
+        target = self.targets.get(name)
+        if target is None or not target.listens_at(local):
+            return None
+        return target
+
+    def join(self, target: IscsiTarget, initiator: str, isid: int, tsih: int) -> Settings:
+        session = self.sessions.get(tsih)
+        if session is None or session.target is not target or (session.initiator, session.isid) != (initiator, isid):
+            raise Refused(NO_SUCH_SESSION, f"{initiator} names session {tsih}, which it does not have here")
+        parameters = session.parameters
+        if parameters is not None and len(session.connections) >= parameters.max_connections:
+            raise Refused(
+                TOO_MANY_CONNECTIONS, f"{session.describe()} has {parameters.max_connections} connections, its maximum"
+            )
+        return target.settings
+
+    def make_room(self, target: IscsiTarget, initiator: str, isid: int) -> None:
+        if self._draining is not None or not target.online:
+            raise Refused(UNAVAILABLE, f"{initiator} refused: {target.name} is offline (online = false, or stopping)")
+        if (initiator, isid) in target.sessions:
+            return  # it will replace the session it has
+        if len(self.sessions) >= self.limits.sessions:
+            self._evict()
+        if len(self.sessions) >= self.limits.sessions:
+            raise Refused(OUT_OF_RESOURCES, f"{initiator} refused: limits.sessions = {self.limits.sessions} reached")
+        most = target.settings.max_sessions
+        if most and len(target.sessions) >= most:
+            raise Refused(
+                OUT_OF_RESOURCES, f"{initiator} refused: iscsi.max_sessions = {most} of {target.name} reached"
+            )
+
+    def _evict(self) -> None:
+        """A session that only waits to be continued gives way to a live one."""
+        for session in self.sessions.values():
+            if not session.connections:
+                session.end("gave way to a new session")
+                return
+
+    def admit(self, login: Login, connection: Connection, cmd_sn: int, stat_sn: int) -> FullFeature:
+        """A login is through: its session, new, replaced or joined, with this connection in it. Raises Refused."""
+        parameters = login.parameters()
+        target = login.target
+        if login.tsih:
+            assert target is not None
+            self.join(target, login.initiator, login.isid, login.tsih)  # it may have ended or filled up meanwhile
+            session = self.sessions[login.tsih]
+            older = session.connections.get(login.cid)
+            if older is not None:
+                older.connection.close("replaced by a new login with its CID")  # RFC 7143 6.3.4
+        else:
+            if target is not None and self.targets.get(target.name) is not target:
+                raise Refused(NOT_FOUND, f"{target.name} was removed during the login")
+            session = self._new_session(login, target, cmd_sn)
+            session.parameters = parameters
+        phase = FullFeature(connection, session, login.cid, parameters, stat_sn)
+        session.add(phase)
+        settings = target.settings if target is not None else Settings()
+        phase.keepalive.start(settings.nop_interval, settings.nop_timeout)
+        log.info("%s: login from %s (CID %d)", session.describe(), connection.peer[0], login.cid)
+        return phase
+
+    def _new_session(self, login: Login, target: IscsiTarget | None, cmd_sn: int) -> Session:
+        if target is not None:
+            older = target.sessions.get((login.initiator, login.isid))
+            if older is not None:
+                older.end("replaced by a new login (session reinstatement)")  # RFC 7143 6.3.5
+        depth = target.settings.queue_depth if target is not None else 16
+        session = Session(self, target, login.initiator, login.isid, self._take_tsih(), cmd_sn, depth)
+        session.alias = login.alias
+        session.user = login.user
+        if target is not None:
+            nexus = Nexus(
+                target.scsi,
+                login.initiator,
+                port_name(login.initiator, login.isid),
+                transport_id(login.initiator, login.isid),
+                PORTAL_GROUP,
+            )
+            session.nexus = nexus
+            target.scsi.connect(nexus, target.view(login.initiator))
+            target.sessions[login.initiator, login.isid] = session
+        self.sessions[session.tsih] = session
+        return session
+
+    def _take_tsih(self) -> int:
+        """A target session identifying handle: 1 to 65535, not in use."""
+        if len(self.sessions) >= 0xFFFF:
+            raise Refused(OUT_OF_RESOURCES, "65,535 sessions are all that iSCSI can number")
+        while self._next_tsih in self.sessions:
+            self._next_tsih = self._next_tsih % 0xFFFF + 1
+        tsih = self._next_tsih
+        self._next_tsih = tsih % 0xFFFF + 1
+        return tsih
+
+    def forget(self, session: Session) -> None:
+        """A session has ended."""
+        self.sessions.pop(session.tsih, None)
+        target = session.target
+        if target is not None and target.sessions.get((session.initiator, session.isid)) is session:
+            del target.sessions[session.initiator, session.isid]
+        self._drained()
+
+    # Discovery
+
+    def send_targets(self, session: Session, value: str, local: Endpoint) -> list[tuple[str, str]]:
+        """TargetName and TargetAddress keys (RFC 7143 Appendix C) for what this initiator may log in to."""
+        if session.target is not None:
+            wanted = [session.target] if value.lower() in ("", session.target.name) else []
+        elif value == "All":
+            wanted = [self.targets[name] for name in sorted(self.targets)]
+        else:
+            found = self.targets.get(value.lower())
+            wanted = [found] if found is not None else []
+        peer = next(iter(session.connections.values())).connection.peer[0]
+        pairs: list[tuple[str, str]] = []
+        for target in wanted:
+            addresses = advertised(target.portals, local)
+            if target.online and addresses and target.access.refusal(session.initiator, peer) is None:
+                pairs.append(("TargetName", target.name))
+                pairs += [("TargetAddress", f"{address},{PORTAL_GROUP}") for address in addresses]
+        return pairs
+
+
+def advertised(portals: tuple[Endpoint, ...], local: Endpoint) -> list[str]:
+    """The portals that an initiator which reached us at `local` can use, as "address:port".
+
+    A wildcard stands for the address the initiator used. Loopback and link-local portals are told only to who came in
+    by that very address: to anybody else they lead nowhere.
+    """
+    here = local[0]
+    family = 6 if ":" in here else 4
+    found: dict[str, None] = {}
+    for address, port in portals:
+        if WILDCARDS.get(address) == family:
+            address = here
+        elif address in WILDCARDS:
+            continue
+        plain = plain_address(address)
+        if address != here and (plain.is_loopback or plain.is_link_local):
+            continue
+        address = address.partition("%")[0]
+        found[f"[{address}]:{port}" if ":" in address else f"{address}:{port}"] = None
+    return list(found)

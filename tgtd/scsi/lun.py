@@ -1,0 +1,232 @@
+"""The logical unit: a device server and its task manager (SAM-5 4.8). Device types inherit from it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+from tgtd.scsi.buffers import BufferPool
+from tgtd.scsi.command import ActionTable, Command, Entry, available, table, unsupported
+from tgtd.scsi.medium import Offload
+from tgtd.scsi.nexus import LunNexus, Nexus
+from tgtd.scsi.sense import (
+    CHECK_CONDITION,
+    INTERNAL_TARGET_FAILURE,
+    LOGICAL_UNIT_RESET,
+    CheckCondition,
+    Refused,
+    Sense,
+    encode,
+    from_errno,
+)
+from tgtd.scsi.task import ACA, PENDING, Task, naca
+from tgtd.scsi.taskset import TaskSet
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a logical unit is. vendor, product, revision: ASCII, at most 8, 16, 4 characters; serial: ASCII;
+    wwid: the 16 bytes of an NAA-6 designator (SPC-5 7.7.6.2), or 8 of NAA-5."""
+
+    vendor: str
+    product: str
+    revision: str
+    serial: str
+    wwid: bytes
+
+
+class LogicalUnit:
+    """What all device types share: dispatch by row, the task set, aborts and resets.
+
+    All state belongs to the loop thread; only work given to `defer` runs elsewhere.
+    """
+
+    device_type: ClassVar[int] = 0x1F
+    rows: ClassVar[tuple[Command, ...]] = ()
+    raises_attention: ClassVar[bool] = True
+
+    def __init__(self, identity: Identity, pool: BufferPool, lane: Offload) -> None:
+        self.identity = identity
+        self.pool = pool
+        self.lane = lane
+        self.tasks = TaskSet(self.run, self.refuse)
+        self.nexuses: dict[LunNexus, None] = {}
+        self.obstacle: Sense | None = None
+        """What a command that needs the medium is refused with: NOT READY of some kind."""
+        self.write_protected: Sense | None = None
+        self.descriptor_sense = False
+        """D_SENSE of the control mode page."""
+        self.report_aborts = False
+        """TAS of the control mode page."""
+        self.faults = 0
+        self.ops: tuple[Entry, ...] = ()
+        self.refresh_commands()
+
+    def refresh_commands(self) -> None:
+        """Build the dispatch table anew: call when what the unit can do has changed."""
+        self.ops = table(available(self.rows, self))
+
+    def find(self, cdb: bytes) -> Command:
+        """The row of a CDB. Raises CheckCondition when there is none."""
+        entry = self.ops[cdb[0]]
+        if entry is None:
+            raise unsupported()
+        return entry.find(cdb) if isinstance(entry, ActionTable) else entry
+
+    def data_out_length(self, task: Task) -> int:
+        """How many bytes of data-out the command wants (task.wanted_out is set); the transport fetches no more.
+
+        Never raises: a command that will be refused wants nothing.
+        """
+        wanted = 0
+        try:
+            row = self.find(task.cdb)
+            if row.data_out is not None:
+                wanted = row.data_out(self, task.cdb)
+        except Refused:
+            pass
+        task.wanted_out = wanted
+        return wanted
+
+    def run(self, task: Task) -> None:
+        """Execute a task now; it ends with task.done, or is parked in the task set until `finish`."""
+        cdb = task.cdb
+        itl = task.itl
+        try:
+            row = self.ops[cdb[0]]
+            if row.__class__ is not Command:
+                row = self.find(cdb)
+            gate = itl.gate
+            if gate is not None:
+                gate(row)
+            if len(cdb) != 16 or int.from_bytes(cdb, "big") & row.forbidden:
+                row.check(cdb)
+            status = row.handler(self, task)
+        except Exception as trouble:
+            status = self.refuse(task, trouble)
+        if status == PENDING:
+            self.tasks.park(task)
+            return
+        task.status = status
+        if task.started or self.tasks.restrains:
+            self.tasks.leave(task)
+        task.done(task)
+
+    def refuse(self, task: Task, trouble: BaseException, writing: bool = False) -> int:
+        """Turn what a handler or a medium raised into a status, with the sense data in the task."""
+        if isinstance(trouble, OSError):
+            trouble = from_errno(trouble, writing)
+        if not isinstance(trouble, Refused):
+            self.faults += 1
+            log.error("%s failed on %s", self.describe(), task.cdb.hex(), exc_info=trouble)
+            trouble = CheckCondition(INTERNAL_TARGET_FAILURE)
+        if isinstance(trouble, CheckCondition):
+            task.sense = encode(trouble, self.descriptor_sense)
+            self._contingent(task)
+        task.data_in = None
+        return trouble.status
+
+    def _contingent(self, task: Task) -> None:
+        """SAM-5 5.9.2 and 5.9.4: a CHECK CONDITION establishes an ACA, or an ACA task's clears it, as NACA says."""
+        if naca(task.cdb):
+            self.tasks.establish_aca(task.itl)
+        elif task.attribute == ACA and self.tasks.aca is task.itl:
+            self.tasks.clear_aca()
+
+    def defer(
+        self, task: Task, work: Callable[[], object], then: Callable[[Task], int] | None = None, writing: bool = False
+    ) -> int:
+        """Have `work` done by a worker; afterwards the task ends with `then(task)`'s status, or GOOD. Returns PENDING.
+
+        `work` may raise OSError or Refused; it is skipped when the task was aborted meanwhile. `then` may return PENDING
+        after another `defer`.
+        """
+        task.busy = True
+        self.lane.submit(partial(_unless_aborted, task, work), partial(self._deferred, task, then, writing))
+        return PENDING
+
+    def _deferred(
+        self, task: Task, then: Callable[[Task], int] | None, writing: bool, error: BaseException | None
+    ) -> None:
+        task.busy = False
+        if task.aborted:
+            task.release()
+            return
+        try:
+            if error is not None:
+                raise error
+            status = 0 if then is None else then(task)
+        except Exception as trouble:
+            status = self.refuse(task, trouble, writing)
+        if status != PENDING:
+            self.finish(task, status)
+
+    def finish(self, task: Task, status: int) -> None:
+        """End a task for which the handler returned PENDING. Loop thread only."""
+        if task.aborted:
+            task.release()
+            return
+        task.status = status
+        self.tasks.leave(task)
+        task.done(task)
+
+    # Task management (SAM-5 7): each answers at once, whatever the medium does.
+
+    def abort_tasks(self, itl: LunNexus, tag: int | None = None) -> bool:
+        """ABORT TASK (with a tag) or ABORT TASK SET. False when no such task exists."""
+        victims = [t for t in self.tasks if t.itl is itl and (tag is None or t.tag == tag)]
+        self.tasks.abort(victims, itl.nexus, self.report_aborts)
+        return bool(victims)
+
+    def clear_tasks(self, by: Nexus | None) -> None:
+        """CLEAR TASK SET: the tasks of every nexus."""
+        self.tasks.abort(self.tasks, by, self.report_aborts)
+
+    def reset(self, by: Nexus | None) -> None:
+        """LOGICAL UNIT RESET (SAM-5 6.3.3): all tasks, the ACA and volatile state go; everyone hears of it."""
+        self.tasks.abort(self.tasks, by, report=False)
+        self.tasks.clear_aca()
+        self.restore_defaults()
+        self.attend_all(LOGICAL_UNIT_RESET)
+
+    def restore_defaults(self) -> None:
+        """Device types put back what a reset puts back (mode parameters, prevent, reservations of SPC-2)."""
+
+    def attend_all(self, sense: Sense, but: Nexus | None = None) -> None:
+        """A unit attention for every I_T_L nexus except those of `but`."""
+        for itl in self.nexuses:
+            if itl.nexus is not but:
+                itl.attend(sense)
+
+    def regate_all(self) -> None:
+        """After `obstacle`, `write_protected` or a reservation changed."""
+        for itl in self.nexuses:
+            itl.regate()
+
+    def lose(self, itl: LunNexus) -> None:
+        """I_T nexus loss (SAM-5 6.3.4): its tasks end without a response, an ACA and what it held here are gone."""
+        self.tasks.abort([t for t in self.tasks if t.itl is itl], itl.nexus, report=False)
+        if self.tasks.aca is itl:
+            self.tasks.clear_aca()
+
+    def forget(self, itl: LunNexus) -> None:
+        """The I_T_L nexus is gone (I_T nexus loss, or the unit's removal)."""
+        self.lose(itl)
+        self.nexuses.pop(itl, None)
+
+    def describe(self) -> str:
+        """For logs."""
+        return f"{type(self).__name__} {self.identity.serial}"
+
+
+def _unless_aborted(task: Task, work: Callable[[], object]) -> None:
+    if not task.aborted:
+        work()
+
+
+__all__ = ["CHECK_CONDITION", "Identity", "LogicalUnit"]

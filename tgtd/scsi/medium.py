@@ -1,0 +1,62 @@
+"""What a block device keeps its data on, as storage verbs. Media never see a CDB and never build sense: they raise OSError."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+Buffer = memoryview | bytes | bytearray
+
+
+class BlockMedium(Protocol):
+    """A byte-addressed store. Offsets and lengths are in bytes and lie within `size`; every verb raises OSError.
+
+    The can_* answers and sizes are plain attributes, cached by the medium: reading them does no I/O.
+    `read_now` is called from the loop thread and must not block; the other verbs may block and are called from a worker
+    thread, several at once.
+    """
+
+    size: int
+    writable: bool
+    can_discard: bool
+    can_zero: bool
+    discard_granularity: int
+    """Bytes; 0 when can_discard is false."""
+    zero_after_discard: bool
+    volatile: bool
+    """True when a completed write may still be lost with the power until `flush`."""
+    block_sizes: tuple[int, ...]
+    """Logical block sizes this medium can serve (a block device: multiples of its own sector)."""
+
+    def read_now(self, offset: int, into: memoryview) -> bool:
+        """Fill `into` if that takes no waiting (page cache, RAM). False: use `read`."""
+
+    def read(self, offset: int, into: memoryview) -> None: ...
+
+    def write(self, offset: int, data: Buffer, durable: bool) -> None:
+        """durable: the data is on stable storage on return (FUA)."""
+
+    def flush(self) -> None:
+        """Everything written so far is on stable storage on return."""
+
+    def discard(self, offset: int, length: int) -> None: ...
+
+    def zero(self, offset: int, length: int, may_discard: bool) -> None: ...
+
+    def extents(self, offset: int, length: int) -> Iterator[tuple[int, int, bool]]:
+        """Yields (offset, length, mapped), in order, covering the range."""
+
+    def resize_probe(self) -> int:
+        """The size the backing object has now (may block)."""
+
+    def grow(self, size: int) -> None:
+        """Use `size` bytes from now on; extends a file that is shorter."""
+
+    def close(self) -> None: ...
+
+
+class Offload(Protocol):
+    """A way to have blocking work done by another thread (see tgtd.workers.Lane)."""
+
+    def submit(self, work: Callable[[], object], done: Callable[[BaseException | None], None]) -> None:
+        """Run `work()` in a worker thread, then `done(error)` in the loop thread. Order is kept for starts only."""

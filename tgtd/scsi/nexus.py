@@ -1,0 +1,99 @@
+"""Nexuses: an initiator port's relation to a target (I_T) and to one of its logical units (I_T_L) (SAM-5 4.7, 5.1).
+
+Unit attentions wait per I_T_L nexus. An I_T_L nexus comes to be with the first command that needs it, so that a thousand
+sessions and ten thousand units do not make ten million objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tgtd.scsi.command import Command
+from tgtd.scsi.sense import POWER_ON, CheckCondition, Sense
+from tgtd.scsi.task import SIMPLE, Task
+
+if TYPE_CHECKING:
+    from tgtd.scsi.lun import LogicalUnit
+    from tgtd.scsi.target import Target
+
+
+class Nexus:
+    """An I_T nexus. Transports make one per session and pass it to Target.connect and Target.disconnect.
+
+    initiator: the initiator's name. port: the initiator port's name, unique to the I_T nexus's initiator side
+    (iSCSI: "iqn…,i,0x<ISID>"). transport_id: SPC-5 7.6.4 TransportID. relative_port: relative target port identifier.
+    """
+
+    __slots__ = ("initiator", "luns", "port", "relative_port", "target", "transport_id")
+
+    def __init__(self, target: Target, initiator: str, port: str, transport_id: bytes, relative_port: int = 1) -> None:
+        self.target = target
+        self.initiator = initiator
+        self.port = port
+        self.transport_id = transport_id
+        self.relative_port = relative_port
+        self.luns: dict[int, LunNexus] = {}
+        """By the 64-bit LUN field as it came over the wire; filled by `lun`."""
+
+    def lun(self, field: int) -> LunNexus:
+        """The I_T_L nexus for a 64-bit LUN field (SAM-5 4.6); a unit that does not exist answers for itself."""
+        found = self.luns.get(field)
+        return found if found is not None else self.target.attach(self, field)
+
+
+class LunNexus:
+    """An I_T_L nexus: what one initiator port and one logical unit know of each other."""
+
+    __slots__ = ("attentions", "gate", "lu", "nexus", "number")
+
+    def __init__(self, nexus: Nexus, lu: LogicalUnit, number: int) -> None:
+        self.nexus = nexus
+        self.lu = lu
+        self.number = number
+        self.attentions: list[Sense] = [POWER_ON] if lu.raises_attention else []
+        self.gate: Callable[[Command], None] | None = None
+        self.regate()
+
+    def execute(self, task: Task) -> None:
+        """Run a task whose data-out is complete. task.done(task) follows exactly once, now or later."""
+        lu = self.lu
+        if task.attribute == SIMPLE and not lu.tasks.restrains and not task.started:
+            lu.run(task)
+        else:
+            lu.tasks.arrange(task)
+
+    def regate(self) -> None:
+        """Plug the gate in or out: call after any change to what it looks at."""
+        lu = self.lu
+        self.gate = self._gate if self.attentions or lu.obstacle is not None or lu.write_protected else None
+
+    def _gate(self, row: Command) -> None:
+        """Raises what stands between this initiator and the command, in SAM-5 5.14 order."""
+        lu = self.lu
+        if self.attentions and row.attention:
+            raise CheckCondition(self.take_attention())
+        if lu.obstacle is not None and row.medium:
+            raise CheckCondition(lu.obstacle)
+        if lu.write_protected and row.writes:
+            raise CheckCondition(lu.write_protected)
+
+    def attend(self, sense: Sense) -> None:
+        """Establish a unit attention condition (SAM-5 5.14); the same condition is not queued twice."""
+        if sense.asc == POWER_ON.asc:
+            self.attentions.clear()  # the reset conditions outrank whatever came before them (SPC-5 table of UA precedence)
+        if sense not in self.attentions:
+            self.attentions.append(sense)
+        self.regate()
+
+    def take_attention(self) -> Sense:
+        """The oldest unit attention, now reported and gone. Raises IndexError when there is none."""
+        sense = self.attentions.pop(0)
+        self.regate()
+        return sense
+
+    def drop_attention(self, sense: Sense) -> None:
+        """Clear one unit attention that another command has made moot (REPORT LUNS, SPC-5 6.32)."""
+        if sense in self.attentions:
+            self.attentions.remove(sense)
+            self.regate()

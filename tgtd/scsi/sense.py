@@ -1,0 +1,162 @@
+"""Sense data: one catalogue of named conditions, and how a command refuses (SPC-5 4.4).
+
+A handler that cannot go on raises; nobody passes sense bytes around by hand:
+
+    raise CheckCondition(INVALID_FIELD_IN_CDB, field=2, bit=3)
+
+The errno map at the end is the only place where a medium's trouble becomes sense.
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+from typing import NamedTuple
+
+# SAM-5 5.3: status codes.
+GOOD = 0x00
+CHECK_CONDITION = 0x02
+CONDITION_MET = 0x04
+BUSY = 0x08
+RESERVATION_CONFLICT = 0x18
+TASK_SET_FULL = 0x28
+ACA_ACTIVE = 0x30
+TASK_ABORTED = 0x40
+
+# SPC-5 4.4.8: sense keys.
+NO_SENSE = 0x0
+RECOVERED_ERROR = 0x1
+NOT_READY = 0x2
+MEDIUM_ERROR = 0x3
+HARDWARE_ERROR = 0x4
+ILLEGAL_REQUEST = 0x5
+UNIT_ATTENTION = 0x6
+DATA_PROTECT = 0x7
+BLANK_CHECK = 0x8
+COPY_ABORTED = 0xA
+ABORTED_COMMAND = 0xB
+VOLUME_OVERFLOW = 0xD
+MISCOMPARE = 0xE
+
+
+class Sense(NamedTuple):
+    """One row of the catalogue: a sense key with its additional sense code and qualifier."""
+
+    key: int
+    asc: int
+    ascq: int
+    text: str
+
+
+NO_ADDITIONAL_SENSE = Sense(NO_SENSE, 0x00, 0x00, "no additional sense information")
+
+NOT_READY_CAUSE_NOT_REPORTABLE = Sense(NOT_READY, 0x04, 0x00, "logical unit not ready, cause not reportable")
+BECOMING_READY = Sense(NOT_READY, 0x04, 0x01, "logical unit is in process of becoming ready")
+INITIALIZING_COMMAND_REQUIRED = Sense(NOT_READY, 0x04, 0x02, "logical unit not ready, initializing command required")
+MANUAL_INTERVENTION_REQUIRED = Sense(NOT_READY, 0x04, 0x03, "logical unit not ready, manual intervention required")
+MEDIUM_NOT_PRESENT = Sense(NOT_READY, 0x3A, 0x00, "medium not present")
+
+WRITE_ERROR = Sense(MEDIUM_ERROR, 0x0C, 0x00, "write error")
+UNRECOVERED_READ_ERROR = Sense(MEDIUM_ERROR, 0x11, 0x00, "unrecovered read error")
+
+INTERNAL_TARGET_FAILURE = Sense(HARDWARE_ERROR, 0x44, 0x00, "internal target failure")
+
+PARAMETER_LIST_LENGTH_ERROR = Sense(ILLEGAL_REQUEST, 0x1A, 0x00, "parameter list length error")
+INVALID_COMMAND_OPERATION_CODE = Sense(ILLEGAL_REQUEST, 0x20, 0x00, "invalid command operation code")
+LBA_OUT_OF_RANGE = Sense(ILLEGAL_REQUEST, 0x21, 0x00, "logical block address out of range")
+INVALID_FIELD_IN_CDB = Sense(ILLEGAL_REQUEST, 0x24, 0x00, "invalid field in CDB")
+LOGICAL_UNIT_NOT_SUPPORTED = Sense(ILLEGAL_REQUEST, 0x25, 0x00, "logical unit not supported")
+INVALID_FIELD_IN_PARAMETER_LIST = Sense(ILLEGAL_REQUEST, 0x26, 0x00, "invalid field in parameter list")
+SAVING_PARAMETERS_NOT_SUPPORTED = Sense(ILLEGAL_REQUEST, 0x39, 0x00, "saving parameters not supported")
+INVALID_MESSAGE_ERROR = Sense(ILLEGAL_REQUEST, 0x49, 0x00, "invalid message error")
+MEDIUM_REMOVAL_PREVENTED = Sense(ILLEGAL_REQUEST, 0x53, 0x02, "medium removal prevented")
+
+POWER_ON = Sense(UNIT_ATTENTION, 0x29, 0x00, "power on, reset, or bus device reset occurred")
+LOGICAL_UNIT_RESET = Sense(UNIT_ATTENTION, 0x29, 0x03, "bus device reset function occurred")
+NEXUS_LOSS = Sense(UNIT_ATTENTION, 0x29, 0x07, "I_T nexus loss occurred")
+MEDIUM_MAY_HAVE_CHANGED = Sense(UNIT_ATTENTION, 0x28, 0x00, "not ready to ready change, medium may have changed")
+MODE_PARAMETERS_CHANGED = Sense(UNIT_ATTENTION, 0x2A, 0x01, "mode parameters changed")
+CAPACITY_DATA_CHANGED = Sense(UNIT_ATTENTION, 0x2A, 0x09, "capacity data has changed")
+COMMANDS_CLEARED = Sense(UNIT_ATTENTION, 0x2F, 0x00, "commands cleared by another initiator")
+INQUIRY_DATA_CHANGED = Sense(UNIT_ATTENTION, 0x3F, 0x03, "INQUIRY data has changed")
+REPORTED_LUNS_CHANGED = Sense(UNIT_ATTENTION, 0x3F, 0x0E, "reported LUNs data has changed")
+
+WRITE_PROTECTED = Sense(DATA_PROTECT, 0x27, 0x00, "write protected")
+SOFTWARE_WRITE_PROTECTED = Sense(DATA_PROTECT, 0x27, 0x02, "logical unit software write protected")
+SPACE_ALLOCATION_FAILED = Sense(DATA_PROTECT, 0x27, 0x07, "space allocation failed write protect")
+
+MISCOMPARE_DURING_VERIFY = Sense(MISCOMPARE, 0x1D, 0x00, "miscompare during verify operation")
+
+OVERLAPPED_COMMANDS = Sense(ABORTED_COMMAND, 0x4E, 0x00, "overlapped commands attempted")
+
+
+class Refused(Exception):
+    """A command ends with a status other than GOOD and without sense data (SAM-5 5.3)."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"status {status:02X}h")
+        self.status = status
+
+
+class CheckCondition(Refused):
+    """A command ends with CHECK CONDITION.
+
+    field: byte offset of the field at fault; bit: its most significant bit within that byte (sense-key specific
+    field pointer, SPC-5 4.4.2.4.2). The pointer aims at the CDB unless the row speaks of the parameter list.
+    information: up to 64 bits for the INFORMATION field (an LBA or a residue); None leaves VALID at zero.
+    """
+
+    def __init__(
+        self, sense: Sense, field: int | None = None, bit: int | None = None, information: int | None = None
+    ) -> None:
+        super().__init__(CHECK_CONDITION)
+        self.sense = sense
+        self.field = field
+        self.bit = bit
+        self.information = information
+
+    def __str__(self) -> str:
+        return self.sense.text
+
+
+_FIXED = struct.Struct(">BxBIB4xBBx3s")
+_NO_POINTER = b"\0\0\0"
+
+
+def _pointer(trouble: CheckCondition) -> bytes:
+    """SPC-5 4.4.2.4.2: SKSV, C/D, BPV, bit pointer, field pointer."""
+    if trouble.field is None:
+        return _NO_POINTER
+    first = 0x80
+    if trouble.sense.asc != INVALID_FIELD_IN_PARAMETER_LIST.asc:
+        first |= 0x40
+    if trouble.bit is not None:
+        first |= 0x08 | trouble.bit
+    return bytes((first,)) + trouble.field.to_bytes(2, "big")
+
+
+def encode(trouble: CheckCondition, descriptor: bool = False) -> bytes:
+    """Sense data in fixed (18 bytes, SPC-5 4.4.3) or descriptor format (SPC-5 4.4.2)."""
+    key, asc, ascq, _ = trouble.sense
+    information = trouble.information
+    pointer = _pointer(trouble)
+    if descriptor or (information is not None and information > 0xFFFFFFFF):
+        parts = b""
+        if information is not None:
+            parts += struct.pack(">BBBxQ", 0x00, 0x0A, 0x80, information)
+        if pointer != _NO_POINTER:
+            parts += struct.pack(">BB2x3sx", 0x02, 0x06, pointer)
+        return struct.pack(">BBBB3xB", 0x72, key, asc, ascq, len(parts)) + parts
+    first = 0x70 if information is None else 0xF0
+    return _FIXED.pack(first, key, information or 0, 10, asc, ascq, pointer)
+
+
+def from_errno(error: OSError, writing: bool) -> CheckCondition:
+    """What a medium's OSError means to an initiator."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return CheckCondition(SPACE_ALLOCATION_FAILED)
+    if error.errno in (errno.EROFS, errno.EPERM, errno.EACCES):
+        return CheckCondition(WRITE_PROTECTED)
+    if error.errno in (errno.ENXIO, errno.ENODEV, errno.ENOENT, errno.ENOMEDIUM):
+        return CheckCondition(NOT_READY_CAUSE_NOT_REPORTABLE)
+    return CheckCondition(WRITE_ERROR if writing else UNRECOVERED_READ_ERROR)

@@ -1,0 +1,208 @@
+"""The SCSI target: its logical units, their numbers, and the nexuses through which initiators see them (SAM-5 4.7.3)."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+
+from tgtd.scsi.lun import LogicalUnit
+from tgtd.scsi.nexus import LunNexus, Nexus
+from tgtd.scsi.sense import NEXUS_LOSS, REPORTED_LUNS_CHANGED
+
+View = Mapping[int, int]
+"""LUN as the initiator numbers it → LUN of the target."""
+
+
+class TaskManagement(enum.Enum):
+    """SAM-5 7.1: the functions."""
+
+    ABORT_TASK = enum.auto()
+    ABORT_TASK_SET = enum.auto()
+    CLEAR_ACA = enum.auto()
+    CLEAR_TASK_SET = enum.auto()
+    LOGICAL_UNIT_RESET = enum.auto()
+    I_T_NEXUS_RESET = enum.auto()
+    QUERY_TASK = enum.auto()
+    QUERY_TASK_SET = enum.auto()
+    QUERY_ASYNCHRONOUS_EVENT = enum.auto()
+    TARGET_RESET = enum.auto()
+
+
+class Answer(enum.Enum):
+    """SAM-5 7.1: service responses."""
+
+    COMPLETE = enum.auto()
+    SUCCEEDED = enum.auto()
+    REJECTED = enum.auto()
+    INCORRECT_LUN = enum.auto()
+
+
+def decode_lun(field: int) -> int | None:
+    """A 64-bit LUN field as a number; None for methods we do not address by (SAM-5 4.6.5 to 4.6.9).
+
+    Peripheral device addressing (bus 0) and flat space addressing, single level.
+    """
+    if field & 0x0000_FFFF_FFFF_FFFF:
+        return None
+    first = field >> 48
+    method = first >> 14
+    if method == 0 and not first & 0x3F00:
+        return first & 0xFF
+    if method == 1:
+        return first & 0x3FFF
+    return None
+
+
+def encode_lun(number: int) -> int:
+    """The 64-bit LUN field of a number from 0 to 16383: peripheral addressing below 256, flat space above."""
+    return (number if number < 256 else 0x4000 | number) << 48
+
+
+class Target:
+    """A target owns its units and shares none of its state with another target.
+
+    placeholder(number) makes the unit that answers where none is: for LUN 0 the controller, else "not supported".
+    """
+
+    def __init__(self, name: str, placeholder: Callable[[int], LogicalUnit]) -> None:
+        self.name = name
+        self.luns: dict[int, LogicalUnit] = {}
+        self.nexuses: dict[Nexus, View | None] = {}
+        self._controller = placeholder(0)
+        self._absent = placeholder(-1)
+
+    def connect(self, nexus: Nexus, view: View | None = None) -> None:
+        """A new I_T nexus; it sees all units, or those of its view."""
+        self.nexuses[nexus] = view
+
+    def disconnect(self, nexus: Nexus) -> None:
+        """I_T nexus loss (SAM-5 6.3.4): its tasks are aborted, its unit attentions forgotten."""
+        self.nexuses.pop(nexus, None)
+        for itl in nexus.luns.values():
+            itl.lu.forget(itl)
+        nexus.luns.clear()
+
+    def visible(self, nexus: Nexus) -> dict[int, LogicalUnit]:
+        """The units this nexus sees, by the numbers it sees them under."""
+        view = self.nexuses.get(nexus)
+        if view is None:
+            return self.luns
+        return {seen: self.luns[number] for seen, number in view.items() if number in self.luns}
+
+    def attach(self, nexus: Nexus, field: int) -> LunNexus:
+        """The I_T_L nexus for a LUN field; one that leads nowhere is not kept, so hostile LUN fields cost nothing."""
+        number = decode_lun(field)
+        if number is None:
+            return LunNexus(nexus, self._absent, -1)
+        view = self.nexuses.get(nexus)
+        inner = number if view is None else view.get(number, -1)
+        unit = self.luns.get(inner)
+        if unit is None:
+            return LunNexus(nexus, self._controller if number == 0 else self._absent, number)
+        for alias in (encode_lun(number), (0x4000 | number) << 48):
+            known = nexus.luns.get(alias)
+            if known is not None:
+                nexus.luns[field] = known
+                return known
+        itl = LunNexus(nexus, unit, number)
+        unit.nexuses[itl] = None
+        nexus.luns[field] = itl
+        return itl
+
+    def add_lun(self, number: int, unit: LogicalUnit) -> None:
+        """Raises ValueError when the number is taken. Initiators hear of it through `announce`."""
+        if number in self.luns:
+            raise ValueError(f"LUN {number} is in use")
+        self.luns[number] = unit
+
+    def remove_lun(self, number: int) -> LogicalUnit:
+        """Take a unit away; its tasks are aborted. The caller closes the medium when workers are done with it."""
+        unit = self.luns.pop(number)
+        unit.clear_tasks(None)
+        for itl in list(unit.nexuses):
+            unit.forget(itl)
+            for field in [f for f, known in itl.nexus.luns.items() if known is itl]:
+                del itl.nexus.luns[field]
+        return unit
+
+    def set_view(self, nexus: Nexus, view: View | None) -> None:
+        """Change what a live nexus sees."""
+        self.nexuses[nexus] = view
+        for field, itl in list(nexus.luns.items()):
+            if self.visible(nexus).get(itl.number) is not itl.lu:
+                itl.lu.forget(itl)
+                del nexus.luns[field]
+
+    def announce(self) -> None:
+        """REPORTED LUNS DATA HAS CHANGED, once per nexus and unit it knows (SPC-5 6.32)."""
+        for nexus in self.nexuses:
+            for itl in nexus.luns.values():
+                itl.attend(REPORTED_LUNS_CHANGED)
+
+    def manage(self, function: TaskManagement, nexus: Nexus, field: int = 0, tag: int = 0) -> Answer:
+        """Perform a task management function; it is done when this returns (SAM-5 7)."""
+        if function is TaskManagement.TARGET_RESET:
+            for unit in self.luns.values():
+                unit.reset(nexus)
+            return Answer.COMPLETE
+        if function is TaskManagement.I_T_NEXUS_RESET:
+            for itl in nexus.luns.values():
+                itl.lu.lose(itl)
+                itl.attend(NEXUS_LOSS)
+            return Answer.COMPLETE
+        itl = nexus.lun(field)
+        if itl.lu is self._absent:
+            return Answer.INCORRECT_LUN
+        return _LUN_FUNCTIONS[function](itl, tag)
+
+
+def _abort_task(itl: LunNexus, tag: int) -> Answer:
+    itl.lu.abort_tasks(itl, tag)
+    return Answer.COMPLETE
+
+
+def _abort_task_set(itl: LunNexus, tag: int) -> Answer:
+    itl.lu.abort_tasks(itl)
+    return Answer.COMPLETE
+
+
+def _clear_task_set(itl: LunNexus, tag: int) -> Answer:
+    itl.lu.clear_tasks(itl.nexus)
+    return Answer.COMPLETE
+
+
+def _clear_aca(itl: LunNexus, tag: int) -> Answer:
+    if itl.lu.tasks.aca is itl:
+        itl.lu.tasks.clear_aca()
+    return Answer.COMPLETE
+
+
+def _reset(itl: LunNexus, tag: int) -> Answer:
+    itl.lu.reset(itl.nexus)
+    return Answer.COMPLETE
+
+
+def _query_task(itl: LunNexus, tag: int) -> Answer:
+    found = any(t.itl is itl and t.tag == tag for t in itl.lu.tasks)
+    return Answer.SUCCEEDED if found else Answer.COMPLETE
+
+
+def _query_task_set(itl: LunNexus, tag: int) -> Answer:
+    found = any(t.itl is itl for t in itl.lu.tasks)
+    return Answer.SUCCEEDED if found else Answer.COMPLETE
+
+
+def _query_asynchronous_event(itl: LunNexus, tag: int) -> Answer:
+    return Answer.SUCCEEDED if itl.attentions else Answer.COMPLETE
+
+
+_LUN_FUNCTIONS: dict[TaskManagement, Callable[[LunNexus, int], Answer]] = {
+    TaskManagement.ABORT_TASK: _abort_task,
+    TaskManagement.ABORT_TASK_SET: _abort_task_set,
+    TaskManagement.CLEAR_ACA: _clear_aca,
+    TaskManagement.CLEAR_TASK_SET: _clear_task_set,
+    TaskManagement.LOGICAL_UNIT_RESET: _reset,
+    TaskManagement.QUERY_TASK: _query_task,
+    TaskManagement.QUERY_TASK_SET: _query_task_set,
+    TaskManagement.QUERY_ASYNCHRONOUS_EVENT: _query_asynchronous_event,
+}

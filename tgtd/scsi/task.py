@@ -1,0 +1,116 @@
+"""A task: one SCSI command on its way through a device server (SAM-5 4.10, 5.4).
+
+A transport fills a Task and hands it to its LunNexus; `done(task)` is called exactly once, from the loop thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tgtd.scsi.buffers import BufferPool
+    from tgtd.scsi.nexus import LunNexus
+
+PENDING = -1
+"""A handler's answer when it will complete the task later (LogicalUnit.finish)."""
+
+NO_RESPONSE = -2
+"""Status of a task that was aborted on its own initiator's wish: nothing is to be sent (SAM-5 5.7)."""
+
+# SAM-5 8.6: task attributes.
+SIMPLE = 0
+ORDERED = 1
+HEAD_OF_QUEUE = 2
+ACA = 3
+
+_CONTROL = {0: 5, 1: 9, 2: 9, 3: 1, 4: 15, 5: 11}
+"""Where the CONTROL byte is, by the operation code's group (SAM-5 5.2, SPC-5 4.2.5)."""
+
+
+def naca(cdb: bytes) -> bool:
+    """NACA of the CONTROL byte (SAM-5 5.2); false for vendor specific groups, whose CONTROL byte nobody knows."""
+    at = _CONTROL.get(cdb[0] >> 5)
+    return at is not None and bool(cdb[at] & 0x04)
+
+
+class Task:
+    """The contract between a transport and a device server.
+
+    Filled by the transport: itl, tag (unique within its I_T nexus), attribute, cdb (bytes, at least 16, zero-padded),
+    data_out (the bytes that arrived, maybe fewer than the CDB asks for, or None), expected_in and expected_out (bytes the
+    initiator has room for and offers), done, and owner (the transport's own).
+
+    Filled by the device server: status, sense (encoded, or b""), data_in (all that the command has to say; the transport
+    cuts it to expected_in and computes the residual), wanted_out (bytes of data-out that the CDB asks for).
+
+    buffer: a pooled buffer that data_out or data_in lies in; `release` gives it back, once no worker uses it.
+    """
+
+    __slots__ = (
+        "aborted",
+        "attribute",
+        "buffer",
+        "busy",
+        "cdb",
+        "data_in",
+        "data_out",
+        "done",
+        "expected_in",
+        "expected_out",
+        "itl",
+        "owner",
+        "pool",
+        "sense",
+        "started",
+        "status",
+        "tag",
+        "wanted_out",
+    )
+
+    def __init__(
+        self,
+        itl: LunNexus,
+        tag: int,
+        attribute: int,
+        cdb: bytes,
+        expected_in: int,
+        done: Callable[[Task], None],
+        data_out: memoryview | bytes | None = None,
+        owner: Any = None,
+    ) -> None:
+        self.itl = itl
+        self.tag = tag
+        self.attribute = attribute
+        self.cdb = cdb
+        self.data_out = data_out
+        self.expected_in = expected_in
+        self.done = done
+        self.owner = owner
+        self.status = PENDING
+        self.sense = b""
+        self.data_in: memoryview | bytes | None = None
+        self.expected_out = 0
+        self.wanted_out = 0
+        self.buffer: memoryview | None = None
+        self.pool: BufferPool | None = None
+        self.busy = False
+        self.aborted = False
+        self.started = False
+
+    def allocate(self, pool: BufferPool, length: int) -> memoryview:
+        """A page-aligned buffer of exactly `length` bytes that lives as long as the task.
+
+        Raises Refused(BUSY) when the pool's limit is reached.
+        """
+        buffer = self.buffer = pool.take(length)
+        self.pool = pool
+        return buffer if len(buffer) == length else buffer[:length]
+
+    def release(self) -> None:
+        """Give the buffer back. While a worker is busy with it, that is put off until the worker is done."""
+        if self.buffer is not None and not self.busy:
+            assert self.pool is not None
+            self.data_in = self.data_out = None
+            self.pool.give(self.buffer)
+            self.buffer = None
