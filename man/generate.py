@@ -95,6 +95,7 @@ class KeyTables:
             form += f"; default {written(schema['default'], schema)}"
         yield escape(f"{form[0].upper()}{form[1:]}.")
         if schema.get("examples") and "default" not in schema and schema.get("type") != "object":
+            yield ".br"
             yield escape(f"Example: {key} = {toml(schema['examples'][0])}")
 
     def form(self, value: Schema, full: str) -> str:
@@ -183,7 +184,9 @@ def command_lines() -> Iterator[str]:
     for name, kind in DEVICES:
         yield f".Ss Commands of a {name}"
         yield '.Bl -column "7Fh/0000h" "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS" -compact'
-        for row in sorted(kind.rows, key=lambda row: (row.opcode, row.action or 0)):
+        # A command that has a row for each of two kinds of medium is one command.
+        named = {(row.opcode, row.action or 0): row for row in kind.rows}
+        for _, row in sorted(named.items()):
             yield f".It {code(row)} Ta {row.name}"
         yield ".El"
 

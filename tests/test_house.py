@@ -404,20 +404,22 @@ def device_types() -> list[type[LogicalUnit]]:
     while waiting:
         kind = waiting.pop()
         waiting += kind.__subclasses__()
-        if kind.__module__.startswith("tgtd.scsi.") and kind not in found:
+        if kind.rows and kind.__module__.startswith("tgtd.scsi.") and kind not in found:
             found.append(kind)
     return sorted(found, key=lambda kind: kind.__qualname__)
 
 
 DEVICE_TYPES = device_types()
-ROWS = sorted(
-    {
-        (kind.__name__, row.opcode, row.action if row.action is not None else -1): row
-        for kind in DEVICE_TYPES
-        for row in kind.rows
-    }.items()
-)
-ROW_IDS = [f"{kind}-{opcode:02X}h" + (f"-{action:02X}h" if action >= 0 else "") for (kind, opcode, action), _ in ROWS]
+ROWS = [(kind, row) for kind in DEVICE_TYPES for row in kind.rows]
+ROW_IDS = [f"{kind.__name__}-{row.name}" for kind, row in ROWS]
+
+
+def places(kind: type[LogicalUnit]) -> dict[tuple[int, int | None], list[Command]]:
+    """The rows by operation code and service action. Where there are several, `available` tells which holds."""
+    found: dict[tuple[int, int | None], list[Command]] = {}
+    for row in kind.rows:
+        found.setdefault((row.opcode, row.action), []).append(row)
+    return found
 
 
 def test_there_are_device_types() -> None:
@@ -426,15 +428,27 @@ def test_there_are_device_types() -> None:
 
 @pytest.mark.parametrize("kind", DEVICE_TYPES, ids=lambda kind: str(kind.__name__))
 def test_command_table_is_whole(kind: type[LogicalUnit]) -> None:
-    entries = table(kind.rows)
-    assert len(entries) == 256
-    for opcode, entry in enumerate(entries):
-        if entry is not None:
-            assert entry.opcode == opcode
-        if isinstance(entry, ActionTable):
-            assert all(row.action == action and row.opcode == opcode for action, row in entry.rows.items())
-    names = [row.name for row in kind.rows]
-    assert len(set(names)) == len(names)
+    """Every operation code has an entry, whichever of its alternative rows holds."""
+    for pick in (0, -1):
+        rows = tuple(rows[pick] for rows in places(kind).values())
+        entries = table(rows)
+        assert len(entries) == 256
+        assert [entry.opcode for entry in entries if entry is not None] == sorted({row.opcode for row in rows})
+        for entry in entries:
+            if isinstance(entry, ActionTable):
+                assert all(row.action == action and row.opcode == entry.opcode for action, row in entry.rows.items())
+
+
+@pytest.mark.parametrize("kind", DEVICE_TYPES, ids=lambda kind: str(kind.__name__))
+def test_command_rows_are_unique(kind: type[LogicalUnit]) -> None:
+    """One place, one name; two rows for one place differ by what makes them available."""
+    found = places(kind)
+    names = [{row.name for row in rows} for rows in found.values()]
+    assert all(len(name) == 1 for name in names)
+    assert len(set().union(*names)) == len(names)
+    for rows in found.values():
+        asked = [row.available for row in rows]
+        assert len(rows) == 1 or (None not in asked and len(set(asked)) == len(asked))
 
 
 @pytest.mark.parametrize("row", [row for _, row in ROWS], ids=ROW_IDS)
