@@ -1,0 +1,149 @@
+"""Reading and writing through a file descriptor: what files and block devices have in common.
+
+Positional and stateless, so that several workers may use one descriptor. Linux: preadv2(2), pwritev2(2), fallocate(2).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from collections.abc import Callable, Iterator
+
+from tgtd.scsi.medium import Buffer
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_LIBC.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+
+KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE = 0x01, 0x02, 0x10
+
+_STEP = 1 << 20
+_UNABLE = (errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOTTY)
+
+
+def fallocate(fd: int, mode: int, offset: int, length: int) -> None:
+    """fallocate(2) with its modes, which os.posix_fallocate does not offer. Raises OSError."""
+    while _LIBC.fallocate(fd, mode, offset, length) != 0:
+        number = ctypes.get_errno()
+        if number != errno.EINTR:
+            raise OSError(number, os.strerror(number))
+
+
+def read_fully(fd: int, offset: int, into: memoryview) -> None:
+    """Fill `into`. Raises EIO when the data ends before."""
+    while into:
+        count = os.preadv(fd, (into,), offset)
+        if not count:
+            raise OSError(errno.EIO, f"the data ends at byte {offset}, where more was expected")
+        into = into[count:]
+        offset += count
+
+
+def write_fully(fd: int, offset: int, data: Buffer, flags: int) -> None:
+    """Write all of `data`, going on after partial writes."""
+    rest = memoryview(data)
+    while rest:
+        count = os.pwritev(fd, (rest,), offset, flags)
+        if not count:
+            raise OSError(errno.EIO, f"nothing could be written at byte {offset}")
+        rest = rest[count:]
+        offset += count
+
+
+def never_now(offset: int, into: memoryview) -> bool:
+    """The answer of a store of which nobody can say that reading takes no waiting."""
+    return False
+
+
+class DescriptorMedium:
+    """The storage verbs on a descriptor. Kinds of store differ in opening, size, discard, zero and extents.
+
+    fd: buffered. direct: the same object opened with O_DIRECT, or None; what is not aligned well enough for it goes
+    through the page cache, which the kernel keeps coherent.
+    """
+
+    volatile = True
+    can_zero = True
+
+    def __init__(self, fd: int, direct: int | None, size: int, writable: bool, block_sizes: tuple[int, ...]) -> None:
+        self.size = size
+        self.writable = writable
+        self.block_sizes = block_sizes
+        self.can_discard = False
+        self.discard_granularity = 0
+        self.zero_after_discard = False
+        self.read_now: Callable[[int, memoryview], bool] = never_now
+        self._fd = fd
+        self._direct = direct
+        self._dsync = os.RWF_DSYNC
+
+    def try_now(self, offset: int, into: memoryview) -> bool:
+        """`read_now` where the kernel can tell whether reading would wait (RWF_NOWAIT)."""
+        try:
+            return os.preadv(self._fd, (into,), offset, os.RWF_NOWAIT) == len(into)
+        except OSError:
+            return False  # a real error comes again, and is reported, when a worker reads
+
+    def read_at_once(self, offset: int, into: memoryview) -> bool:
+        """`read_now` where reading is copying memory."""
+        try:
+            return os.preadv(self._fd, (into,), offset) == len(into)
+        except OSError:
+            return False
+
+    def can_tell(self) -> bool:
+        """Whether this descriptor takes RWF_NOWAIT at all."""
+        try:
+            os.preadv(self._fd, (bytearray(1),), 0, os.RWF_NOWAIT)
+        except OSError as error:
+            return error.errno == errno.EAGAIN
+        return True
+
+    def read(self, offset: int, into: memoryview) -> None:
+        if self._direct is not None:
+            try:
+                return read_fully(self._direct, offset, into)
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+        return read_fully(self._fd, offset, into)
+
+    def write(self, offset: int, data: Buffer, durable: bool) -> None:
+        flags = self._dsync if durable else 0
+        try:
+            self._write(offset, data, flags)
+        except OSError as error:
+            if error.errno not in _UNABLE or not flags:
+                raise
+            self._dsync = 0  # the file system knows no RWF_DSYNC: write, then flush
+            self._write(offset, data, 0)
+        if durable and not self._dsync:
+            self.flush()
+
+    def _write(self, offset: int, data: Buffer, flags: int) -> None:
+        if self._direct is not None:
+            try:
+                return write_fully(self._direct, offset, data, flags)
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+        return write_fully(self._fd, offset, data, flags)
+
+    def flush(self) -> None:
+        os.fdatasync(self._fd)
+
+    def write_zeros(self, offset: int, length: int) -> None:
+        """Zeros the long way, for stores that have no shorter one."""
+        zeros = memoryview(bytes(min(length, _STEP)))
+        for at in range(0, length, _STEP):
+            write_fully(self._fd, offset + at, zeros[: min(_STEP, length - at)], 0)
+
+    def extents(self, offset: int, length: int) -> Iterator[tuple[int, int, bool]]:
+        yield offset, length, True
+
+    def close(self) -> None:
+        """Idempotent: a descriptor number that was given back belongs to somebody else."""
+        for fd in (self._fd, self._direct):
+            if fd is not None and fd >= 0:
+                os.close(fd)
+        self._fd, self._direct = -1, None

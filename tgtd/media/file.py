@@ -1,0 +1,228 @@
+"""A disk in a regular file, sparse or not (open(2), fallocate(2), lseek(2), fcntl(2): open file description locks).
+
+The lock keeps a second daemon, or an emulator that also locks, from using the same file.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import stat
+import struct
+from collections.abc import Iterator
+
+from tgtd.media.descriptor import (
+    KEEP_SIZE,
+    PUNCH_HOLE,
+    ZERO_RANGE,
+    DescriptorMedium,
+    fallocate,
+)
+from tgtd.media.problem import MediumError
+
+_IN_MEMORY = {0x01021994: "tmpfs", 0x858458F6: "ramfs"}
+"""Magic numbers of file systems in which reading is copying memory (statfs(2))."""
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class FileMedium(DescriptorMedium):
+    """A regular file. Made by `open`."""
+
+    @classmethod
+    def open(
+        cls,
+        path: str | None,
+        *,
+        size: int | None = None,
+        create: bool = False,
+        writable: bool = True,
+        direct: bool = False,
+    ) -> FileMedium:
+        """Open, lock and size a file. May block.
+
+        size: bytes; None: as large as the file is. A shorter file is extended with a hole when it is writable.
+        Raises MediumError.
+        """
+        if path is None:
+            raise MediumError(errno.EINVAL, "no path is given", "say which file holds the data")
+        fd, made = _open(path, size, create, writable)
+        unaligned = -1
+        try:
+            _lock(fd, path, writable)
+            size = _measure(fd, path, size, writable)
+            unaligned = _open_direct(path, writable) if direct else -1
+            return cls(fd, unaligned if direct else None, size, writable)
+        except BaseException as error:
+            for opened in (fd, unaligned):
+                if opened >= 0:
+                    os.close(opened)
+            if made:
+                os.unlink(path)
+            if isinstance(error, OSError) and not isinstance(error, MediumError):
+                raise _explain(error, path, writable) from error
+            raise
+
+    def __init__(self, fd: int, direct: int | None, size: int, writable: bool) -> None:
+        super().__init__(fd, direct, size, writable, (512, 1024, 2048, 4096))
+        if direct is None:
+            if self.can_tell():
+                self.read_now = self.try_now
+            elif _file_system(fd) in _IN_MEMORY:
+                self.read_now = self.read_at_once
+        self.can_discard = self.zero_after_discard = writable and _can_punch(fd, size)
+        if self.can_discard:
+            self.discard_granularity = os.fstat(fd).st_blksize
+
+    def discard(self, offset: int, length: int) -> None:
+        """A hole: reads as zeros, takes no space."""
+        fallocate(self._fd, KEEP_SIZE | PUNCH_HOLE, offset, length)
+
+    def zero(self, offset: int, length: int, may_discard: bool) -> None:
+        mode = PUNCH_HOLE if may_discard and self.can_discard else ZERO_RANGE
+        try:
+            fallocate(self._fd, KEEP_SIZE | mode, offset, length)
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP:
+                raise
+            self.write_zeros(offset, length)
+
+    def extents(self, offset: int, length: int) -> Iterator[tuple[int, int, bool]]:
+        """By SEEK_DATA and SEEK_HOLE; a file system that does not know them calls everything data."""
+        end = offset + length
+        while offset < end:
+            data = min(_seek(self._fd, offset, os.SEEK_DATA, end), end)
+            if data > offset:
+                yield offset, data - offset, False
+            if data < end:
+                hole = min(_seek(self._fd, data, os.SEEK_HOLE, end), end)
+                yield data, hole - data, True
+                data = hole
+            offset = data
+
+    def resize_probe(self) -> int:
+        return os.fstat(self._fd).st_size
+
+    def grow(self, size: int) -> None:
+        """Raises OSError when the file is shorter and cannot be extended."""
+        if self.resize_probe() < size:
+            os.ftruncate(self._fd, size)
+        self.size = size
+
+
+def _open(path: str, size: int | None, create: bool, writable: bool) -> tuple[int, bool]:
+    """(descriptor, whether the file was made just now)."""
+    flags = (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO must not block us
+    try:
+        return os.open(path, flags), False
+    except FileNotFoundError as error:
+        if not create or not writable:
+            raise _explain(error, path, writable) from error
+    except OSError as error:
+        raise _explain(error, path, writable) from error
+    if size is None:
+        raise MediumError(errno.EINVAL, f"{path} does not exist and no size is given", "give the medium a size")
+    try:
+        return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600), True
+    except OSError as error:
+        raise _explain(error, path, writable) from error
+
+
+def _open_direct(path: str, writable: bool) -> int:
+    try:
+        return os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC | os.O_DIRECT)
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise MediumError(
+                error.errno, f"the file system of {path} has no direct I/O", "set direct = false for this medium"
+            ) from error
+        raise
+
+
+def _explain(error: OSError, path: str, writable: bool) -> MediumError:
+    """The usual ways in which opening goes wrong, with what to do."""
+    number = error.errno or errno.EIO
+    if number == errno.ENOENT:
+        return MediumError(number, f"{path} does not exist", "create it, or set create = true and a size")
+    if number in (errno.EACCES, errno.EPERM):
+        mode = "read and write" if writable else "read"
+        return MediumError(number, f"the daemon may not {mode} {path}", "give its user the permission")
+    if number == errno.EROFS:
+        return MediumError(number, f"{path} is on a read-only file system", "set read_only = true for the LUN")
+    if number == errno.EISDIR:
+        return MediumError(number, f"{path} is a directory", "name a file in it")
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return MediumError(number, f"{path}: {os.strerror(number)}", "choose a smaller size or another file system")
+    return MediumError(number, f"{path}: {os.strerror(number)}", "check the path and the file system it is on")
+
+
+def _lock(fd: int, path: str, writable: bool) -> None:
+    """A whole-file open file description lock, so that it goes when the descriptor does; readers share theirs."""
+    kind = fcntl.F_WRLCK if writable else fcntl.F_RDLCK
+    try:
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0))
+    except OSError as error:
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
+            raise MediumError(
+                error.errno or errno.ENOLCK,
+                f"{path} cannot be locked: {error.strerror}",
+                "use a file system with locks, so that two daemons cannot write to one file",
+            ) from error
+        raise MediumError(
+            errno.EBUSY,
+            f"{path} is in use by another LUN or program",
+            "find it with `lslocks` and stop it, or give this LUN another file",
+        ) from error
+
+
+def _measure(fd: int, path: str, size: int | None, writable: bool) -> int:
+    """The size to serve, extending the file when it is shorter."""
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        kind = "block" if stat.S_ISBLK(status.st_mode) else "other"
+        advice = 'use type = "block"' if kind == "block" else "name a regular file"
+        raise MediumError(errno.EINVAL, f"{path} is not a regular file", advice)
+    if size is None:
+        if not status.st_size:
+            raise MediumError(errno.EINVAL, f"{path} is empty and no size is given", "give the medium a size")
+        return status.st_size
+    if status.st_size < size:
+        if not writable:
+            raise MediumError(
+                errno.EINVAL,
+                f"{path} has {status.st_size} bytes, {size} are declared, and it is read-only",
+                "leave the size out, or extend the file",
+            )
+        os.ftruncate(fd, size)
+    return size
+
+
+def _can_punch(fd: int, size: int) -> bool:
+    """Ask by punching where there is nothing: past the end."""
+    try:
+        fallocate(fd, KEEP_SIZE | PUNCH_HOLE, max(size, os.fstat(fd).st_size) + (1 << 20) & ~0xFFF, 4096)
+    except OSError:
+        return False
+    return True
+
+
+def _file_system(fd: int) -> int:
+    """The file system's magic number: the first word of struct statfs, which is larger than 120 bytes nowhere."""
+    status = (ctypes.c_long * 32)()
+    if _LIBC.fstatfs(fd, ctypes.byref(status)) != 0:
+        return 0
+    return status[0] & 0xFFFFFFFF
+
+
+def _seek(fd: int, offset: int, whence: int, end: int) -> int:
+    """lseek(2) for data or a hole; nothing more of it means the end. All other I/O is positional."""
+    try:
+        return os.lseek(fd, offset, whence)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return end
+        if error.errno == errno.EINVAL:
+            return offset if whence == os.SEEK_DATA else end
+        raise

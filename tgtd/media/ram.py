@@ -1,0 +1,114 @@
+"""A disk in memory: fast, and gone with the daemon (mmap(2), madvise(2))."""
+
+from __future__ import annotations
+
+import errno
+import mmap
+from collections.abc import Iterator
+
+from tgtd.media.problem import MediumError
+from tgtd.scsi.medium import Buffer
+
+_CHUNK = 1 << 30  # address space; memory is taken page by page, as it is written
+_PAGE = mmap.PAGESIZE
+_NORESERVE = 0x4000  # Linux; mmap names it from Python 3.13 on
+
+
+class RamMedium:
+    """Anonymous memory in chunks of address space, so that growing moves nothing."""
+
+    writable = True
+    can_discard = True
+    can_zero = True
+    discard_granularity = _PAGE
+    zero_after_discard = True
+    volatile = False
+    block_sizes: tuple[int, ...] = (512, 1024, 2048, 4096)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | None = None,
+        *,
+        size: int | None = None,
+        create: bool = False,
+        writable: bool = True,
+        direct: bool = False,
+    ) -> RamMedium:
+        """Raises MediumError when no size is given, or there is no address space for it."""
+        if not size:
+            raise MediumError(errno.EINVAL, "a disk in memory has no size of its own", "give the medium a size")
+        try:
+            return cls(size, writable)
+        except OSError as error:
+            raise MediumError(error.errno or errno.ENOMEM, f"no memory for {size} bytes", "choose less") from error
+
+    def __init__(self, size: int, writable: bool = True) -> None:
+        self.writable = writable
+        self.size = 0
+        self._maps: list[mmap.mmap] = []
+        self._views: list[memoryview] = []
+        self.grow(size)
+
+    def grow(self, size: int) -> None:
+        while len(self._maps) * _CHUNK < size:
+            area = mmap.mmap(-1, _CHUNK, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NORESERVE)
+            self._maps.append(area)
+            self._views.append(memoryview(area))
+        self.size = size
+
+    def _pieces(self, offset: int, length: int) -> Iterator[tuple[int, int, int, int]]:
+        """(chunk, offset in it, length, offset in the range) of each piece of a range."""
+        done = 0
+        while done < length:
+            chunk, start = divmod(offset + done, _CHUNK)
+            part = min(length - done, _CHUNK - start)
+            yield chunk, start, part, done
+            done += part
+
+    def read_now(self, offset: int, into: memoryview) -> bool:
+        self.read(offset, into)
+        return True
+
+    def read(self, offset: int, into: memoryview) -> None:
+        length = len(into)
+        chunk, start = divmod(offset, _CHUNK)
+        if start + length <= _CHUNK:
+            into[:] = self._views[chunk][start : start + length]
+            return
+        for chunk, start, part, done in self._pieces(offset, length):
+            into[done : done + part] = self._views[chunk][start : start + part]
+
+    def write(self, offset: int, data: Buffer, durable: bool) -> None:
+        source = memoryview(data)
+        for chunk, start, part, done in self._pieces(offset, len(source)):
+            self._views[chunk][start : start + part] = source[done : done + part]
+
+    def flush(self) -> None:
+        """Nothing outlives the daemon, so there is nothing to make sure of."""
+
+    def discard(self, offset: int, length: int) -> None:
+        """Whole pages go back to the system, the rest is zeroed: all of it reads as zeros."""
+        for chunk, start, part, _ in self._pieces(offset, length):
+            first = -(-start // _PAGE) * _PAGE
+            last = (start + part) // _PAGE * _PAGE
+            if first >= last:
+                self._views[chunk][start : start + part] = bytes(part)
+                continue
+            self._views[chunk][start:first] = bytes(first - start)
+            self._maps[chunk].madvise(mmap.MADV_DONTNEED, first, last - first)
+            self._views[chunk][last : start + part] = bytes(start + part - last)
+
+    def zero(self, offset: int, length: int, may_discard: bool) -> None:
+        self.discard(offset, length)
+
+    def extents(self, offset: int, length: int) -> Iterator[tuple[int, int, bool]]:
+        yield offset, length, True
+
+    def resize_probe(self) -> int:
+        return self.size
+
+    def close(self) -> None:
+        """Memory goes back when the last read or write that still looks at it has ended."""
+        self._views = []
+        self._maps = []

@@ -1,0 +1,142 @@
+"""INQUIRY: standard data and vital product data pages, one row per page (SPC-5 6.6, 7.7).
+
+Pages of one device type only are rows beside that type (sbc/vital.py). Does no I/O.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from tgtd.scsi.nexus import LunNexus
+from tgtd.scsi.sense import GOOD, INVALID_FIELD_IN_CDB, CheckCondition
+from tgtd.scsi.spc.unit import PrimaryUnit
+from tgtd.scsi.task import Task
+
+VERSION = 0x07  # SPC-5
+SAM_5 = 0x00A0
+SPC_5 = 0x05C0
+SBC_4 = 0x0600
+
+ISCSI = 0x5
+TRANSPORT_VERSIONS = {ISCSI: 0x0960}
+"""Protocol identifier (SPC-5 7.6.1) → version descriptor of the transport."""
+
+_STANDARD = struct.Struct(">BBBBBBBB8s16s4s20xxx16s22x")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VitalPage:
+    """One VPD page. build: called with the unit and the I_T_L nexus, returns what follows the four bytes of header."""
+
+    code: int
+    name: str
+    build: Callable[[Any, LunNexus], bytes]
+
+
+def inquiry(unit: PrimaryUnit, task: Task) -> int:
+    """INQUIRY (SPC-5 6.6)."""
+    cdb = task.cdb
+    if cdb[1] & 0x01:
+        answer = vital(unit, task.itl, cdb[2])
+    elif cdb[2]:
+        raise CheckCondition(INVALID_FIELD_IN_CDB, field=2, bit=7)
+    else:
+        answer = standard(unit, task.itl)
+    task.data_in = answer[: int.from_bytes(cdb[3:5], "big")]
+    return GOOD
+
+
+def _ascii(text: str, length: int) -> bytes:
+    """Left-aligned ASCII, padded with spaces (SPC-5 4.3.1)."""
+    return text.encode("ascii", "replace")[:length].ljust(length)
+
+
+def protocol(itl: LunNexus) -> int | None:
+    """The protocol identifier of the port through which the command came; None when the transport names none."""
+    identifier = itl.nexus.transport_id
+    return identifier[0] & 0x0F if identifier else None
+
+
+def standard(unit: PrimaryUnit, itl: LunNexus) -> bytes:
+    """Standard INQUIRY data, 96 bytes (SPC-5 6.6.2): NORMACA, HISUP and CMDQUE are set."""
+    who = unit.identity
+    transport = TRANSPORT_VERSIONS.get(protocol(itl) or 0)
+    versions = [SAM_5, *((transport,) if transport else ()), SPC_5, *unit.versions] if unit.qualifier == 0 else []
+    return _STANDARD.pack(
+        unit.peripheral,
+        0x80 if unit.removable else 0,
+        VERSION,
+        0x32,
+        _STANDARD.size - 5,
+        0,
+        0,
+        0x02,
+        _ascii(who.vendor, 8),
+        _ascii(who.product, 16),
+        _ascii(who.revision, 4),
+        struct.pack(f">{len(versions)}H", *versions),
+    )
+
+
+def vital(unit: PrimaryUnit, itl: LunNexus, code: int) -> bytes:
+    """A VPD page with its header. Raises INVALID FIELD IN CDB for one the unit has no row of."""
+    for page in unit.vital_pages:
+        if page.code == code:
+            body = page.build(unit, itl)
+            return struct.pack(">BBH", unit.peripheral, code, len(body)) + body
+    raise CheckCondition(INVALID_FIELD_IN_CDB, field=2, bit=7)
+
+
+def _supported(unit: PrimaryUnit, itl: LunNexus) -> bytes:
+    return bytes(sorted(page.code for page in unit.vital_pages))
+
+
+def _serial(unit: PrimaryUnit, itl: LunNexus) -> bytes:
+    return unit.identity.serial.encode("ascii", "replace")
+
+
+def _designator(code_set: int, kind: int, value: bytes, association: int = 0, protocol: int | None = None) -> bytes:
+    """SPC-5 7.7.6.1. association: 0 logical unit, 1 target port, 2 target device."""
+    first, second = code_set, association << 4 | kind
+    if association and protocol is not None:
+        first |= protocol << 4
+        second |= 0x80
+    return struct.pack(">BBxB", first, second, len(value)) + value
+
+
+def _scsi_name(name: str) -> bytes:
+    """SPC-5 7.7.6.11: UTF-8, null-terminated, padded to a multiple of four."""
+    value = name.encode() + b"\0"
+    return value + b"\0" * (-len(value) % 4)
+
+
+def _designators(unit: PrimaryUnit, itl: LunNexus) -> Iterable[bytes]:
+    who = unit.identity
+    yield _designator(2, 1, _ascii(who.vendor, 8) + _ascii(who.product, 16) + who.serial.encode("ascii", "replace"))
+    if who.wwid:
+        yield _designator(1, 3, who.wwid)
+    port = protocol(itl)
+    relative = itl.nexus.relative_port
+    yield _designator(1, 4, struct.pack(">xxH", relative), association=1, protocol=port)
+    if port == ISCSI:
+        name = itl.nexus.target.name
+        yield _designator(3, 8, _scsi_name(f"{name},t,0x{relative:04x}"), association=1, protocol=port)
+        yield _designator(3, 8, _scsi_name(name), association=2, protocol=port)
+
+
+def _identification(unit: PrimaryUnit, itl: LunNexus) -> bytes:
+    return b"".join(_designators(unit, itl))
+
+
+def _extended(unit: PrimaryUnit, itl: LunNexus) -> bytes:
+    """SPC-5 7.7.7: the three task attributes; LUICLR: unit attentions of an I_T nexus loss are as SPC-5 has them."""
+    return struct.pack(">BBBB56x", 0, 0x07, int(unit.volatile_cache), 0x01)
+
+
+SUPPORTED = VitalPage(0x00, "supported VPD pages", _supported)
+SERIAL = VitalPage(0x80, "unit serial number", _serial)
+IDENTIFICATION = VitalPage(0x83, "device identification", _identification)
+EXTENDED = VitalPage(0x86, "extended INQUIRY data", _extended)

@@ -1,0 +1,253 @@
+"""Mode parameters: one row per page and field, and the commands that show and change them (SPC-5 6.13 to 6.16, 7.5).
+
+A field knows where it lies, what it is worth now and by default, and how it is changed. A field without `change` is not
+changeable. Does no I/O: a change that needs some names the work, and the command ends when a worker has done it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from tgtd.scsi.sense import (
+    GOOD,
+    INVALID_FIELD_IN_CDB,
+    INVALID_FIELD_IN_PARAMETER_LIST,
+    MODE_PARAMETERS_CHANGED,
+    PARAMETER_LIST_LENGTH_ERROR,
+    SAVING_PARAMETERS_NOT_SUPPORTED,
+    CheckCondition,
+)
+from tgtd.scsi.spc.unit import PrimaryUnit
+from tgtd.scsi.task import Task
+
+CURRENT, CHANGEABLE, DEFAULT, SAVED = range(4)
+"""PC field (SPC-5 6.14.1.2)."""
+
+ALL_PAGES = 0x3F
+ALL_SUBPAGES = 0xFF
+
+Work = Callable[[], object]
+
+
+def _always(unit: Any) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModeField:
+    """A field of a mode page. byte, bit: its place as the standard counts, bit being the lowest; within one byte.
+
+    value, default: asked with the unit. change: called with the unit and the new value; may return blocking work that
+    must be done before the command ends. changeable: whether this unit lets it be changed.
+    """
+
+    byte: int
+    bit: int
+    width: int
+    name: str
+    value: Callable[[Any], int]
+    default: Callable[[Any], int]
+    change: Callable[[Any, int], Work | None] | None = None
+    changeable: Callable[[Any], bool] = _always
+
+    @property
+    def mask(self) -> int:
+        return (1 << self.width) - 1 << self.bit
+
+    def of(self, unit: PrimaryUnit, control: int) -> int:
+        """The field's bits, in place, for a PC value."""
+        if control == CHANGEABLE:
+            return self.mask if self.change is not None and self.changeable(unit) else 0
+        ask = self.value if control == CURRENT else self.default
+        return ask(unit) << self.bit & self.mask
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModePage:
+    """A mode page. length: of the whole page in bytes, header included. subpage 0: the page_0 format."""
+
+    code: int
+    subpage: int
+    name: str
+    length: int
+    fields: tuple[ModeField, ...]
+
+    def header(self) -> bytes:
+        """SPC-5 7.5.7: PS is zero, nothing is saved."""
+        if self.subpage:
+            return struct.pack(">BBH", 0x40 | self.code, self.subpage, self.length - 4)
+        return bytes((self.code, self.length - 2))
+
+    def encode(self, unit: PrimaryUnit, control: int) -> bytes:
+        """The page for a PC value."""
+        page = bytearray(self.length)
+        header = self.header()
+        page[: len(header)] = header
+        for field in self.fields:
+            page[field.byte] |= field.of(unit, control)
+        return bytes(page)
+
+
+def mode_sense_6(unit: PrimaryUnit, task: Task) -> int:
+    """MODE SENSE(6) (SPC-5 6.15)."""
+    cdb = task.cdb
+    pages = _pages(unit, cdb)
+    descriptors = b"" if cdb[1] & 0x08 else _block_descriptor(unit, long=False)
+    length = 3 + len(descriptors) + len(pages)
+    if length > 0xFF:
+        raise CheckCondition(INVALID_FIELD_IN_CDB, field=2, bit=5)
+    header = bytes((length, 0, unit.device_specific(), len(descriptors)))
+    task.data_in = (header + descriptors + pages)[: cdb[4]]
+    return GOOD
+
+
+def mode_sense_10(unit: PrimaryUnit, task: Task) -> int:
+    """MODE SENSE(10) (SPC-5 6.16); LLBAA allows the long LBA block descriptor."""
+    cdb = task.cdb
+    pages = _pages(unit, cdb)
+    long = bool(cdb[1] & 0x10)
+    descriptors = b"" if cdb[1] & 0x08 else _block_descriptor(unit, long)
+    header = struct.pack(
+        ">HBBBxH",
+        6 + len(descriptors) + len(pages),
+        0,
+        unit.device_specific(),
+        int(long and bool(descriptors)),
+        len(descriptors),
+    )
+    task.data_in = (header + descriptors + pages)[: int.from_bytes(cdb[7:9], "big")]
+    return GOOD
+
+
+def _pages(unit: PrimaryUnit, cdb: bytes) -> bytes:
+    """The pages that byte 2 and the subpage code ask for."""
+    control, code, subpage = cdb[2] >> 6, cdb[2] & 0x3F, cdb[3]
+    if control == SAVED:
+        raise CheckCondition(SAVING_PARAMETERS_NOT_SUPPORTED, field=2, bit=7)
+    found = [
+        page for page in unit.mode_pages if code in (page.code, ALL_PAGES) and subpage in (page.subpage, ALL_SUBPAGES)
+    ]
+    if not found or (code == ALL_PAGES and subpage not in (0, ALL_SUBPAGES)):
+        known = code == ALL_PAGES or any(page.code == code for page in unit.mode_pages)
+        raise CheckCondition(INVALID_FIELD_IN_CDB, field=3 if known else 2, bit=7 if known else 5)
+    return b"".join(page.encode(unit, control) for page in found)
+
+
+def _block_descriptor(unit: PrimaryUnit, long: bool) -> bytes:
+    """SBC-4 6.5.2: short or long LBA mode parameter block descriptor."""
+    geometry = unit.block_geometry()
+    if geometry is None:
+        return b""
+    blocks, size = geometry
+    if long:
+        return struct.pack(">Q4xI", blocks, size)
+    return struct.pack(">II", min(blocks, 0xFFFFFFFF), size)
+
+
+def select_length_6(unit: PrimaryUnit, cdb: bytes) -> int:
+    return cdb[4]
+
+
+def select_length_10(unit: PrimaryUnit, cdb: bytes) -> int:
+    return int.from_bytes(cdb[7:9], "big")
+
+
+def mode_select_6(unit: PrimaryUnit, task: Task) -> int:
+    """MODE SELECT(6) (SPC-5 6.13)."""
+    data = _parameters(task, task.cdb[4])
+    if not data:
+        return GOOD
+    if len(data) < 4:
+        raise CheckCondition(PARAMETER_LIST_LENGTH_ERROR)
+    return _select(unit, task, data, 4, data[3], False)
+
+
+def mode_select_10(unit: PrimaryUnit, task: Task) -> int:
+    """MODE SELECT(10) (SPC-5 6.14)."""
+    data = _parameters(task, int.from_bytes(task.cdb[7:9], "big"))
+    if not data:
+        return GOOD
+    if len(data) < 8:
+        raise CheckCondition(PARAMETER_LIST_LENGTH_ERROR)
+    return _select(unit, task, data, 8, int.from_bytes(data[6:8], "big"), bool(data[4] & 0x01))
+
+
+def _parameters(task: Task, length: int) -> bytes:
+    """The parameter list. Raises PARAMETER LIST LENGTH ERROR when not all of it arrived."""
+    if task.cdb[1] & 0x11 != 0x10:
+        bad = 0 if task.cdb[1] & 0x01 else 4
+        raise CheckCondition(INVALID_FIELD_IN_CDB, field=1, bit=bad)
+    data = bytes(task.data_out or b"")[:length]
+    if len(data) < length:
+        raise CheckCondition(PARAMETER_LIST_LENGTH_ERROR)
+    return data
+
+
+def _select(unit: PrimaryUnit, task: Task, data: bytes, start: int, descriptors: int, long: bool) -> int:
+    """Check the whole list, then change what differs; the others hear of it (SPC-5 6.13)."""
+    if start + descriptors > len(data):
+        raise CheckCondition(PARAMETER_LIST_LENGTH_ERROR)
+    if descriptors:
+        _check_descriptor(unit, data, start, descriptors, long)
+    changes = list(_changes(unit, data, start + descriptors))
+    work = [todo for field, value in changes if field.change and (todo := field.change(unit, value)) is not None]
+    if changes:
+        unit.attend_all(MODE_PARAMETERS_CHANGED, but=task.itl.nexus)
+        unit.regate_all()
+    if not work:
+        return GOOD
+    return unit.defer(task, lambda: [todo() for todo in work], writing=True)
+
+
+def _check_descriptor(unit: PrimaryUnit, data: bytes, start: int, length: int, long: bool) -> None:
+    """One block descriptor is allowed, and it may not ask for another geometry: nothing here is reformatted."""
+    geometry = unit.block_geometry()
+    if geometry is None or length != (16 if long else 8):
+        raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=start - (2 if start == 8 else 1))
+    blocks, size = geometry
+    if long:
+        asked, asked_size = struct.unpack_from(">Q4xI", data, start)
+        size_at, everything = start + 12, 0xFFFFFFFFFFFFFFFF
+    else:
+        asked, asked_size = struct.unpack_from(">II", data, start)
+        asked_size &= 0xFFFFFF
+        size_at, everything = start + 5, 0xFFFFFFFF
+    if asked not in (0, blocks, everything):
+        raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=start)
+    if asked_size != size:
+        raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=size_at)
+
+
+def _changes(unit: PrimaryUnit, data: bytes, at: int) -> Iterable[tuple[ModeField, int]]:
+    """The fields that the pages from `at` on would change, with their new values."""
+    while at < len(data):
+        page = _page_at(unit, data, at)
+        new = data[at : at + page.length]
+        if len(new) < page.length:
+            raise CheckCondition(PARAMETER_LIST_LENGTH_ERROR)
+        header = page.header()
+        if new[1 : len(header)] != header[1:]:
+            raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=at + (2 if page.subpage else 1))
+        old, changeable = page.encode(unit, CURRENT), page.encode(unit, CHANGEABLE)
+        for i in range(len(header), page.length):
+            wrong = (new[i] ^ old[i]) & ~changeable[i] & 0xFF
+            if wrong:
+                raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=at + i, bit=wrong.bit_length() - 1)
+        for field in page.fields:
+            if (new[field.byte] ^ old[field.byte]) & field.mask:
+                yield field, (new[field.byte] & field.mask) >> field.bit
+        at += page.length
+
+
+def _page_at(unit: PrimaryUnit, data: bytes, at: int) -> ModePage:
+    if at + 2 > len(data):
+        raise CheckCondition(PARAMETER_LIST_LENGTH_ERROR)
+    code = data[at] & 0x3F
+    subpage = data[at + 1] if data[at] & 0x40 else 0
+    for page in unit.mode_pages:
+        if page.code == code and page.subpage == subpage:
+            return page
+    raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=at, bit=5)

@@ -1,0 +1,300 @@
+"""The disk: a direct access block device (SBC-4), its state, and what happens to it while it runs.
+
+Commands are rows in commands.py. Does no I/O: the medium does, in a worker or where it takes no waiting.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from tgtd.scsi.buffers import BufferPool
+from tgtd.scsi.inquiry import SBC_4
+from tgtd.scsi.lun import Identity
+from tgtd.scsi.medium import BlockMedium, Offload
+from tgtd.scsi.nexus import LunNexus
+from tgtd.scsi.sbc.commands import ROWS
+from tgtd.scsi.sbc.modes import MODE_PAGES
+from tgtd.scsi.sbc.turns import Turns
+from tgtd.scsi.sbc.vital import VITAL_PAGES
+from tgtd.scsi.sense import (
+    CAPACITY_DATA_CHANGED,
+    INITIALIZING_COMMAND_REQUIRED,
+    INQUIRY_DATA_CHANGED,
+    INVALID_FIELD_IN_CDB,
+    LBA_OUT_OF_RANGE,
+    MANUAL_INTERVENTION_REQUIRED,
+    MEDIUM_MAY_HAVE_CHANGED,
+    MEDIUM_NOT_PRESENT,
+    MODE_PARAMETERS_CHANGED,
+    SOFTWARE_WRITE_PROTECTED,
+    WRITE_PROTECTED,
+    CheckCondition,
+    Sense,
+)
+from tgtd.scsi.spc.unit import PrimaryUnit
+from tgtd.scsi.task import PENDING, Task
+
+if TYPE_CHECKING:
+    from tgtd.scsi.inquiry import VitalPage
+    from tgtd.scsi.mode import ModePage
+
+log = logging.getLogger(__name__)
+
+MOST_BYTES = 16 << 20
+"""One READ, WRITE or VERIFY moves at most this (MAXIMUM TRANSFER LENGTH of VPD page B0h)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiskSettings:
+    """What the administrator chose. Sizes in bytes; rotation_rate as in VPD page B1h (1: none, 0: unsaid)."""
+
+    write_cache: bool = True
+    block_size: int = 512
+    physical_block_size: int = 4096
+    read_only: bool = False
+    removable: bool = False
+    thin: bool = True
+    rotation_rate: int = 1
+
+
+@dataclass(slots=True)
+class DiskCounters:
+    """Plain counts since the disk was made; `other`: commands besides reads and writes."""
+
+    reads: int = 0
+    writes: int = 0
+    read_bytes: int = 0
+    write_bytes: int = 0
+    flushes: int = 0
+    unmaps: int = 0
+    other: int = 0
+    errors: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+class Disk(PrimaryUnit):
+    """A direct access block device on a medium, or waiting for one.
+
+    medium None: the disk exists, answers INQUIRY and its like, and is NOT READY.
+    """
+
+    device_type = 0x00
+    rows = ROWS
+    versions = (SBC_4,)
+    vital_pages: ClassVar[tuple[VitalPage, ...]] = VITAL_PAGES
+    mode_pages: ClassVar[tuple[ModePage, ...]] = MODE_PAGES
+
+    def __init__(
+        self, identity: Identity, pool: BufferPool, lane: Offload, medium: BlockMedium | None, settings: DiskSettings
+    ) -> None:
+        _check_fit(medium, settings)
+        self.settings = settings
+        self.counters = DiskCounters()
+        self.turns = Turns()
+        self.medium = medium
+        self.write_cache = settings.write_cache
+        """WCE as it is wanted now: by the settings, or by MODE SELECT until the next reset."""
+        self.software_protected = False
+        """SWP of the control mode page."""
+        self.stopped = False
+        self.ejected = False
+        self.preventing: dict[LunNexus, None] = {}
+        """Who prevents medium removal (SBC-4 5.17)."""
+        self.unflushed: OSError | None = None
+        """What a flush in the background met; the next SYNCHRONIZE CACHE reports it."""
+        self._absence = MANUAL_INTERVENTION_REQUIRED
+        self.block_size = self.shift = self.blocks = self.most_blocks = 0
+        self.thin = False
+        super().__init__(identity, pool, lane)
+        self._survey()
+
+    # What others ask
+
+    @property
+    def durable(self) -> bool:
+        """Every write must be on stable storage before it is acknowledged."""
+        return not self.write_cache
+
+    def caches(self, wish: bool) -> bool:
+        """WCE as it is reported for a wish: a medium that is not volatile has no cache to enable."""
+        return wish and (self.medium is None or self.medium.volatile)
+
+    def cache_changeable(self) -> bool:
+        return self.medium is not None and self.medium.volatile
+
+    def block_geometry(self) -> tuple[int, int]:
+        return self.blocks, self.block_size
+
+    def device_specific(self) -> int:
+        """SBC-4 6.5.1: WP and DPOFUA."""
+        return 0x10 | (0x80 if self.write_protected else 0)
+
+    def store(self) -> BlockMedium:
+        """The medium. Raises why there is none: the gate asks only for commands that need one."""
+        if self.medium is None:
+            raise CheckCondition(self._absence)
+        return self.medium
+
+    def check(self, lba: int, count: int, field: int) -> None:
+        """Raise when a range does not lie on the disk or is too long for one command; field: TRANSFER LENGTH's byte."""
+        if lba >= self.blocks or lba + count > self.blocks:
+            raise CheckCondition(LBA_OUT_OF_RANGE)
+        if count > self.most_blocks:
+            raise CheckCondition(INVALID_FIELD_IN_CDB, field=field)
+
+    # Work for the workers
+
+    def defer(
+        self, task: Task, work: Callable[[], object], then: Callable[[Task], int] | None = None, writing: bool = False
+    ) -> int:
+        self.turns.share(partial(self._start, task, work, then, writing))
+        return PENDING
+
+    def defer_alone(self, task: Task, work: Callable[[], object], writing: bool = False) -> int:
+        """As `defer`, with no other deferred work under way."""
+        self.turns.take(partial(self._start, task, work, None, writing))
+        return PENDING
+
+    def _start(self, task: Task, work: Callable[[], object], then: Callable[[Task], int] | None, writing: bool) -> bool:
+        if task.aborted:
+            return False
+        super().defer(task, work, then, writing)
+        return True
+
+    def _deferred(
+        self, task: Task, then: Callable[[Task], int] | None, writing: bool, error: BaseException | None
+    ) -> None:
+        super()._deferred(task, then, writing, error)
+        self.turns.end()
+
+    def refuse(self, task: Task, trouble: BaseException, writing: bool = False) -> int:
+        self.counters.errors += 1
+        return super().refuse(task, trouble, writing)
+
+    def flush_behind(self) -> None:
+        """Flush without anybody waiting; a failure is kept for the next SYNCHRONIZE CACHE."""
+        if self.medium is not None:
+            self.lane.submit(self.medium.flush, self._flushed)
+
+    def _flushed(self, error: BaseException | None) -> None:
+        if error is not None:
+            log.error("%s: flush failed: %s", self.describe(), error)
+            self.unflushed = error if isinstance(error, OSError) else OSError(str(error))
+
+    # Live changes
+
+    def insert(self, medium: BlockMedium) -> None:
+        """The medium is there (again): NOT READY to ready (SBC-4 4.4). Raises ValueError when it does not fit."""
+        _check_fit(medium, self.settings)
+        self.medium = medium
+        self.stopped = self.ejected = False
+        self._survey()
+        self.attend_all(MEDIUM_MAY_HAVE_CHANGED)
+
+    def offline(self, sense: Sense | None = None) -> BlockMedium | None:
+        """Take the medium away and answer NOT READY from now on; returns it, to be closed when the lane is idle."""
+        medium, self.medium = self.medium, None
+        self._absence = sense or (MEDIUM_NOT_PRESENT if self.settings.removable else MANUAL_INTERVENTION_REQUIRED)
+        self._survey()
+        return medium
+
+    def eject(self) -> BlockMedium | None:
+        """The administrator takes the medium out, whoever prevents its removal."""
+        self.preventing.clear()
+        return self.offline(MEDIUM_NOT_PRESENT)
+
+    def grown(self, size: int) -> None:
+        """The medium has `size` bytes now: CAPACITY DATA HAS CHANGED (SBC-4 4.7)."""
+        blocks = size >> self.shift
+        if blocks != self.blocks:
+            self.blocks = blocks
+            self.attend_all(CAPACITY_DATA_CHANGED)
+
+    def change(self, settings: DiskSettings, identity: Identity) -> None:
+        """Adopt other settings while initiators look on. Raises ValueError when the medium cannot serve them."""
+        _check_fit(self.medium, settings)
+        old, before = self.settings, self.identity
+        flush = self.write_cache and not settings.write_cache
+        self.settings, self.identity = settings, identity
+        if settings.write_cache != old.write_cache:
+            self.write_cache = settings.write_cache
+        self._survey()
+        if flush:
+            self.flush_behind()
+        for sense in _tidings(old, settings, before != identity):
+            self.attend_all(sense)
+
+    def protect(self, on: bool) -> None:
+        """SWP of the control mode page."""
+        self.software_protected = on
+        self._survey()
+
+    def halt(self, stopped: bool, ejected: bool) -> None:
+        """START STOP UNIT (SBC-4 5.31)."""
+        self.stopped, self.ejected = stopped, ejected
+        self._survey()
+
+    def restore_defaults(self) -> None:
+        if self.write_cache and not self.settings.write_cache:
+            self.flush_behind()
+        self.write_cache = self.settings.write_cache
+        self.descriptor_sense = self.report_aborts = self.software_protected = False
+        self.preventing.clear()
+        self._survey()
+
+    def lose(self, itl: LunNexus) -> None:
+        super().lose(itl)
+        self.preventing.pop(itl, None)
+
+    def _survey(self) -> None:
+        """Derive what the commands look at from the settings, the medium and the state."""
+        settings, medium = self.settings, self.medium
+        self.removable = settings.removable
+        self.block_size = settings.block_size
+        self.shift = settings.block_size.bit_length() - 1
+        self.most_blocks = MOST_BYTES >> self.shift
+        self.blocks = 0 if medium is None else medium.size >> self.shift
+        self.thin = settings.thin and medium is not None and medium.can_discard
+        self.volatile_cache = medium is not None and medium.volatile
+        self.obstacle = self._find_obstacle()
+        self.write_protected = self._find_protection()
+        self.refresh_commands()
+        self.regate_all()
+
+    def _find_obstacle(self) -> Sense | None:
+        if self.medium is None:
+            return self._absence
+        if self.ejected:
+            return MEDIUM_NOT_PRESENT
+        return INITIALIZING_COMMAND_REQUIRED if self.stopped else None
+
+    def _find_protection(self) -> Sense | None:
+        if self.settings.read_only or (self.medium is not None and not self.medium.writable):
+            return WRITE_PROTECTED
+        return SOFTWARE_WRITE_PROTECTED if self.software_protected else None
+
+
+def _check_fit(medium: BlockMedium | None, settings: DiskSettings) -> None:
+    if settings.block_size not in (512, 1024, 2048, 4096):
+        raise ValueError(f"a block size of {settings.block_size} bytes is not possible; use 512 or 4096")
+    if medium is not None and settings.block_size not in medium.block_sizes:
+        able = ", ".join(map(str, medium.block_sizes))
+        raise ValueError(f"the medium cannot serve blocks of {settings.block_size} bytes; use one of {able}")
+
+
+def _tidings(old: DiskSettings, new: DiskSettings, renamed: bool) -> list[Sense]:
+    """The unit attentions that a change of settings calls for."""
+    found = []
+    if renamed or (old.removable, old.thin, old.rotation_rate) != (new.removable, new.thin, new.rotation_rate):
+        found.append(INQUIRY_DATA_CHANGED)
+    if (old.write_cache, old.read_only) != (new.write_cache, new.read_only):
+        found.append(MODE_PARAMETERS_CHANGED)
+    if (old.block_size, old.physical_block_size) != (new.block_size, new.physical_block_size):
+        found.append(CAPACITY_DATA_CHANGED)
+    return found

@@ -1,0 +1,74 @@
+"""Mode pages of disks, as rows (SPC-5 7.5, SBC-4 6.5). What can be changed is performed when it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tgtd.scsi.mode import ModeField, ModePage, Work
+
+if TYPE_CHECKING:
+    from tgtd.scsi.sbc.disk import Disk
+
+
+def _constant(byte: int, bit: int, width: int, name: str, value: int) -> ModeField:
+    return ModeField(byte, bit, width, name, value=lambda _: value, default=lambda _: value)
+
+
+def _set_write_cache(disk: Disk, on: int) -> Work | None:
+    """Switched off, what was acknowledged before goes to the medium before the command ends."""
+    disk.write_cache = bool(on)
+    return None if on else disk.store().flush
+
+
+def _set_descriptor_sense(disk: Disk, on: int) -> None:
+    disk.descriptor_sense = bool(on)
+
+
+def _set_report_aborts(disk: Disk, on: int) -> None:
+    disk.report_aborts = bool(on)
+
+
+def _set_software_protection(disk: Disk, on: int) -> Work | None:
+    """SPC-5 7.5.12: writes that were acknowledged are on the medium before the protection begins."""
+    disk.protect(bool(on))
+    return disk.medium.flush if on and disk.medium is not None else None
+
+
+CACHING = ModePage(
+    0x08,
+    0,
+    "caching",
+    20,
+    (
+        ModeField(
+            2,
+            2,
+            1,
+            "WCE",
+            value=lambda disk: disk.caches(disk.write_cache),
+            default=lambda disk: disk.caches(disk.settings.write_cache),
+            change=_set_write_cache,
+            changeable=lambda disk: disk.cache_changeable(),
+        ),
+    ),
+)
+
+CONTROL = ModePage(
+    0x0A,
+    0,
+    "control",
+    12,
+    (
+        ModeField(2, 2, 1, "D_SENSE", lambda disk: disk.descriptor_sense, lambda _: 0, _set_descriptor_sense),
+        _constant(2, 1, 1, "GLTSD", 1),
+        _constant(3, 4, 4, "QUEUE ALGORITHM MODIFIER", 1),
+        ModeField(4, 3, 1, "SWP", lambda disk: disk.software_protected, lambda _: 0, _set_software_protection),
+        ModeField(5, 6, 1, "TAS", lambda disk: disk.report_aborts, lambda _: 0, _set_report_aborts),
+    ),
+)
+
+CONTROL_EXTENSION = ModePage(0x0A, 0x01, "control extension", 32, ())
+
+INFORMATIONAL_EXCEPTIONS = ModePage(0x1C, 0, "informational exceptions control", 12, (_constant(2, 3, 1, "DEXCPT", 1),))
+
+MODE_PAGES = (CACHING, CONTROL, CONTROL_EXTENSION, INFORMATIONAL_EXCEPTIONS)

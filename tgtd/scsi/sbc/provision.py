@@ -1,0 +1,196 @@
+"""UNMAP, WRITE SAME, GET LBA STATUS: what a disk holds no data for (SBC-4 4.7, 5.35, 5.48, 5.49, 5.4)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tgtd.scsi.medium import BlockMedium, Buffer
+from tgtd.scsi.sbc.address import extent
+from tgtd.scsi.sbc.write import arrived
+from tgtd.scsi.sense import (
+    GOOD,
+    INVALID_FIELD_IN_CDB,
+    INVALID_FIELD_IN_PARAMETER_LIST,
+    LBA_OUT_OF_RANGE,
+    PARAMETER_LIST_LENGTH_ERROR,
+    CheckCondition,
+)
+from tgtd.scsi.task import Task
+
+if TYPE_CHECKING:
+    from tgtd.scsi.sbc.disk import Disk
+
+MOST_SAME_BYTES = 128 << 20
+"""MAXIMUM WRITE SAME LENGTH of VPD page B0h, in bytes."""
+MOST_UNMAP_BYTES = 64 << 30
+"""MAXIMUM UNMAP LBA COUNT of VPD page B0h, in bytes."""
+MOST_UNMAP_DESCRIPTORS = 256
+MOST_STATUS_DESCRIPTORS = 1024
+
+NDOB, UNMAP = 0x01, 0x08
+_STEP = 1 << 20
+_UNMAP_HEADER, _UNMAP_DESCRIPTOR = 8, 16
+
+
+def wanted_same(disk: Disk, cdb: bytes) -> int:
+    """One block, or none with NDOB (WRITE SAME (16) only)."""
+    _same_range(disk, cdb)
+    return 0 if _no_data(cdb) else disk.block_size
+
+
+def _no_data(cdb: bytes) -> bool:
+    return cdb[0] == 0x93 and bool(cdb[1] & NDOB)
+
+
+def _same_range(disk: Disk, cdb: bytes) -> tuple[int, int]:
+    """LBA and blocks. WSNZ: a length of zero is refused (SBC-4 6.6.4)."""
+    lba, count, field = extent(cdb)
+    if lba >= disk.blocks or lba + count > disk.blocks:
+        raise CheckCondition(LBA_OUT_OF_RANGE)
+    if not 0 < count <= MOST_SAME_BYTES >> disk.shift:
+        raise CheckCondition(INVALID_FIELD_IN_CDB, field=field)
+    return lba, count
+
+
+def write_same(disk: Disk, task: Task) -> int:
+    """WRITE SAME (10), (16). Zeros are written as the medium does it best; with UNMAP they may be unmapped."""
+    cdb = task.cdb
+    lba, count = _same_range(disk, cdb)
+    block: Buffer = bytes(disk.block_size)
+    if not _no_data(cdb):
+        block = arrived(task, disk.block_size, disk.shift)
+        if not block:
+            raise CheckCondition(PARAMETER_LIST_LENGTH_ERROR)
+    disk.counters.writes += 1
+    offset, length = lba << disk.shift, count << disk.shift
+    disk.counters.write_bytes += length
+    medium = disk.store()
+    if any(block):
+        return disk.defer(task, partial(_repeat, medium, offset, length, bytes(block), disk.durable), writing=True)
+    unmap = bool(cdb[1] & UNMAP)
+    return disk.defer(task, partial(_zero, medium, offset, length, unmap, disk.durable), writing=True)
+
+
+def _repeat(medium: BlockMedium, offset: int, length: int, block: bytes, durable: bool) -> None:
+    pattern = memoryview(block * (min(length, _STEP) // len(block)))
+    for at in range(0, length, _STEP):
+        medium.write(offset + at, pattern[: min(_STEP, length - at)], False)
+    if durable:
+        medium.flush()
+
+
+def _zero(medium: BlockMedium, offset: int, length: int, unmap: bool, durable: bool) -> None:
+    if not medium.can_zero:
+        _repeat(medium, offset, length, bytes(512), durable)
+        return
+    medium.zero(offset, length, unmap)
+    if durable:
+        medium.flush()
+
+
+def wanted_unmap(disk: Disk, cdb: bytes) -> int:
+    return int.from_bytes(cdb[7:9], "big")
+
+
+def unmap(disk: Disk, task: Task) -> int:
+    """UNMAP: the whole list is checked before anything is unmapped (SBC-4 5.35)."""
+    length = int.from_bytes(task.cdb[7:9], "big")
+    if not length:
+        return GOOD
+    data = bytes(task.data_out or b"")[:length]
+    if len(data) < max(length, _UNMAP_HEADER):
+        raise CheckCondition(PARAMETER_LIST_LENGTH_ERROR)
+    ranges = _unmap_ranges(disk, data)
+    disk.counters.unmaps += 1
+    if not ranges:
+        return GOOD
+    return disk.defer(task, partial(_discard, disk.store(), ranges, disk.durable), writing=True)
+
+
+def _unmap_ranges(disk: Disk, data: bytes) -> list[tuple[int, int]]:
+    """Offsets and lengths in bytes; an incomplete descriptor at the end is ignored, as the standard wants it."""
+    told = int.from_bytes(data[2:4], "big")
+    if told > len(data) - _UNMAP_HEADER:
+        raise CheckCondition(PARAMETER_LIST_LENGTH_ERROR)
+    number = told // _UNMAP_DESCRIPTOR
+    if number > MOST_UNMAP_DESCRIPTORS:
+        raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=2)
+    ranges = []
+    total = 0
+    for i in range(number):
+        at = _UNMAP_HEADER + i * _UNMAP_DESCRIPTOR
+        lba, count = struct.unpack_from(">QI", data, at)
+        if lba + count > disk.blocks:
+            raise CheckCondition(LBA_OUT_OF_RANGE)
+        total += count
+        if total > MOST_UNMAP_BYTES >> disk.shift:
+            raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=at + 8)
+        if count:
+            ranges.append((lba << disk.shift, count << disk.shift))
+    return ranges
+
+
+def _discard(medium: BlockMedium, ranges: list[tuple[int, int]], durable: bool) -> None:
+    for offset, length in ranges:
+        medium.discard(offset, length)
+    if durable:
+        medium.flush()
+
+
+def get_lba_status(disk: Disk, task: Task) -> int:
+    """GET LBA STATUS (16), report type 0: as many descriptors as fit, at least one (SBC-4 5.4)."""
+    cdb = task.cdb
+    lba = int.from_bytes(cdb[2:10], "big")
+    allocation = int.from_bytes(cdb[10:14], "big")
+    if lba >= disk.blocks:
+        raise CheckCondition(LBA_OUT_OF_RANGE)
+    most = min(max(1, (allocation - 8) // 16), MOST_STATUS_DESCRIPTORS)
+    answer: list[bytes] = []
+    medium, shift, blocks = disk.store(), disk.shift, disk.blocks
+
+    def look() -> None:
+        answer.append(_status_data(medium, lba, blocks, shift, most))
+
+    def tell(done: Task) -> int:
+        done.data_in = answer[0][:allocation]
+        return GOOD
+
+    return disk.defer(task, look, then=tell)
+
+
+def _status_data(medium: BlockMedium, lba: int, blocks: int, shift: int, most: int) -> bytes:
+    parts: list[bytes] = []
+    for start, count, mapped in _runs(medium, lba, blocks, shift):
+        if len(parts) == most:
+            break
+        parts.append(struct.pack(">QIBxxx", start, count, 0 if mapped else 1))
+    return struct.pack(">I4x", 4 + 16 * len(parts)) + b"".join(parts)
+
+
+def _runs(medium: BlockMedium, lba: int, blocks: int, shift: int) -> Iterator[tuple[int, int, bool]]:
+    """(first block, blocks, mapped): a block is mapped when any byte of it is; counts fit in 32 bits."""
+    at, state = lba, False
+    upto = lba
+    for offset, length, mapped in medium.extents(lba << shift, blocks - lba << shift):
+        # A mapped extent takes in the blocks it touches, an unmapped one leaves those its neighbours touch.
+        end = offset + length
+        edge = -(-end >> shift) if mapped else end >> shift
+        edge = min(max(edge, upto), blocks)
+        if edge == upto:
+            continue
+        if mapped != state and upto > at:
+            yield from _cut(at, upto, state)
+            at = upto
+        state, upto = mapped, edge
+    if upto > at:
+        yield from _cut(at, upto, state)
+
+
+def _cut(start: int, end: int, mapped: bool) -> Iterator[tuple[int, int, bool]]:
+    while start < end:
+        count = min(end - start, 0xFFFFFFFF)
+        yield start, count, mapped
+        start += count

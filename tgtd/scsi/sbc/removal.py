@@ -1,0 +1,57 @@
+"""START STOP UNIT and PREVENT ALLOW MEDIUM REMOVAL (SBC-4 5.31, 5.17)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tgtd.scsi.sense import (
+    GOOD,
+    INVALID_FIELD_IN_CDB,
+    MEDIUM_MAY_HAVE_CHANGED,
+    MEDIUM_REMOVAL_PREVENTED,
+    CheckCondition,
+)
+from tgtd.scsi.task import Task
+
+if TYPE_CHECKING:
+    from tgtd.scsi.sbc.disk import Disk
+
+START, LOEJ, NO_FLUSH = 0x01, 0x02, 0x04
+IMMED = 0x01
+
+
+def start_stop_unit(disk: Disk, task: Task) -> int:
+    """Start, stop, load, eject. Stopping and ejecting wait for what is under way and flush, unless NO_FLUSH."""
+    what = task.cdb[4]
+    medium = disk.store()
+    if what & LOEJ and not disk.removable:
+        raise CheckCondition(INVALID_FIELD_IN_CDB, field=4, bit=1)
+    if what & START:
+        _start(disk, task, bool(what & LOEJ))
+        return GOOD
+    if what & LOEJ and disk.preventing:
+        raise CheckCondition(MEDIUM_REMOVAL_PREVENTED)
+    disk.halt(stopped=True, ejected=disk.ejected or bool(what & LOEJ))
+    if what & NO_FLUSH:
+        return GOOD
+    if task.cdb[1] & IMMED:
+        disk.flush_behind()
+        return GOOD
+    return disk.defer_alone(task, medium.flush, writing=True)
+
+
+def _start(disk: Disk, task: Task, load: bool) -> None:
+    """An ejected medium starts only by loading it; the other initiators hear that it came back."""
+    was = disk.ejected
+    disk.halt(stopped=False, ejected=was and not load)
+    if was and load:
+        disk.attend_all(MEDIUM_MAY_HAVE_CHANGED, but=task.itl.nexus)
+
+
+def prevent_allow(disk: Disk, task: Task) -> int:
+    """Each I_T nexus prevents for itself; removal is allowed when none does."""
+    if task.cdb[4] & 0x01:
+        disk.preventing[task.itl] = None
+    else:
+        disk.preventing.pop(task.itl, None)
+    return GOOD

@@ -1,0 +1,64 @@
+"""VPD pages of disks, as rows (SBC-4 6.6)."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from tgtd.scsi.inquiry import EXTENDED, IDENTIFICATION, SERIAL, SUPPORTED, VitalPage
+from tgtd.scsi.nexus import LunNexus
+from tgtd.scsi.sbc.capacity import reads_zeros
+from tgtd.scsi.sbc.provision import MOST_SAME_BYTES, MOST_UNMAP_BYTES, MOST_UNMAP_DESCRIPTORS
+from tgtd.scsi.sbc.write import MOST_COMPARED
+
+if TYPE_CHECKING:
+    from tgtd.scsi.sbc.disk import Disk
+
+_OPTIMAL_TRANSFER = 1 << 20
+_WSNZ = 0x01
+_UGAVALID = 0x80000000
+
+
+def _block_limits(disk: Disk, itl: LunNexus) -> bytes:
+    """SBC-4 6.6.4. Unmap limits are zero on a disk that does not unmap."""
+    shift = disk.shift
+    granularity = 0
+    if disk.thin:
+        granularity = max(1, disk.store().discard_granularity >> shift)
+    return struct.pack(
+        ">BBHIIIIIIIQ20x",
+        _WSNZ,
+        MOST_COMPARED,
+        max(1, disk.settings.physical_block_size >> shift),
+        disk.most_blocks,
+        _OPTIMAL_TRANSFER >> shift,
+        disk.most_blocks,
+        min(MOST_UNMAP_BYTES >> shift, 0xFFFFFFFF) if disk.thin else 0,
+        MOST_UNMAP_DESCRIPTORS if disk.thin else 0,
+        granularity,
+        _UGAVALID if disk.thin else 0,
+        MOST_SAME_BYTES >> shift,
+    )
+
+
+def _characteristics(disk: Disk, itl: LunNexus) -> bytes:
+    """SBC-4 6.6.2: the rotation rate."""
+    return struct.pack(">H58x", disk.settings.rotation_rate)
+
+
+def _provisioning(disk: Disk, itl: LunNexus) -> bytes:
+    """SBC-4 6.6.7: LBPU, LBPWS, LBPWS10, LBPRZ; thin (2h) or fully provisioned (0h)."""
+    if not disk.thin:
+        return bytes(4)
+    return bytes((0, 0xE0 | reads_zeros(disk) << 2, 0x02, 0))
+
+
+VITAL_PAGES = (
+    SUPPORTED,
+    SERIAL,
+    IDENTIFICATION,
+    EXTENDED,
+    VitalPage(0xB0, "block limits", _block_limits),
+    VitalPage(0xB1, "block device characteristics", _characteristics),
+    VitalPage(0xB2, "logical block provisioning", _provisioning),
+)

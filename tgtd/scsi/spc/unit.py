@@ -1,0 +1,42 @@
+"""What every device type offers beyond the bare logical unit: who it says it is, and its mode pages (SPC-5).
+
+The rows of its pages are class attributes; inquiry.py and mode.py read them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from tgtd.scsi.lun import LogicalUnit
+
+if TYPE_CHECKING:
+    from tgtd.scsi.inquiry import VitalPage
+    from tgtd.scsi.mode import ModePage
+
+
+class PrimaryUnit(LogicalUnit):
+    """A logical unit that answers the primary commands.
+
+    qualifier: peripheral qualifier (SPC-5 6.6.2). versions: version descriptors of the command standards.
+    """
+
+    qualifier: ClassVar[int] = 0
+    versions: ClassVar[tuple[int, ...]] = ()
+    vital_pages: ClassVar[tuple[VitalPage, ...]] = ()
+    mode_pages: ClassVar[tuple[ModePage, ...]] = ()
+    removable: bool = False
+    volatile_cache: bool = False
+    """V_SUP: completed writes may wait in a cache that loses them with the power (SPC-5 7.7.7)."""
+
+    @property
+    def peripheral(self) -> int:
+        """Byte 0 of all INQUIRY data: peripheral qualifier and device type."""
+        return self.qualifier << 5 | self.device_type
+
+    def block_geometry(self) -> tuple[int, int] | None:
+        """Number and length of blocks for mode parameter block descriptors; None: the device type has none."""
+        return None
+
+    def device_specific(self) -> int:
+        """The DEVICE-SPECIFIC PARAMETER of the mode parameter header."""
+        return 0
