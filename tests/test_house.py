@@ -54,6 +54,7 @@ MAY_DO_IO = {
     "tgtd.loop": "epoll, signals, eventfd",
     "tgtd.media.block": "block devices",
     "tgtd.media.descriptor": "reads and writes of an open file or device",
+    "tgtd.media.descriptor": "reads and writes of files and block devices",
     "tgtd.media.file": "files",
     "tgtd.net.iscsi.connection": "sockets",
     "tgtd.net.iscsi.portal": "listening sockets",
