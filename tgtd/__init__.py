@@ -3,14 +3,14 @@
 wires → grammar ← media. Transports carry bytes in and out, a pure SCSI core decides, media keep the data. A
 configuration is a wish: it is compared with what runs, and only the difference is applied.
 
-    scsi/      the grammar: tasks, logical units, sense; spc/ and sbc/ are its command sets. Pure: no I/O, no other room.
+    scsi/      the grammar: tasks, logical units, sense; spc/ and sbc/ are its command sets. Pure: no I/O.
     media/     what devices keep their data on: file, block device, RAM, null. Imports scsi only.
     net/       network transports: iscsi/. Imports scsi only.
     config/    TOML files and JSON schemas → a Config, or errors; plan compares two of them. Imports no other room.
     cli/       tgtctl, one file per sub-command: speaks to the daemon through its control socket.
 
-The files beside this one wire the rooms together: daemon (the composition root) with its loop and workers, apply (carries
-a plan out on the running tree), control (the admin socket), notify (systemd), identity (serials and WWIDs).
+The files beside this one wire the rooms together: daemon (the composition root) with its loop and workers, apply
+(carries a plan out on the running tree), control (the admin socket), notify (systemd), identity (serials and WWIDs).
 
 ARCHITECTURE.md walks one READ(10) and one edit of a file through all of it.
 """
