@@ -53,7 +53,6 @@ MAY_DO_IO = {
     "tgtd.log": "journald or stderr",
     "tgtd.loop": "epoll, signals, eventfd",
     "tgtd.media.block": "block devices",
-    "tgtd.media.descriptor": "reads and writes of an open file or device",
     "tgtd.media.descriptor": "reads and writes of files and block devices",
     "tgtd.media.file": "files",
     "tgtd.net.iscsi.connection": "sockets",
@@ -348,7 +347,8 @@ def test_functions_are_short() -> None:
 
 
 def test_modules_say_what_they_are() -> None:
-    assert [str(path.relative_to(ROOT)) for path in EVERYTHING if not ast.get_docstring(tree(path))] == []
+    silent = [path for path in EVERYTHING if tree(path).body and not ast.get_docstring(tree(path))]
+    assert [str(path.relative_to(ROOT)) for path in silent] == []
 
 
 def test_no_notes_of_unfinished_work() -> None:
