@@ -1,0 +1,293 @@
+"""From a parsed file to targets: defaults filled in, values made into what they mean, and every value's own checks.
+
+Expects data that the schema has accepted, less what it has not (`prune`): so one load names everything that is wrong.
+What concerns several files is in crosscheck.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from tgtd.config.access import AccessBuilder
+from tgtd.config.address import parse_portal, parse_redirect
+from tgtd.config.complaint import Complaint
+from tgtd.config.document import Document
+from tgtd.config.iscsi_name import check_name, check_pattern
+from tgtd.config.model import IdentityWish, Iscsi, Lun, LunView, Medium, Origin, Portal, Redirect, Target
+from tgtd.config.positions import Path
+from tgtd.config.problem import Mistake
+from tgtd.config.schema import Schema, Section
+from tgtd.config.secrets import SecretStore
+from tgtd.config.size import parse_size, show_size
+
+T = TypeVar("T")
+
+_IDENTITY = ("vendor", "product", "revision", "serial", "wwid")
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A target with the places of what it is made of. luns: all that were written, with any that repeat a number."""
+
+    document: Document
+    path: Path
+    target: Target
+    luns: tuple[tuple[Path, Lun], ...]
+
+
+def prune(data: dict[str, Any], complaints: list[Complaint]) -> dict[str, Any]:
+    """A copy without the values that are complained of; places in arrays stay, emptied places are None.
+
+    What a target or a LUN lacks, and rules about whole tables, take nothing away.
+    """
+    copy: dict[str, Any] = _copied(data)
+    for complaint in sorted(complaints, key=lambda c: len(c.path), reverse=True):
+        path = complaint.path
+        if not path or (complaint.missing is not None and _is_entry(path)) or path[-1:] == ("access",):
+            continue
+        node: Any = copy
+        for step in path[:-1]:
+            node = node[step] if node is not None else None
+        if isinstance(node, dict):
+            node.pop(path[-1], None)
+        elif isinstance(node, list) and isinstance(path[-1], int):
+            node[path[-1]] = None
+    return copy
+
+
+def _copied(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _copied(value) for key, value in node.items()}
+    return [_copied(value) for value in node] if isinstance(node, list) else node
+
+
+def _is_entry(path: Path) -> bool:
+    """Whether a path is that of a target or a LUN."""
+    return len(path) in (2, 4) and path[0] == "target" and path[2:3] in ((), ("lun",))
+
+
+def checked(document: Document, path: Path, read: Callable[[str], T], text: str) -> T | None:
+    """`read(text)`, or None and a complaint about the value at `path`."""
+    try:
+        return read(text)
+    except Mistake as mistake:
+        document.complain(path, str(mistake), mistake.fix)
+        return None
+
+
+def fill(document: Document, path: Path, section: Section, given: Mapping[str, Any]) -> dict[str, Any]:
+    """A table with defaults, sizes as integers."""
+    filled = {**section.defaults, **given}
+    for key, (low, high) in section.sizes.items():
+        value = filled.get(key)
+        if isinstance(value, str):
+            size = checked(document, (*path, key), parse_size, value)
+            if size is not None and not low <= size <= high:
+                side = "more" if size > high else "less"
+                bound = show_size(high if size > high else low)
+                fix = f"write {show_size(low)} to {show_size(high)}"
+                document.complain((*path, key), f'"{value}" is {side} than {bound}', fix)
+            filled[key] = low if size is None else min(max(size, low), high)
+    return filled
+
+
+class TargetBuilder:
+    """Makes targets of documents. Holds the contract's defaults and nothing of any document."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._target = schema.section("target")
+        self._lun = schema.section("target", "lun")
+        self._medium = schema.section("target", "lun", "medium")
+        self._redirect = schema.section("target", "redirect")
+        self._iscsi = schema.section("target", "iscsi")
+        self._access = AccessBuilder(schema.section("target", "access"))
+        self._plain_iscsi = _session_parameters(self._iscsi.defaults)
+        self._plain_identity = _identity({**self._lun.defaults})
+        self._known_portals: dict[str, Portal] = {}
+
+    def build(
+        self, document: Document, data: Mapping[str, Any], secrets: SecretStore, strict: bool
+    ) -> Iterator[Placed]:
+        """The targets of a document, in order. strict: a missing secret is an error, not a warning."""
+        tables = data.get("target", [])
+        origins = _Origins(document, tables)
+        for index, table in enumerate(tables):
+            if table is not None:
+                yield self._build(document, ("target", index), table, origins, secrets, strict)
+
+    def _build(
+        self,
+        document: Document,
+        path: Path,
+        table: dict[str, Any],
+        origins: _Origins,
+        secrets: SecretStore,
+        strict: bool,
+    ) -> Placed:
+        filled = fill(document, path, self._target, table)
+        name = filled.get("name", "")
+        if name:
+            checked(document, (*path, "name"), check_name, name)
+        origin = origins.next(path)
+        luns = tuple(self._luns(document, path, filled.get("lun", ()), origins))
+        target = Target(
+            name=name,
+            alias=filled["alias"],
+            transport=filled["transport"],
+            portals=tuple(self._portals(document, (*path, "portals"), filled["portals"])),
+            access=self._access.build(document, (*path, "access"), filled.get("access", {}), secrets, strict),
+            redirect=self._redirection(document, (*path, "redirect"), filled.get("redirect")),
+            iscsi=self._parameters(document, (*path, "iscsi"), filled.get("iscsi")),
+            views=tuple(_views(document, (*path, "map"), filled.get("map", ()), {lun.number for _, lun in luns})),
+            luns={lun.number: lun for _, lun in luns},
+            online=filled["online"],
+            origin=origin,
+        )
+        return Placed(document, path, target, luns)
+
+    def _luns(
+        self, document: Document, path: Path, tables: list[dict[str, Any] | None], origins: _Origins
+    ) -> Iterator[tuple[Path, Lun]]:
+        for index, table in enumerate(tables):
+            place = (*path, "lun", index)
+            origin = origins.next(place)
+            if table is not None and "number" in table:
+                yield place, self._lun_of(document, place, table, origin)
+
+    def _lun_of(self, document: Document, path: Path, table: dict[str, Any], origin: Origin) -> Lun:
+        filled = {**self._lun.defaults, **table}
+        plain = table.keys().isdisjoint(_IDENTITY)
+        block = filled["block_size"]
+        if filled["physical_block_size"] < block:
+            document.complain(
+                (*path, "physical_block_size"),
+                f"{filled['physical_block_size']} is less than block_size, {block}",
+                f"write {block} or more",
+            )
+        return Lun(
+            number=filled["number"],
+            device=filled["device"],
+            medium=self._medium_of(document, (*path, "medium"), filled.get("medium"), block),
+            identity=self._plain_identity if plain else _identity(filled),
+            write_cache=filled["write_cache"],
+            block_size=block,
+            physical_block_size=filled["physical_block_size"],
+            read_only=filled["read_only"],
+            removable=filled["removable"],
+            thin=filled["thin"],
+            rotation_rate=filled["rotation_rate"],
+            online=filled["online"],
+            allow_shrink=filled["allow_shrink"],
+            origin=origin,
+        )
+
+    def _medium_of(self, document: Document, path: Path, table: dict[str, Any] | None, block: int) -> Medium:
+        if table is None or "type" not in table:
+            return Medium("null")
+        filled = fill(document, path, self._medium, table)
+        size = filled.get("size")
+        if size is not None and size % block:
+            down = size - size % block
+            nearest = f"{down} or {down + block}" if down else f"{block}"
+            document.complain((*path, "size"), f"{size} is not a multiple of block_size, {block}", f"write {nearest}")
+        return Medium(filled["type"], filled.get("path"), size, filled["create"], filled["direct"])
+
+    def _portals(self, document: Document, path: Path, texts: list[str | None]) -> Iterator[Portal]:
+        seen: set[Portal] = set()
+        for index, text in enumerate(texts):
+            portal = None if text is None else self._portal(document, (*path, index), text)
+            if portal in seen:
+                document.complain((*path, index), f'"{text}" stands in it twice', "remove one of the two")
+            elif portal is not None:
+                seen.add(portal)
+                yield portal
+
+    def _portal(self, document: Document, path: Path, text: str) -> Portal | None:
+        """Thousands of targets have the same few portals."""
+        known = self._known_portals.get(text)
+        if known is None:
+            known = checked(document, path, parse_portal, text)
+            if known is not None:
+                self._known_portals[text] = known
+        return known
+
+    def _redirection(self, document: Document, path: Path, table: Mapping[str, Any] | None) -> Redirect | None:
+        if table is None:
+            return None
+        filled = {**self._redirect.defaults, **table}
+        address = checked(document, (*path, "address"), parse_redirect, filled.get("address", "0.0.0.1"))
+        return Redirect(address or "", filled["permanent"])
+
+    def _parameters(self, document: Document, path: Path, table: Mapping[str, Any] | None) -> Iscsi:
+        if not table:
+            return self._plain_iscsi
+        filled = fill(document, path, self._iscsi, table)
+        first, most = filled["first_burst_length"], filled["max_burst_length"]
+        if first > most:
+            at = (*path, "first_burst_length" if "first_burst_length" in table else "max_burst_length")
+            document.complain(
+                at,
+                f"first_burst_length, {show_size(first)}, is more than max_burst_length, {show_size(most)}",
+                "lower the one or raise the other (RFC 7143 13.14)",
+            )
+        return _session_parameters(filled)
+
+
+class _Origins:
+    """Where targets and LUNs begin, asked for in the order of the file; the text is walked only if it must be."""
+
+    def __init__(self, document: Document, tables: list[dict[str, Any] | None]) -> None:
+        count = sum(1 + len((table or {}).get("lun", ())) for table in tables)
+        self._document = document
+        places = document.headers(count)
+        self._places = None if places is None else iter(places)
+
+    def next(self, path: Path) -> Origin:
+        if self._places is None:
+            return self._document.origin(path)
+        return Origin(self._document.name, *next(self._places))
+
+
+def _session_parameters(filled: Mapping[str, Any]) -> Iscsi:
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in filled.items()}
+    return Iscsi(**values)
+
+
+def _identity(filled: Mapping[str, Any]) -> IdentityWish:
+    wwid = filled.get("wwid")
+    return IdentityWish(
+        vendor=filled["vendor"],
+        product=filled["product"],
+        revision=filled["revision"],
+        serial=filled.get("serial"),
+        wwid=None if wwid is None else bytes.fromhex(wwid.removeprefix("naa.")),
+    )
+
+
+def _views(document: Document, path: Path, tables: list[dict[str, Any] | None], numbers: set[int]) -> Iterator[LunView]:
+    for index, table in enumerate(tables):
+        if table is None:
+            continue
+        place = (*path, index)
+        patterns = [text for text in table.get("initiators", ()) if text is not None]
+        for at, text in enumerate(patterns):
+            checked(document, (*place, "initiators", at), check_pattern, text)
+        yield LunView(tuple(patterns), _renumbered(document, (*place, "luns"), table.get("luns", ()), numbers))
+
+
+def _renumbered(document: Document, path: Path, entries: list[Any], numbers: set[int]) -> dict[int, int]:
+    luns: dict[int, int] = {}
+    for index, entry in enumerate(entries):
+        if entry is None or (isinstance(entry, dict) and len(entry) < 2):
+            continue
+        lun, seen = (entry["lun"], entry["as"]) if isinstance(entry, dict) else (entry, entry)
+        if lun not in numbers:
+            known = ", ".join(map(str, sorted(numbers)[:10])) or "none"
+            document.complain((*path, index), f"this target has no lun {lun}", f"name one that it has ({known})")
+        if seen in luns:
+            problem = f"two luns are to be seen as {seen}"
+            document.complain((*path, index), problem, "give one of them another number: as = N")
+        luns[seen] = lun
+    return luns

@@ -1,0 +1,142 @@
+"""What no value shows by itself: two of something where there may be one. Looks at where media are, never into them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+
+from tgtd.config.address import clashes
+from tgtd.config.build import Placed
+from tgtd.config.model import Lun, Portal
+from tgtd.config.positions import Path
+from tgtd.config.problem import Problem
+
+
+def repeated_numbers(placed: Placed) -> Iterator[Problem]:
+    """LUNs of one target with the same number. Concerns one file only."""
+    if len(placed.luns) == len(placed.target.luns):
+        return
+    first: dict[int, Path] = {}
+    for path, lun in placed.luns:
+        if lun.number in first:
+            there = placed.document.origin(first[lun.number])
+            yield placed.document.problem(
+                (*path, "number"),
+                f"the target has another lun {lun.number}, at {there}",
+                f"choose a free number, such as {_free(placed)}",
+            )
+        else:
+            first[lun.number] = path
+
+
+def _free(placed: Placed) -> int:
+    return next((number for number in range(1, 16384) if number not in placed.target.luns), 0)
+
+
+def crosscheck(targets: Sequence[Placed]) -> Iterator[Problem]:
+    """All that concerns several targets, whatever files they are in."""
+    yield from _names(targets)
+    yield from _portals(targets)
+    yield from _twice(targets, "serial", lambda lun: lun.identity.serial, "serial number")
+    yield from _twice(targets, "wwid", lambda lun: lun.identity.wwid, "world wide id")
+    yield from _shared_media(targets)
+
+
+def _names(targets: Iterable[Placed]) -> Iterator[Problem]:
+    first: dict[str, Placed] = {}
+    for placed in targets:
+        name = placed.target.name
+        if name and name in first:
+            yield placed.document.problem(
+                (*placed.path, "name"),
+                f"another target has this name, at {first[name].target.origin}",
+                "choose another name, or remove one of the two",
+            )
+        first.setdefault(name, placed)
+
+
+def _portals(targets: Sequence[Placed]) -> Iterator[Problem]:
+    portals = {id(portal): portal for placed in targets for portal in placed.target.portals}
+    wildcards: dict[Portal, set[Portal]] = {}
+    for wildcard, portal in clashes(portals.values()):
+        wildcards.setdefault(wildcard, set()).add(portal)
+    for wildcard, particulars in wildcards.items():
+        holder = next(placed for placed in targets if wildcard in placed.target.portals)
+        for placed in targets:
+            for portal in particulars.intersection(placed.target.portals):
+                yield placed.document.problem(
+                    (*placed.path, "portals", *_portal_index(placed, portal)),
+                    f'{portal} is covered by {wildcard} of target "{holder.target.name}", so only one could listen',
+                    f"write {wildcard} here too, or particular addresses there",
+                )
+
+
+def _portal_index(placed: Placed, portal: Portal) -> tuple[int, ...]:
+    """Where the portal stands in the file's array; nowhere when the array is the default."""
+    target = placed.document.data["target"][placed.path[1]]
+    return (placed.target.portals.index(portal),) if "portals" in target else ()
+
+
+def _twice(targets: Iterable[Placed], key: str, value: Callable[[Lun], Hashable], what: str) -> Iterator[Problem]:
+    first: dict[Hashable, Lun] = {}
+    for placed in targets:
+        for path, lun in placed.luns:
+            found = value(lun)
+            if found is None:
+                continue
+            if found in first:
+                yield placed.document.problem(
+                    (*path, key),
+                    f"another lun has this {what}, at {first[found].origin}",
+                    "give each its own, or leave it out to have one derived",
+                )
+            else:
+                first[found] = lun
+
+
+def _shared_media(targets: Iterable[Placed]) -> Iterator[Problem]:
+    """Two LUNs on one file or block device, under whatever names. Readers alone may share."""
+    first: dict[Hashable, Lun] = {}
+    index = _Whereabouts()
+    for placed in targets:
+        for path, lun in placed.luns:
+            if lun.medium.path is None:
+                continue
+            identity = index.of(lun.medium.path)
+            other = first.setdefault(identity, lun)
+            if other is lun or (other.read_only and lun.read_only):
+                continue
+            alias = "" if other.medium.path == lun.medium.path else f", which calls it {other.medium.path}"
+            yield placed.document.problem(
+                (*path, "medium", "path"),
+                f"another lun is on {lun.medium.path}, at {other.origin}{alias}",
+                "give each lun its own (or make both read_only): two writers destroy each other's data",
+            )
+
+
+class _Whereabouts:
+    """What a path leads to, links followed, whether it exists or not. Looks each directory up once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {"/": "/"}
+
+    def of(self, path: str) -> Hashable:
+        try:
+            status = os.stat(path)
+        except OSError:
+            return os.path.realpath(path) if ".." in path else self._resolved(path)
+        if stat.S_ISBLK(status.st_mode):
+            return "device", status.st_rdev
+        return "file", status.st_dev, status.st_ino
+
+    def _resolved(self, path: str) -> str:
+        """What realpath says. The files of a LUN farm share directories; this asks for each once."""
+        known = self._known.get(path)
+        if known is None:
+            parent, name = os.path.split(path.rstrip("/") or "/")
+            known = os.path.join(self._resolved(parent), name)
+            if os.path.islink(known):
+                known = os.path.realpath(known)
+            self._known[path] = known
+        return known

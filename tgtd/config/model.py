@@ -1,0 +1,198 @@
+"""What a configuration says, as plain frozen data. No devices, no sockets, no defaults: the schema has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+
+from tgtd.config.problem import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value was written: file as found, line and column from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret by reference; `value` was read when the configuration was loaded and never appears in repr or logs."""
+
+    source: str
+    """What to call it in messages: "file /etc/tgtd/secrets/host1", "credential chap-host1", "inline"."""
+    value: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ChapUser:
+    user: str
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Chap:
+    """incoming: who may log in. outgoing: how the target proves itself (mutual CHAP). algorithms: in order of
+    preference, of "md5", "sha1", "sha256", "sha3-256"."""
+
+    incoming: tuple[ChapUser, ...] = ()
+    outgoing: ChapUser | None = None
+    algorithms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who gets in. An initiator must match `initiators` (globs; empty: any name) and `addresses` (empty: any), and pass
+    CHAP if `chap.incoming` is not empty. anyone = true is the explicit open door."""
+
+    anyone: bool
+    initiators: tuple[str, ...]
+    addresses: tuple[IPv4Network | IPv6Network, ...]
+    chap: Chap
+
+
+@dataclass(frozen=True, slots=True)
+class LunView:
+    """What some initiators see instead of all LUNs: their number → the target's number. The first match counts."""
+
+    initiators: tuple[str, ...]
+    luns: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Portal:
+    """An address to listen on; address is in `ipaddress`'s canonical text form."""
+
+    address: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """Send initiators elsewhere at login (RFC 7143 11.13.5, status 0101h or 0102h).
+
+    address: "10.0.0.2:3260", "[fd00::2]:3260" or "host.example:3260", as TargetAddress has it (13.8)."""
+
+    address: str
+    permanent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """type: "file", "block", "ram", "null". path: for file and block. size: bytes, None: as large as what is there."""
+
+    type: str
+    path: str | None = None
+    size: int | None = None
+    create: bool = False
+    direct: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityWish:
+    """What the administrator declared; None is derived (see tgtd.identity)."""
+
+    vendor: str
+    product: str
+    revision: str
+    serial: str | None
+    wwid: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lun:
+    number: int
+    device: str
+    medium: Medium
+    identity: IdentityWish
+    write_cache: bool
+    block_size: int
+    physical_block_size: int
+    read_only: bool
+    removable: bool
+    thin: bool
+    rotation_rate: int
+    online: bool
+    allow_shrink: bool
+    origin: Origin = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Iscsi:
+    """Session parameters a target offers (RFC 7143 13); sizes in bytes, times in seconds."""
+
+    header_digest: tuple[str, ...]
+    data_digest: tuple[str, ...]
+    max_connections: int
+    max_outstanding_r2t: int
+    max_recv_data_segment_length: int
+    max_burst_length: int
+    first_burst_length: int
+    initial_r2t: bool
+    immediate_data: bool
+    default_time2wait: int
+    default_time2retain: int
+    nop_interval: int
+    nop_timeout: int
+    queue_depth: int
+    max_sessions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    name: str
+    alias: str
+    transport: str
+    portals: tuple[Portal, ...]
+    access: Access
+    redirect: Redirect | None
+    iscsi: Iscsi
+    views: tuple[LunView, ...]
+    luns: Mapping[int, Lun]
+    online: bool
+    origin: Origin = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what initiators together may cost. Times in seconds, sizes in bytes."""
+
+    connections: int
+    connections_per_address: int
+    sessions: int
+    login_timeout: float
+    buffer_memory: int
+    max_threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """tgtd.toml. discovery: access and CHAP for discovery sessions."""
+
+    log_level: str
+    log_format: str
+    stop_timeout: float
+    reload_debounce: float
+    watch: bool
+    discovery: Access
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that was asked for. targets by name; files: every file that was read or is masked; warnings: what is
+    accepted and yet doubtful."""
+
+    daemon: Daemon
+    targets: Mapping[str, Target]
+    files: tuple[str, ...] = field(default=(), compare=False)
+    warnings: tuple[Problem, ...] = field(default=(), compare=False)
