@@ -9,9 +9,9 @@ configuration is a wish: it is compared with what runs, and only the difference 
     config/    TOML files and JSON schemas → a Config, or errors; plan compares two of them. Imports no other room.
     cli/       tgtctl, one file per sub-command: speaks to the daemon through its control socket.
 
-The files beside this one wire the rooms together: daemon (the composition root) with its loop and workers, tree and units
-(what runs), apply (carries a plan out on it), translate (config's words to net's), control (the admin socket), notify
-(systemd), identity (serials and WWIDs).
+The files beside this one wire the rooms together: daemon (the composition root) with its loop and workers, tree and
+units (what runs), apply (carries a plan out on it), translate (config's words to net's), control (the admin socket),
+notify (systemd), identity (serials and WWIDs).
 
 ARCHITECTURE.md walks one READ(10) and one edit of a file through all of it.
 """
