@@ -114,8 +114,15 @@ class LogicalUnit:
             return
         task.status = status
         if task.started or self.tasks.restrains:
-            self.tasks.leave(task)
+            self._end(task)
+            return
         task.done(task)
+
+    def _end(self, task: Task) -> None:
+        """Out of the task set, then the response, then those that waited for it."""
+        self.tasks.leave(task)
+        task.done(task)
+        self.tasks.wake()
 
     def refuse(self, task: Task, trouble: BaseException, writing: bool = False) -> int:
         """Turn what a handler or a medium raised into a status, with the sense data in the task."""
@@ -172,8 +179,7 @@ class LogicalUnit:
             task.release()
             return
         task.status = status
-        self.tasks.leave(task)
-        task.done(task)
+        self._end(task)
 
     # Task management (SAM-5 7): each answers at once, whatever the medium does.
 

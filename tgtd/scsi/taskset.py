@@ -99,6 +99,7 @@ class TaskSet:
         self.leave(task)
         task.status = status
         task.done(task)
+        self.wake()
 
     def _held_back(self, task: Task) -> bool:
         """SAM-5 8.6: SIMPLE waits for older ORDERED and HEAD OF QUEUE tasks, ORDERED for every older task."""
@@ -112,19 +113,17 @@ class TaskSet:
         return False
 
     def leave(self, task: Task) -> None:
-        """A task has ended: start those that waited for it."""
+        """A task has ended. Call its done, then `wake`: responses go out in the order in which tasks end."""
         if task in self._tasks:
             del self._tasks[task]
             self._dormant.pop(task, None)
             if task.attribute != SIMPLE:
                 self._holders -= 1
-        if self._dormant and self._aca is None:
-            self._wake()
         self._restrain()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
         """Run what no longer has to wait. Not re-entered: a chain of ORDERED tasks must not become a chain of calls."""
-        if self._waking:
+        if self._waking or not self._dormant:
             return
         self._waking = True
         try:
@@ -135,6 +134,7 @@ class TaskSet:
                         self._run(task)
         finally:
             self._waking = False
+        self._restrain()
 
     def _awake(self) -> list[Task]:
         """The dormant tasks that may start now, in order of arrival."""
@@ -156,8 +156,8 @@ class TaskSet:
     def clear_aca(self) -> None:
         """CLEAR ACA (SAM-5 7.5), or a reset."""
         self._aca = None
-        self._wake()
         self._restrain()
+        self.wake()
 
     def abort(self, victims: Iterable[Task], by: Nexus | None, report: bool) -> None:
         """Abort tasks; each gets done() at once, with TASK ABORTED when another nexus asked and `report` (TAS) is set.
@@ -182,6 +182,5 @@ class TaskSet:
             task.done(task)
         for itl in others:
             itl.attend(COMMANDS_CLEARED)
-        if self._aca is None:
-            self._wake()
         self._restrain()
+        self.wake()

@@ -1,0 +1,72 @@
+"""tgtd.scsi.nexus: unit attentions queue per I_T_L nexus, and the gate tells them in order (SAM-5 5.14)."""
+
+from __future__ import annotations
+
+from tests.scsi.workbench import TUR, Bench, sense_of
+from tgtd.scsi.sense import (
+    CAPACITY_DATA_CHANGED,
+    INQUIRY_DATA_CHANGED,
+    LOGICAL_UNIT_RESET,
+    MANUAL_INTERVENTION_REQUIRED,
+    MODE_PARAMETERS_CHANGED,
+    POWER_ON,
+)
+
+INQUIRY, REQUEST_SENSE = bytes.fromhex("120000002400"), bytes.fromhex("030000001200")
+
+
+def test_power_on_once_per_nexus() -> None:
+    bench = Bench()
+    bench.disk()
+    other = bench.connect("b")
+    for nexus in (bench.nexus, other):
+        assert bench.refused(TUR, nexus=nexus) == POWER_ON[:3]
+        bench.good(TUR, nexus=nexus)
+
+
+def test_attentions_come_in_order_and_once() -> None:
+    bench = Bench()
+    bench.disk()
+    bench.ready()
+    itl = bench.itl()
+    for sense in (CAPACITY_DATA_CHANGED, MODE_PARAMETERS_CHANGED, CAPACITY_DATA_CHANGED):
+        itl.attend(sense)
+    assert bench.refused(TUR) == CAPACITY_DATA_CHANGED[:3]
+    assert bench.refused(TUR) == MODE_PARAMETERS_CHANGED[:3]
+    bench.good(TUR)
+    assert itl.gate is None
+
+
+def test_reset_outranks_what_came_before() -> None:
+    bench = Bench()
+    bench.disk()
+    bench.itl().attend(INQUIRY_DATA_CHANGED)
+    bench.itl().attend(LOGICAL_UNIT_RESET)
+    assert bench.itl().attentions == [LOGICAL_UNIT_RESET]
+
+
+def test_inquiry_does_not_report_and_request_sense_takes() -> None:
+    bench = Bench()
+    bench.disk()
+    bench.good(INQUIRY)
+    assert bench.itl().attentions == [POWER_ON]
+    data = bench.good(REQUEST_SENSE)
+    assert (data[2], data[12], data[13]) == POWER_ON[:3]
+    bench.good(TUR)
+
+
+def test_attention_before_not_ready() -> None:
+    bench = Bench()
+    bench.disk().offline()
+    assert bench.refused(TUR) == POWER_ON[:3]
+    assert bench.refused(TUR) == MANUAL_INTERVENTION_REQUIRED[:3]
+    assert sense_of(bench.run(REQUEST_SENSE)) == (-1, -1, -1)
+    assert bench.good(REQUEST_SENSE)[2] == 2
+
+
+def test_dropped_attention_opens_the_gate() -> None:
+    bench = Bench()
+    bench.disk()
+    bench.itl().drop_attention(MODE_PARAMETERS_CHANGED)
+    bench.itl().drop_attention(POWER_ON)
+    assert bench.itl().gate is None

@@ -1,0 +1,74 @@
+"""tgtd.scsi.sense: both formats, the catalogue, the errno map."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from tgtd.scsi import sense as catalogue
+from tgtd.scsi.sense import (
+    INVALID_FIELD_IN_CDB,
+    INVALID_FIELD_IN_PARAMETER_LIST,
+    MISCOMPARE_DURING_VERIFY,
+    CheckCondition,
+    Sense,
+    encode,
+    from_errno,
+)
+
+ROWS = {name: row for name, row in vars(catalogue).items() if isinstance(row, Sense)}
+
+
+def test_fixed_format() -> None:
+    data = encode(CheckCondition(INVALID_FIELD_IN_CDB, field=2, bit=3))
+    assert data.hex(" ") == "70 00 05 00 00 00 00 0a 00 00 00 00 24 00 00 cb 00 02"
+
+
+def test_descriptor_format() -> None:
+    data = encode(CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=300), descriptor=True)
+    assert data.hex(" ") == "72 05 26 00 00 00 00 08 02 06 00 00 80 01 2c 00"
+
+
+def test_information() -> None:
+    assert encode(CheckCondition(MISCOMPARE_DURING_VERIFY, information=513))[:8].hex() == "f0000e000002010a"
+    data = encode(CheckCondition(MISCOMPARE_DURING_VERIFY, information=1), descriptor=True)
+    assert data[7:].hex() == "0c" + "000a8000" + "0000000000000001"
+
+
+def test_information_beyond_32_bits_needs_descriptors() -> None:
+    assert encode(CheckCondition(MISCOMPARE_DURING_VERIFY, information=1 << 32))[0] == 0x72
+
+
+def test_no_condition_has_two_names() -> None:
+    places = [row[:3] for row in ROWS.values()]
+    assert len(set(places)) == len(places)
+
+
+@pytest.mark.parametrize(("name", "row"), ROWS.items())
+def test_rows_are_sane(name: str, row: Sense) -> None:
+    assert 0 <= row.key <= 0xE
+    assert 0 <= row.asc < 0x80, "vendor specific"
+    assert 0 <= row.ascq < 0x80
+    assert row.text
+
+
+@pytest.mark.parametrize(
+    ("number", "writing", "key"),
+    [
+        (errno.ENOSPC, True, 0x7),
+        (errno.EDQUOT, True, 0x7),
+        (errno.EROFS, True, 0x7),
+        (errno.ENXIO, False, 0x2),
+        (errno.EIO, False, 0x3),
+        (errno.EIO, True, 0x3),
+        (errno.ETIMEDOUT, True, 0x3),
+    ],
+)
+def test_errno(number: int, writing: bool, key: int) -> None:
+    assert from_errno(OSError(number, "x"), writing).sense.key == key
+
+
+def test_write_and_read_errors_differ() -> None:
+    assert from_errno(OSError(errno.EIO, ""), True).sense.asc == 0x0C
+    assert from_errno(OSError(errno.EIO, ""), False).sense.asc == 0x11

@@ -1,0 +1,32 @@
+"""tgtd.scsi.task: buffers live as long as their task; where CONTROL is."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.scsi.workbench import Bench
+from tgtd.scsi.task import naca
+
+
+@pytest.mark.parametrize(
+    ("opcode", "at"), [(0x00, 5), (0x28, 9), (0x5A, 9), (0x7F, 1), (0x88, 15), (0xA8, 11), (0xC0, None), (0xE0, None)]
+)
+def test_naca_is_where_the_group_has_control(opcode: int, at: int | None) -> None:
+    for byte in range(1, 16):
+        cdb = bytearray(16)
+        cdb[0], cdb[byte] = opcode, 0x04
+        assert naca(bytes(cdb)) is (byte == at)
+
+
+def test_release_waits_for_the_worker() -> None:
+    bench = Bench()
+    bench.disk()
+    task = bench.task(bytes(6))
+    assert len(task.allocate(bench.pool, 100)) == 100
+    task.busy = True
+    task.release()
+    assert bench.pool.used == 4096
+    task.busy = False
+    task.release()
+    task.release()
+    assert bench.pool.used == 0
