@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from bench.result import Result
+from tests.daemon import daemon, free_port
 
 TARGET = "iqn.2026-11.com.example:bench"
-DAEMON = (sys.executable, "-m", "tgtd")
-START_TIMEOUT = 30.0
+PREPARED = 64 << 20
 
 CONFIG = """\
 [[target]]
@@ -46,59 +43,28 @@ CASES: tuple[tuple[str, int, int, int, tuple[str, ...]], ...] = (
 
 def run() -> Iterator[Result]:
     """Raises CalledProcessError when the daemon or the initiator fails."""
-    with tempfile.TemporaryDirectory(prefix="tgtd-bench-") as name, daemon(Path(name)) as (process, port):
-        for title, lun, size, count, options in CASES:
-            url = f"iscsi://127.0.0.1:{port}/{TARGET}/{lun}"
-            if lun == 1 and not options:
-                bench(url, size, (1 << 28) // size, ("-w",))  # something to read, in the page cache
-            before = cpu_time(process.pid)
-            seconds = bench(url, size, count, options)
-            yield Result(title, count / seconds, (cpu_time(process.pid) - before) / count)
+    with tempfile.TemporaryDirectory(prefix="tgtd-bench-") as name:
+        port = free_port()
+        lay_out(Path(name), port)
+        with daemon(Path(name)) as process:
+            for title, lun, size, count, options in CASES:
+                url = f"iscsi://127.0.0.1:{port}/{TARGET}/{lun}"
+                if not options:
+                    bench(url, size, PREPARED // size, ("-w",))  # something to read, in the page cache
+                before = cpu_time(process.pid)
+                seconds = bench(url, size, count, options)
+                yield Result(title, count / seconds, (cpu_time(process.pid) - before) / count)
 
 
-@contextmanager
-def daemon(place: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """A daemon of its own on a free port."""
-    port = free_port()
+def lay_out(place: Path, port: int) -> None:
     targets = place / "etc" / "targets.d"
-    for directory in (targets, place / "state", place / "run"):
-        directory.mkdir(parents=True)
+    targets.mkdir(parents=True)
     (targets / "bench.toml").write_text(CONFIG.format(target=TARGET, port=port, disk=place / "disk.img"))
-    options = ("--config", place / "etc", "--state", place / "state", "--run", place / "run")
-    process = subprocess.Popen((*DAEMON, *options), stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        if not process.stdout.readline():
-            raise subprocess.CalledProcessError(process.wait(START_TIMEOUT), DAEMON)
-        yield process, port
-    finally:
-        process.terminate()
-        process.wait(60)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def bench(url: str, size: int, count: int, options: tuple[str, ...]) -> float:
     """Seconds that qemu-img took."""
-    command = [
-        "qemu-img",
-        "bench",
-        "-f",
-        "raw",
-        "-t",
-        "none",
-        "-d",
-        "32",
-        "-s",
-        str(size),
-        "-c",
-        str(count),
-        *options,
-        url,
-    ]
+    command = [*f"qemu-img bench -f raw -t none -d 32 -s {size} -c {count}".split(), *options, url]
     ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
     found = re.search(r"Run completed in ([0-9.]+) seconds", ran.stdout)
     assert found is not None, ran.stdout

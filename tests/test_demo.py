@@ -7,7 +7,12 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
+from tests.daemon import daemon, eventually, free_port
 from tgtd.demo import PORTAL, TARGET, lay_out
+
+ROOT = Path(__file__).parents[1]
 
 
 def run(place: Path) -> subprocess.CompletedProcess[str]:
@@ -60,3 +65,25 @@ def test_the_config_passes_the_check(tmp_path: Path) -> None:
     ]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.wire
+def test_what_it_tells_to_try_works(tmp_path: Path) -> None:
+    """The printed commands, as they are, but for the port and the place of tgtctl."""
+    commands = [line.strip() for line in run(tmp_path).stdout.splitlines() if line.startswith("     ")]
+    assert len(commands) == 6
+    portal = f"127.0.0.1:{free_port()}"
+    config = lay_out(tmp_path)
+    config.write_text(config.read_text().replace(PORTAL, portal))
+
+    def carry_out(command: str) -> str:
+        line = command.replace(PORTAL, portal).replace(".venv/bin/", f"{Path(sys.executable).parent}/")
+        ran = subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+        assert ran.returncode == 0, f"{line}\n{ran.stdout}{ran.stderr}"
+        return ran.stdout
+
+    with daemon(tmp_path):
+        listed, *_, compared, _, _ = [carry_out(command) for command in commands]
+        assert f"Target:{TARGET}" in listed
+        assert "Images are identical" in compared
+        assert eventually(lambda: "2 GiB" in carry_out(commands[-1]))
