@@ -178,3 +178,11 @@ def test_logout_closes(stage: Stage) -> None:
         with pytest.raises(ConnectionError):
             initiator.receive()
     assert not stage.call(lambda: list(stage.service.sessions))
+
+
+def test_an_answer_without_data_is_a_response(stage: Stage) -> None:
+    """A Data-In of no bytes would leave libiscsi waiting."""
+    with stage.login() as initiator:
+        read_capacity = bytes((0x9E, 0x10)) + bytes(14)
+        initiator.read(TEST_UNIT_READY, 0, lun=1)
+        assert initiator.read(read_capacity, 0, lun=1).response.opcode == 0x21

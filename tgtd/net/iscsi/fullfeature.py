@@ -152,7 +152,7 @@ class FullFeature:
             task.release()
             return
         data = task.data_in
-        if data is None or task.status or task.expected_out or not self._inline or len(data) > self.send_limit:
+        if not data or task.status or task.expected_out or not self._inline or len(data) > self.send_limit:
             self._respond(task, data)
             return
         length = len(data)
