@@ -70,7 +70,8 @@ def _split(text: str) -> tuple[str, int]:
 
 def _explain_colons(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
-    for candidate in (f"[{text}]:{DEFAULT_PORT}", f"[{host}]:{port}"):
+    candidates = [f"[{text}]:{DEFAULT_PORT}", f"[{host}]:{port}"]
+    for candidate in reversed(candidates) if len(port) > 3 else candidates:
         try:
             parse_portal(candidate)
         except Mistake:

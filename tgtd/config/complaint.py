@@ -29,7 +29,7 @@ class Complaint:
 def complaints(error: ValidationError) -> list[Complaint]:
     """What one schema violation amounts to; several unknown keys of one table are several complaints."""
     path: Path = tuple(error.absolute_path)
-    if _schema(error) is False:
+    if error.validator == "not" and not error.validator_value:
         return [
             Complaint(path, "a medium of this type has none", f"remove {path[-1]}, or choose another type", key=True)
         ]
@@ -46,8 +46,8 @@ def _schema(error: ValidationError) -> Any:
     return error.schema
 
 
-def show(value: object) -> str:
-    """A value as TOML would have it, shortened."""
+def show(value: object, longest: int = 60) -> str:
+    """A value as TOML would have it, cut to `longest` characters (0: whole)."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict):
@@ -60,7 +60,7 @@ def show(value: object) -> str:
         text = str(value) if value.bit_length() < 1000 else "a huge number"
     else:
         text = str(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if not longest or len(text) <= longest else text[: longest - 3] + "..."
 
 
 def suggestion(word: str, known: Iterable[str]) -> str | None:
@@ -90,7 +90,7 @@ def _missing_keys(path: Path, error: ValidationError) -> Iterable[Complaint]:
         if key in instance or any(suggestion(word, properties) == key for word in unknown):
             continue
         fix = _missing_fix(key, error)
-        yield Complaint(path, f'"{key}" is missing', fix, missing=key)
+        yield Complaint(path, "is missing", fix, missing=key)
 
 
 def _missing_fix(key: str, error: ValidationError) -> str:

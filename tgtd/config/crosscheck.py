@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import Any
 
-from tgtd.config.address import clashes
+from tgtd.config.address import clashes, parse_portal
 from tgtd.config.build import Placed
 from tgtd.config.model import Lun, Portal
 from tgtd.config.positions import Path
-from tgtd.config.problem import Problem
+from tgtd.config.problem import Mistake, Problem
 
 
 def repeated_numbers(placed: Placed) -> Iterator[Problem]:
@@ -57,6 +58,8 @@ def _names(targets: Iterable[Placed]) -> Iterator[Problem]:
 
 
 def _portals(targets: Sequence[Placed]) -> Iterator[Problem]:
+    # A file that is wrong may have the default portals only because its own were not understood.
+    targets = [placed for placed in targets if not placed.document.problems or _written_portals(placed)]
     portals = {id(portal): portal for placed in targets for portal in placed.target.portals}
     wildcards: dict[Portal, set[Portal]] = {}
     for wildcard, portal in clashes(portals.values()):
@@ -74,8 +77,19 @@ def _portals(targets: Sequence[Placed]) -> Iterator[Problem]:
 
 def _portal_index(placed: Placed, portal: Portal) -> tuple[int, ...]:
     """Where the portal stands in the file's array; nowhere when the array is the default."""
-    target = placed.document.data["target"][placed.path[1]]
-    return (placed.target.portals.index(portal),) if "portals" in target else ()
+    for index, text in enumerate(_written_portals(placed)):
+        try:
+            if parse_portal(str(text)) == portal:
+                return (index,)
+        except Mistake:
+            continue
+    return ()
+
+
+def _written_portals(placed: Placed) -> list[Any]:
+    """The target's portals as they stand in its file; empty when there are none."""
+    portals = placed.document.data["target"][placed.path[1]].get("portals")
+    return portals if isinstance(portals, list) else []
 
 
 def _twice(targets: Iterable[Placed], key: str, value: Callable[[Lun], Hashable], what: str) -> Iterator[Problem]:

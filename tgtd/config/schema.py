@@ -112,7 +112,7 @@ def _telling_keys(schema: Any) -> Iterator[str]:
     parts += schema.get("dependentSchemas", {}).values()
     for part in parts:
         if isinstance(part, dict):
-            yield from (key for key, row in part.get("properties", {}).items() if not isinstance(row, bool))
+            yield from (key for key, row in part.get("properties", {}).items() if row != {"not": {}})
             yield from _telling_keys(part)
 
 

@@ -127,8 +127,8 @@ class Watch(FileSystemEventHandler):
     def _arm(self) -> None:
         """Watch what is to be watched now. Repeats until that no longer changes, as directories may come meanwhile.
 
-        A watch whose directory was removed or replaced is made anew even under the same name: inotify follows the inode.
-        """
+        A watch whose directory was removed or replaced is made anew under the same name, as inotify follows the
+        inode."""
         for _ in range(_FARTHEST):
             ways: set[str] = set()
             wanted = set(self._directories(ways))

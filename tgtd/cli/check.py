@@ -1,0 +1,74 @@
+"""tgtctl check: whether a configuration can be used. Needs no daemon, no root, no devices and no secrets."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from tgtd.config.layers import Layers
+from tgtd.config.load import Loader
+from tgtd.config.model import Config
+from tgtd.config.problem import ERROR, WARNING, ConfigErrors, Problem, printable
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser) -> None:
+    """Adds check."""
+    parser = commands.add_parser(
+        "check",
+        parents=[common],
+        help="look for mistakes in the configuration",
+        description="Look for mistakes in the configuration: all of all files, each with its place and its cure. Exit "
+        "status: 0 it can be used, 1 it cannot.",
+    )
+    parser.add_argument(
+        "path",
+        nargs="?",
+        type=Path,
+        metavar="DIR",
+        help="a directory with tgtd.toml and targets.d, one with target files, or one file (default: see --config)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--strict", action="store_true", help="take warnings for errors")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0: it can be used. 1: it cannot."""
+    config, problems = examine(arguments.path or arguments.config)
+    bad = any(problem.severity == ERROR or arguments.strict for problem in problems)
+    counts = _counts(config)
+    if arguments.json:
+        rows = [problem.as_dict() for problem in problems]
+        print(json.dumps({"version": 1, "ok": not bad, **counts, "problems": rows}, indent=2))
+        return int(bad)
+    for problem in problems:
+        print(problem)
+    if bad:
+        total = len(problems)
+        print(f"{total} problem{'' if total == 1 else 's'} found")
+    else:
+        print("ok: " + ", ".join(f"{count} {name[:-1] if count == 1 else name}" for name, count in counts.items()))
+    return int(bad)
+
+
+def examine(path: Path | None) -> tuple[Config | None, tuple[Problem, ...]]:
+    """The configuration at a path (None: the installed one), if it can be used, with all there is to say about it."""
+    try:
+        layers = Layers.system() if path is None else Layers.at(path)
+        config = Loader(layers, secrets=False).load()
+    except FileNotFoundError as error:
+        return None, (Problem(printable(path or ""), 0, 0, "", "", str(error), "name a directory or file"),)
+    except ConfigErrors as errors:
+        return None, errors.problems
+    if config.files:
+        return config, config.warnings
+    where = printable(path) if path else "/etc/tgtd"
+    fix = "put tgtd.toml or targets.d/*.toml there"
+    return config, (Problem(where, 0, 0, "", "", "no configuration file found", fix, WARNING),)
+
+
+def _counts(config: Config | None) -> dict[str, int]:
+    if config is None:
+        return {}
+    luns = sum(len(target.luns) for target in config.targets.values())
+    return {"files": len(config.files), "targets": len(config.targets), "luns": luns}
