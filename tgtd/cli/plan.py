@@ -47,12 +47,14 @@ def _tell(answer: dict[str, Any]) -> None:
         return
     print(f"a reload would make {count(len(answer['steps']), 'change')}:")
     for step in answer["steps"]:
-        print(f"  {step['text']}")
-        if step["effect"]:
-            print(f"    {step['effect']}")
+        print(f"  {step['describe']}")
+        effects = [effect for effect in step["effects"] if effect != "none"]
+        if effects:
+            print(f"    initiators: {'; '.join(effects)}")
     sessions = answer["sessions"]
     if not sessions:
         print("no live session is touched")
         return
     print(f"{count(len(sessions), 'live session')} touched:")
-    print(columns(((s["initiator"], s["address"], s["target"]) for s in sessions), indent="  "))
+    rows = ((s["initiator"], s["address"] or "-", s["target"], "; ".join(s["effects"])) for s in sessions)
+    print(columns(rows, indent="  "))

@@ -31,14 +31,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def table(sessions: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
     """A heading and a row for each session."""
-    yield "INITIATOR", "ADDRESSES", "TARGET", "AGE", "COMMANDS", "READ", "WRITTEN"
+    yield "INITIATOR", "ADDRESSES", "TARGET", "AGE", "TASKS", "READ", "WRITTEN"
     for row in sessions:
         yield (
             row["initiator"],
             ",".join(row["addresses"]) or "-",
             row["target"] or "(discovery)",
             duration(time.time() - row["since"]),
-            str(row["commands"]),
+            str(row["tasks"]),
             size(row["bytes_read"]),
             size(row["bytes_written"]),
         )

@@ -1,0 +1,337 @@
+"""Carries a plan out on the running tree: all of it, or none.
+
+What can fail comes first: refusals, then listeners, then opening the media of new units, which takes place in workers
+while everything runs on. Then all steps become visible within one turn of the loop, unit attentions follow, and what
+was removed drains. A medium that cannot be opened is no failure: its unit is pending.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from tgtd import translate
+from tgtd.config import model
+from tgtd.config.plan import Plan, refusals
+from tgtd.config.size import show_size
+from tgtd.config.steps import (
+    AddLun,
+    AddPortal,
+    AddTarget,
+    ChangeDaemon,
+    ChangeLun,
+    ChangeTarget,
+    GrowLun,
+    LunStep,
+    RemoveLun,
+    RemovePortal,
+    RemoveTarget,
+    ReplaceMedium,
+    ShrinkLun,
+    Step,
+)
+from tgtd.net.iscsi.node import Endpoint
+from tgtd.tree import LiveTarget, Tree, advice
+from tgtd.units import Opening, Unit
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 5.0
+"""Seconds to wait for media to open; what takes longer goes on in the background while its unit is pending."""
+
+Place = tuple[str, int]
+"""Target and LUN."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """errors: why nothing was done; empty when everything was. warnings: what the administrator should know besides."""
+
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class Transaction:
+    """One plan on its way; `then(outcome)` is called once, from the loop. Only one may be under way at a time."""
+
+    def __init__(
+        self, tree: Tree, plan: Plan, daemon_changed: Callable[[model.Daemon], None], then: Callable[[Outcome], None]
+    ) -> None:
+        self._tree = tree
+        self._plan = plan
+        self._daemon_changed = daemon_changed
+        self._then = then
+        self._loop = tree.shop.workers.loop
+        self._openings: dict[Place, Opening] = {}
+        self._missing = 0
+        self._undo: list[Callable[[], None]] = []
+        self._announce: dict[LiveTarget, None] = {}
+        self._recheck: dict[LiveTarget, None] = {}
+        self._warnings: list[str] = []
+        self._steps: Mapping[type[Step], Callable[[Any], None]] = {
+            AddTarget: self._add_target,
+            RemoveTarget: self._remove_target,
+            ChangeTarget: self._change_target,
+            AddLun: self._add_lun,
+            RemoveLun: self._remove_lun,
+            ChangeLun: self._change_lun,
+            GrowLun: self._resize_lun,
+            ShrinkLun: self._resize_lun,
+            ReplaceMedium: self._replace_medium,
+            ChangeDaemon: self._change_daemon,
+        }
+
+    def start(self) -> None:
+        """Check, listen, and begin to open media."""
+        errors = [str(problem) for problem in refusals(self._plan)] + list(self._hidden_shrinking())
+        if errors:
+            self._refuse(errors)
+            return
+        try:
+            self._open_portals()
+        except OSError as trouble:
+            self._refuse([str(trouble)])
+            return
+        self._open_media()
+        if self._missing:
+            self._timer = self._loop.call_later(PATIENCE, self._commit)
+        else:
+            self._commit()
+
+    def _refuse(self, errors: list[str]) -> None:
+        for undo in reversed(self._undo):
+            try:
+                undo()
+            except OSError as trouble:
+                errors.append(f"and then, on the way back: {trouble}")
+        for opening in self._openings.values():
+            opening.abandon()
+        self._then(Outcome(tuple(errors)))
+
+    def _hidden_shrinking(self) -> Iterator[str]:
+        """A size is declared now where none was, and is less than what initiators know."""
+        for step in self._plan:
+            if not isinstance(step, ReplaceMedium) or step.elsewhere or step.new.allow_shrink:
+                continue
+            known, size = self._unit(step).size, step.new.medium.size
+            if known is not None and size is not None and size < known:
+                yield (
+                    f'{step.new.origin}: target "{step.target}" lun {step.lun}: medium.size: {show_size(size)} is less '
+                    f"than the {show_size(known)} that initiators know: what lies beyond would be lost; "
+                    f'write size = "{show_size(known)}", or allow_shrink = true if that is meant'
+                )
+
+    def _open_portals(self) -> None:
+        """In the plan's order: those that are in the way of new ones close first. Raises OSError with advice."""
+        service = self._tree.service
+        rest = [step for step in self._plan if isinstance(step, AddPortal)]
+        for step in self._plan:
+            if isinstance(step, AddPortal):
+                self._listen(endpoint(step.portal))
+                rest.pop()
+            elif isinstance(step, RemovePortal) and rest and endpoint(step.portal) in service.portals:
+                service.close_portal(*endpoint(step.portal))
+                self._undo.append(partial(self._listen, endpoint(step.portal)))
+
+    def _listen(self, where: Endpoint) -> None:
+        try:
+            self._tree.open_portal(where)
+        except OSError as trouble:
+            raise OSError(advice(where, trouble)) from trouble
+        self._undo.append(partial(self._tree.service.close_portal, *where))
+
+    def _open_media(self) -> None:
+        leaving = {(old.medium.type, old.medium.path) for old in self._letting_go()}
+        for place, wish in self._wanting():
+            if (wish.medium.type, wish.medium.path) not in leaving:
+                self._openings[place] = Opening(self._tree.shop, wish)
+        self._missing = len(self._openings)
+        for opening in list(self._openings.values()):
+            opening.then(self._opened)
+
+    def _letting_go(self) -> Iterator[model.Lun]:
+        """LUNs whose media are closed by this plan: a file that goes from one LUN to another can be had only then."""
+        for step in self._plan:
+            if isinstance(step, RemoveTarget):
+                yield from step.old.luns.values()
+            elif isinstance(step, RemoveLun) or (isinstance(step, ReplaceMedium) and step.elsewhere):
+                yield step.old
+
+    def _wanting(self) -> Iterator[tuple[Place, model.Lun]]:
+        for step in self._plan:
+            if isinstance(step, AddTarget):
+                yield from (((step.target, lun.number), lun) for lun in step.new.luns.values() if lun.online)
+            elif isinstance(step, AddLun) or (isinstance(step, ReplaceMedium) and step.elsewhere):
+                if step.new.online:
+                    yield (step.target, step.lun), step.new
+            elif isinstance(step, ChangeLun) and step.new.online and not step.old.online:
+                yield (step.target, step.lun), step.new
+
+    def _opened(self) -> None:
+        self._missing -= 1
+        if not self._missing:
+            self._timer.cancel()
+            self._loop.call_soon(self._commit)
+
+    # From here on within one turn of the loop.
+
+    def _commit(self) -> None:
+        done: list[Step] = []
+        try:
+            for step in self._plan:
+                handler = self._steps.get(type(step))
+                if handler is not None:
+                    done.append(step)
+                    handler(step)
+        except Exception:
+            log.exception("a step failed; going back")
+            self._go_back(done)
+            self._refuse(["internal error; the log has the details"])
+            return
+        self._close_portals()
+        self._tell()
+        for opening in self._openings.values():
+            opening.abandon()
+        self._then(Outcome(warnings=tuple(self._warnings)))
+
+    def _go_back(self, done: list[Step]) -> None:
+        for step in reversed(done):
+            back = inverse(step)
+            try:
+                self._steps[type(back)](back)
+            except Exception:
+                log.exception("cannot undo: %s", step.describe())
+        self._tell()
+
+    def _close_portals(self) -> None:
+        for step in self._plan:
+            if isinstance(step, RemovePortal) and endpoint(step.portal) in self._tree.service.portals:
+                self._tree.service.close_portal(*endpoint(step.portal))
+
+    def _tell(self) -> None:
+        """Log out who may no longer be there, then unit attentions for the rest."""
+        for target in self._recheck:
+            for session in self._tree.service.recheck(target.iscsi):
+                self._warnings.append(f"logged out: {session.describe()}")
+        for target in self._announce:
+            target.scsi.announce()
+
+    def _target(self, name: str) -> LiveTarget:
+        return self._tree.targets[name]
+
+    def _unit(self, step: LunStep) -> Unit:
+        return self._tree.targets[step.target].units[step.lun]
+
+    def _add_target(self, step: AddTarget) -> None:
+        target = self._tree.make_target(step.new)
+        for wish in step.new.luns.values():
+            self._put_lun(target, wish)
+        self._tree.service.add_target(target.iscsi)
+        self._tree.targets[step.target] = target
+
+    def _remove_target(self, step: RemoveTarget) -> None:
+        target = self._tree.targets.pop(step.target)
+        self._tree.service.remove_target(step.target)
+        for number in list(target.units):
+            self._take_lun(target, number)
+        self._announce.pop(target, None)
+        self._recheck.pop(target, None)
+
+    def _change_target(self, step: ChangeTarget) -> None:
+        target = self._target(step.target)
+        wish, iscsi = step.new, target.iscsi
+        iscsi.alias = wish.alias
+        iscsi.portals = translate.endpoints(wish.portals)
+        iscsi.access = translate.access(wish.access)
+        iscsi.redirect = translate.redirect(wish.redirect)
+        iscsi.settings = translate.session_settings(wish.iscsi)
+        iscsi.views = translate.views(wish.views)
+        iscsi.online = wish.online
+        target.wish = wish
+        if {"access", "views", "online"}.intersection(step.fields):
+            self._recheck[target] = None
+        if "views" in step.fields:
+            self._announce[target] = None
+
+    def _add_lun(self, step: AddLun) -> None:
+        target = self._target(step.target)
+        self._put_lun(target, step.new)
+        self._announce[target] = None
+
+    def _remove_lun(self, step: RemoveLun) -> None:
+        target = self._target(step.target)
+        self._take_lun(target, step.lun)
+        self._announce[target] = None
+
+    def _put_lun(self, target: LiveTarget, wish: model.Lun) -> None:
+        unit = self._tree.make_unit(target.wish.name, wish)
+        opening = self._openings.pop((target.wish.name, wish.number), None)
+        if opening is not None:
+            unit.adopt(opening)
+        target.scsi.add_lun(wish.number, unit.disk)
+        target.units[wish.number] = unit
+
+    def _take_lun(self, target: LiveTarget, number: int) -> None:
+        unit = target.units.pop(number)
+        target.scsi.remove_lun(number)
+        unit.close(self._tree.retry_pending)
+
+    def _change_lun(self, step: ChangeLun) -> None:
+        unit, wish = self._unit(step), step.new
+        if unit.wish == wish:
+            return  # done together with its medium
+        identity = self._tree.identity(step.target, wish)
+        medium = unit.disk.medium
+        if not wish.online or not step.old.online:
+            unit.swap(wish, identity, self._openings.pop((step.target, step.lun), None), self._tree.retry_pending)
+        elif medium is None or (not wish.read_only and not medium.writable):
+            unit.reopen(wish, identity)
+        else:
+            unit.change(wish, identity)
+
+    def _resize_lun(self, step: GrowLun | ShrinkLun) -> None:
+        self._unit(step).resize(step.new)
+
+    def _replace_medium(self, step: ReplaceMedium) -> None:
+        unit, wish = self._unit(step), step.new
+        identity = self._tree.identity(step.target, wish)
+        if step.elsewhere:
+            unit.swap(wish, identity, self._openings.pop((step.target, step.lun), None), self._tree.retry_pending)
+        elif step.old.medium.direct != wish.medium.direct and wish.online:
+            unit.reopen(wish, identity)
+        else:
+            unit.resize(wish)
+
+    def _change_daemon(self, step: ChangeDaemon) -> None:
+        self._daemon_changed(step.new)
+
+
+def endpoint(portal: model.Portal) -> Endpoint:
+    return portal.address, portal.port
+
+
+def inverse(step: Step) -> Step:
+    """The step that takes another one back."""
+    match step:
+        case AddTarget():
+            return RemoveTarget(step.new)
+        case RemoveTarget():
+            return AddTarget(step.old)
+        case AddLun():
+            return RemoveLun(step.target, step.new)
+        case RemoveLun():
+            return AddLun(step.target, step.old)
+        case ChangeTarget():
+            return ChangeTarget(step.new, step.old, step.fields)
+        case ChangeLun():
+            return ChangeLun(step.target, step.new, step.old, step.fields)
+        case GrowLun() | ShrinkLun():
+            return GrowLun(step.target, step.new, step.old)
+        case ReplaceMedium():
+            return ReplaceMedium(step.target, step.new, step.old)
+        case ChangeDaemon():
+            return ChangeDaemon(step.new, step.old, step.fields)
+    raise TypeError(f"{type(step).__name__} has no inverse")

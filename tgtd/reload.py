@@ -1,0 +1,204 @@
+"""Reloads: load, compare, apply, tell; one at a time, whoever asks. Nothing changes unless all of it can."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tgtd.apply import Outcome, Transaction
+from tgtd.config import model
+from tgtd.config.load import ConfigErrors, Loader
+from tgtd.config.plan import Plan, diff, refusals
+from tgtd.net.iscsi.session import Session
+from tgtd.notify import Notifier
+from tgtd.status import Census, Health, Reload
+from tgtd.tree import Tree
+from tgtd.workers import Lane
+
+log = logging.getLogger(__name__)
+
+Reply = Callable[[Reload], None]
+
+
+class Reloader:
+    """Takes the running tree from one configuration to the next.
+
+    running: the configuration in force, None before the first. Files are read in a worker: a directory that hangs holds
+    up the reload, not the daemon.
+    """
+
+    def __init__(
+        self,
+        tree: Tree,
+        loader: Loader,
+        health: Health,
+        notifier: Notifier,
+        daemon_changed: Callable[[model.Daemon], None],
+    ) -> None:
+        self.running: model.Config | None = None
+        self.on_loaded: Callable[[list[Path]], None] | None = None
+        """Called with the files of secrets that the configuration names."""
+        self._tree = tree
+        self._loader = loader
+        self._health = health
+        self._notifier = notifier
+        self._daemon_changed = daemon_changed
+        self._lane: Lane = tree.shop.workers.lane(1)  # a Loader belongs to one thread at a time
+        self._busy = False
+        self._asked: list[tuple[str, Reply | None]] = []
+
+    def start(self, config: model.Config, then: Callable[[Outcome], None]) -> None:
+        """Apply the first configuration."""
+        self._busy = True
+        self._transact(config, diff(None, config), partial(self._started, then))
+
+    def _started(self, then: Callable[[Outcome], None], outcome: Outcome) -> None:
+        self._busy = False
+        then(outcome)
+        self._next()
+
+    def request(self, by: str, reply: Reply | None = None) -> None:
+        """Reload. What is asked for while a reload runs is answered by one more, which begins after it."""
+        self._asked.append((by, reply))
+        if not self._busy:
+            self._next()
+
+    def preview(self, reply: Callable[[dict[str, object]], None]) -> None:
+        """What a reload would do: {"steps", "sessions", "errors"}."""
+        box: list[Any] = []
+        self._lane.submit(partial(self._load, box), lambda error: reply(self._preview(box, error)))
+
+    def _load(self, box: list[Any]) -> None:
+        """In a worker: the wanted configuration, and the way there from what ran when it began."""
+        running = self.running
+        config = self._loader.load()
+        box[:] = (config, running, diff(running, config))
+
+    def _preview(self, box: list[Any], error: BaseException | None) -> dict[str, object]:
+        if error is not None:
+            return {"steps": [], "sessions": [], "errors": list(_complaints(error))}
+        plan: Plan = box[2]
+        return {
+            "steps": [step.as_dict() for step in plan],
+            "sessions": [_touched(*row) for row in plan.disturbs(self._sessions())],
+            "errors": [str(problem) for problem in refusals(plan)],
+        }
+
+    def _sessions(self) -> dict[str, list[Session]]:
+        return {name: list(target.iscsi.sessions.values()) for name, target in self._tree.targets.items()}
+
+    def _next(self) -> None:
+        if not self._asked:
+            return
+        asked, self._asked = self._asked, []
+        self._busy = True
+        self._notifier.reloading()
+        box: list[Any] = []
+        self._lane.submit(partial(self._load, box), partial(self._loaded, asked, box))
+
+    def _loaded(self, asked: list[tuple[str, Reply | None]], box: list[Any], error: BaseException | None) -> None:
+        by = ", ".join(dict.fromkeys(who for who, _ in asked))
+        if self.on_loaded is not None:
+            self.on_loaded(self._secret_files())
+        if error is not None:
+            self._end(asked, Reload("refused", by, time.time(), errors=tuple(_complaints(error))))
+            return
+        config: model.Config = box[0]
+        plan: Plan = box[2] if box[1] is self.running else diff(self.running, config)
+        if not plan:
+            self.running = config
+            self._end(asked, Reload("nothing", by, time.time(), warnings=tuple(map(str, config.warnings))))
+            return
+        self._transact(config, plan, partial(self._applied, asked, by, config, plan))
+
+    def _transact(self, config: model.Config, plan: Plan, then: Callable[[Outcome], None]) -> None:
+        def ended(outcome: Outcome) -> None:
+            if not outcome.errors:
+                self.running = config
+                self._health.generation += 1
+            then(outcome)
+
+        Transaction(self._tree, plan, self._daemon_changed, ended).start()
+
+    def _applied(
+        self,
+        asked: list[tuple[str, Reply | None]],
+        by: str,
+        config: model.Config,
+        plan: Plan,
+        outcome: Outcome,
+    ) -> None:
+        if outcome.errors:
+            self._end(asked, Reload("refused", by, time.time(), errors=outcome.errors))
+            return
+        steps = tuple(step.describe() for step in plan)
+        warnings = (*map(str, config.warnings), *outcome.warnings)
+        self._end(asked, Reload("applied", by, time.time(), steps=steps, warnings=warnings))
+
+    def _end(self, asked: list[tuple[str, Reply | None]], reload: Reload) -> None:
+        self._busy = False
+        self._record(reload)
+        self._notifier.ready(self.summary())
+        for _, reply in asked:
+            if reply is not None:
+                try:
+                    reply(reload)
+                except Exception:
+                    log.exception("cannot answer who asked for a reload")
+        self._next()
+
+    def _record(self, reload: Reload) -> None:
+        """Log and remember. A watcher's second look at what was just applied is not worth either."""
+        last = self._health.last_reload
+        if reload.result == "nothing":
+            log.info("reload (%s): nothing to do, generation %d", reload.by, self._health.generation)
+            if last is not None and last.result == "applied" and reload.by == FILE_CHANGE:
+                return
+        elif reload.result == "applied":
+            log.info("reload (%s): applied, generation %d", reload.by, self._health.generation)
+            for step in reload.steps:
+                log.info("applied: %s", step)
+        else:
+            log.error("reload (%s) refused; generation %d stays in force", reload.by, self._health.generation)
+            for error in reload.errors:
+                log.error("%s", error)
+        for warning in reload.warnings:
+            log.warning("%s", warning)
+        self._health.last_reload = reload
+
+    def summary(self) -> str:
+        """One line for systemd's STATUS."""
+        last = self._health.last_reload
+        text = f"{Census.take(self._tree).summary()}; generation {self._health.generation}"
+        if last is not None and last.result == "refused":
+            more = f" (and {len(last.errors) - 1} more)" if len(last.errors) > 1 else ""
+            text += f"; RELOAD REFUSED: {last.errors[0]}{more}"
+        return text
+
+    def _secret_files(self) -> list[Path]:
+        references = [reference for document in self._loader.documents() for reference in document.secrets]
+        return [Path(name) for kind, name in references if kind == "file"]
+
+
+FILE_CHANGE = "file change"
+
+
+def _complaints(error: BaseException) -> Iterable[str]:
+    if isinstance(error, ConfigErrors):
+        return [str(problem) for problem in error.problems]
+    log.error("loading the configuration failed", exc_info=error)
+    return [f"internal error while loading: {error}; the log has the details"]
+
+
+def _touched(session: Session, effects: tuple[str, ...]) -> dict[str, object]:
+    peers = [phase.connection.peer[0] for phase in session.connections.values()]
+    return {
+        "initiator": session.initiator,
+        "address": ", ".join(peers),
+        "target": session.target.name if session.target is not None else "",
+        "effects": list(effects),
+    }

@@ -1,0 +1,208 @@
+"""What the daemon is doing, as data for tgtctl: produced piece by piece, so that 10,000 LUNs do not hold up the
+loop."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tgtd import __version__
+from tgtd.net.iscsi.session import Session
+from tgtd.tree import LiveTarget, Tree
+from tgtd.units import State, Unit
+
+
+@dataclass(slots=True)
+class Reload:
+    """What became of a reload. result: "applied", "nothing" (to do) or "refused". by: who asked. time: seconds since
+    the epoch. steps: what was done, in words."""
+
+    result: str
+    by: str
+    time: float
+    steps: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, object]:
+        return {
+            "result": self.result,
+            "by": self.by,
+            "time": self.time,
+            "steps": list(self.steps),
+            "errors": list(self.errors),
+            "warnings": list(self.warnings),
+        }
+
+
+@dataclass(slots=True)
+class Health:
+    """The daemon's own state. started: seconds since the epoch. generation: how many configurations were applied."""
+
+    started: float = field(default_factory=time.time)
+    state: str = "starting"
+    generation: int = 0
+    last_reload: Reload | None = None
+
+
+@dataclass(slots=True)
+class Census:
+    """How many of what there are."""
+
+    targets: int = 0
+    luns: int = 0
+    online: int = 0
+    pending: int = 0
+    offline: int = 0
+    sessions: int = 0
+    connections: int = 0
+
+    @classmethod
+    def take(cls, tree: Tree) -> Census:
+        states = [unit.state for _, unit in tree.units()]
+        return cls(
+            targets=len(tree.targets),
+            luns=len(states),
+            online=states.count(State.ONLINE),
+            pending=states.count(State.PENDING),
+            offline=states.count(State.OFFLINE),
+            sessions=len(tree.service.sessions),
+            connections=len(tree.service.connections),
+        )
+
+    def summary(self) -> str:
+        """One line, for systemd."""
+        asleep = [f"{n} {word}" for n, word in ((self.pending, "pending"), (self.offline, "offline")) if n]
+        luns = f"{self.luns} LUN{_s(self.luns)}" + (f" ({', '.join(asleep)})" if asleep else "")
+        return f"{self.targets} target{_s(self.targets)}, {luns}, {self.sessions} session{_s(self.sessions)}"
+
+
+def pieces(tree: Tree, health: Health) -> Iterator[str]:
+    """The JSON text of `tgtctl status`."""
+    head = overview(tree, health)
+    yield json.dumps(head)[:-1] + ', "targets": ['
+    separator = ""
+    for target in list(tree.targets.values()):
+        yield separator + json.dumps(target_row(target))[:-1] + ', "luns": ['
+        separator = ", "
+        yield from _joined(json.dumps(unit_row(unit)) for unit in list(target.units.values()))
+        yield '], "sessions": ['
+        yield from _joined(json.dumps(session_row(one)) for one in list(target.iscsi.sessions.values()))
+        yield "]}"
+    yield "]}"
+
+
+def _joined(rows: Iterator[str]) -> Iterator[str]:
+    separator = ""
+    for row in rows:
+        yield separator + row
+        separator = ", "
+
+
+def overview(tree: Tree, health: Health) -> dict[str, object]:
+    """Everything but the targets."""
+    census = Census.take(tree)
+    return {
+        "version": __version__,
+        "pid": os.getpid(),
+        "started": health.started,
+        "state": health.state,
+        "generation": health.generation,
+        "last_reload": None if health.last_reload is None else health.last_reload.as_dict(),
+        "portals": [_place(*endpoint) for endpoint in tree.service.portals],
+        "counters": {
+            "targets": census.targets,
+            "luns": census.luns,
+            "online": census.online,
+            "pending": census.pending,
+            "offline": census.offline,
+            "sessions": census.sessions,
+            "connections": census.connections,
+            "refused_logins": tree.service.refusals,
+            "callback_failures": tree.shop.workers.loop.failures,
+            "worker_threads": tree.shop.workers.threads,
+            "buffer_bytes": tree.shop.pool.used,
+        },
+    }
+
+
+def target_row(target: LiveTarget) -> dict[str, object]:
+    """A target without its LUNs and sessions."""
+    wish = target.wish
+    return {
+        "name": wish.name,
+        "alias": wish.alias,
+        "transport": wish.transport,
+        "online": wish.online,
+        "portals": [str(portal) for portal in wish.portals],
+        "origin": str(wish.origin),
+    }
+
+
+def unit_row(unit: Unit) -> dict[str, object]:
+    """One LUN. state: "online", "pending" (cause says why) or "offline"."""
+    wish, disk = unit.wish, unit.disk
+    return {
+        "number": wish.number,
+        "device": wish.device,
+        "state": unit.state.value,
+        "cause": unit.cause,
+        "size": unit.size,
+        "block_size": disk.block_size,
+        "flags": flags(unit),
+        "serial": disk.identity.serial,
+        "wwid": disk.identity.wwid.hex(),
+        "medium": {
+            "type": wish.medium.type,
+            "path": wish.medium.path,
+            "declared_size": wish.medium.size,
+            "direct": wish.medium.direct,
+            "stalled": unit.lane.stalled(),
+        },
+        "tasks": len(disk.tasks),
+        "counters": disk.counters.as_dict(),
+        "origin": str(wish.origin),
+    }
+
+
+def flags(unit: Unit) -> list[str]:
+    """What sets a LUN apart, in words."""
+    disk = unit.disk
+    words = {
+        "read-only": disk.write_protected is not None,
+        "write-cache": disk.write_cache and disk.volatile_cache,
+        "thin": disk.thin,
+        "removable": disk.settings.removable,
+        "stalled": unit.lane.stalled(),
+    }
+    return [word for word, holds in words.items() if holds]
+
+
+def session_row(session: Session) -> dict[str, object]:
+    """One session; target null: a discovery session. since: seconds since the epoch."""
+    peers = [phase.connection.peer for phase in session.connections.values()]
+    age = session.service.loop.time() - session.since
+    return {
+        "initiator": session.initiator,
+        "alias": session.alias,
+        "target": None if session.target is None else session.target.name,
+        "isid": f"{session.isid:012x}",
+        "tsih": session.tsih,
+        "user": session.user,
+        "addresses": [_place(*peer) for peer in peers],
+        "since": time.time() - age,
+        "tasks": len(session.tasks),
+        "bytes_read": session.bytes_in,
+        "bytes_written": session.bytes_out,
+    }
+
+
+def _place(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"

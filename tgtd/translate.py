@@ -1,0 +1,51 @@
+"""From the words of the configuration to those of the iSCSI room. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from tgtd.config import model
+from tgtd.net.iscsi import settings
+from tgtd.net.iscsi.node import Endpoint
+
+_SETTINGS = tuple(field.name for field in dataclasses.fields(settings.Settings))
+
+
+def access(wish: model.Access) -> settings.Access:
+    chap = wish.chap
+    outgoing = chap.outgoing
+    return settings.Access(
+        anyone=wish.anyone,
+        initiators=wish.initiators,
+        networks=wish.addresses,
+        chap=settings.Chap(
+            incoming={entry.user: entry.secret.value for entry in chap.incoming},
+            outgoing=None if outgoing is None else settings.Credentials(outgoing.user, outgoing.secret.value),
+            algorithms=chap.algorithms,
+        ),
+    )
+
+
+def session_settings(wish: model.Iscsi) -> settings.Settings:
+    return settings.Settings(**{name: getattr(wish, name) for name in _SETTINGS})
+
+
+def redirect(wish: model.Redirect | None) -> settings.Redirect | None:
+    return None if wish is None else settings.Redirect(wish.address, wish.permanent)
+
+
+def views(wishes: tuple[model.LunView, ...]) -> tuple[settings.View, ...]:
+    return tuple(settings.View(wish.initiators, wish.luns) for wish in wishes)
+
+
+def endpoints(portals: tuple[model.Portal, ...]) -> tuple[Endpoint, ...]:
+    return tuple((portal.address, portal.port) for portal in portals)
+
+
+def limits(wish: model.Limits) -> settings.Limits:
+    return settings.Limits(
+        connections=wish.connections,
+        connections_per_address=wish.connections_per_address,
+        sessions=wish.sessions,
+        login_timeout=wish.login_timeout,
+    )

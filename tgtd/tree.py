@@ -1,0 +1,100 @@
+"""The running tree: targets, their units and the portals, as they are now. Changed only by tgtd.apply."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tgtd import __version__, translate
+from tgtd.config import model
+from tgtd.identity import derive
+from tgtd.net.iscsi.node import Endpoint, IscsiTarget
+from tgtd.net.iscsi.service import IscsiService
+from tgtd.notify import InheritedSockets
+from tgtd.scsi.lun import Identity, LogicalUnit
+from tgtd.scsi.spc.absent import AbsentUnit
+from tgtd.scsi.spc.controller import Controller
+from tgtd.scsi.target import Target
+from tgtd.units import Shop, Unit
+from tgtd.workers import Lane
+
+
+@dataclass(slots=True, eq=False)
+class LiveTarget:
+    """A target that runs. wish: the configuration it was made by, as far as it has been applied."""
+
+    wish: model.Target
+    iscsi: IscsiTarget
+    units: dict[int, Unit] = field(default_factory=dict)
+
+    @property
+    def scsi(self) -> Target:
+        return self.iscsi.scsi
+
+
+class Tree:
+    """targets: by name. inherited: listening sockets that systemd passed."""
+
+    def __init__(self, shop: Shop, service: IscsiService, installation: bytes, inherited: InheritedSockets) -> None:
+        self.shop = shop
+        self.service = service
+        self.inherited = inherited
+        self.targets: dict[str, LiveTarget] = {}
+        self._installation = installation
+        self._idle_lane: Lane = shop.workers.lane(1)
+
+    def units(self) -> Iterator[tuple[LiveTarget, Unit]]:
+        for target in list(self.targets.values()):
+            for unit in list(target.units.values()):
+                yield target, unit
+
+    def identity(self, target: str, wish: model.Lun) -> Identity:
+        return derive(self._installation, target, wish.number, wish.identity)
+
+    def make_target(self, wish: model.Target) -> LiveTarget:
+        """A target without units, not yet reachable."""
+        scsi = Target(wish.name, lambda number: self._placeholder(wish.name, number))
+        iscsi = IscsiTarget(
+            scsi,
+            alias=wish.alias,
+            portals=translate.endpoints(wish.portals),
+            access=translate.access(wish.access),
+            settings=translate.session_settings(wish.iscsi),
+            redirect=translate.redirect(wish.redirect),
+            views=translate.views(wish.views),
+            online=wish.online,
+        )
+        return LiveTarget(wish, iscsi)
+
+    def make_unit(self, target: str, wish: model.Lun) -> Unit:
+        return Unit(self.shop, f"{target} LUN {wish.number}", wish, self.identity(target, wish))
+
+    def _placeholder(self, target: str, number: int) -> LogicalUnit:
+        """What answers where no unit is: the controller at LUN 0, else "not supported" (number -1)."""
+        wish = model.IdentityWish("TGTD", "CONTROLLER", __version__[:4], None, None)
+        kind = Controller if number == 0 else AbsentUnit
+        return kind(derive(self._installation, target, number, wish), self.shop.pool, self._idle_lane)
+
+    def retry_pending(self) -> None:
+        """Units without a medium try again now."""
+        for _, unit in self.units():
+            unit.retry()
+
+    def open_portal(self, endpoint: Endpoint) -> None:
+        """Listen, on the socket that systemd passed if there is one. Raises OSError."""
+        self.service.open_portal(*endpoint, self.inherited.take(*endpoint))
+
+
+def advice(endpoint: Endpoint, trouble: OSError) -> str:
+    """Why a portal cannot be had, and what to do."""
+    hints = {
+        errno.EADDRINUSE: "another program listens there: stop it, or choose another port",
+        errno.EADDRNOTAVAIL: "no interface of this host has that address",
+        errno.EACCES: "ports below 1024 need CAP_NET_BIND_SERVICE or socket activation",
+    }
+    address, port = endpoint
+    place = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    text = f"cannot listen on {place}: {trouble.strerror or trouble}"
+    hint = hints.get(trouble.errno or 0)
+    return f"{text}; {hint}" if hint else text

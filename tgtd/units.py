@@ -1,0 +1,335 @@
+"""A logical unit that runs: the SCSI device, the medium behind it, and how the one gets hold of the other.
+
+Opening, probing and closing a medium may block for ever (a dead network file system), so all of it is work for the
+pool. A unit whose medium cannot be had is pending: it answers NOT READY, says why, and is tried again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from tgtd.config import model
+from tgtd.media import MediumError, Opener
+from tgtd.scsi.buffers import BufferPool
+from tgtd.scsi.lun import Identity
+from tgtd.scsi.medium import BlockMedium
+from tgtd.scsi.sbc.disk import Disk, DiskSettings
+from tgtd.scsi.sense import BECOMING_READY, Sense
+from tgtd.scsi.task import Task
+from tgtd.workers import Lane, Workers
+
+log = logging.getLogger(__name__)
+
+JOBS_AT_ONCE = 16
+"""How many commands of one unit may be with the workers at once."""
+
+
+class State(enum.Enum):
+    ONLINE = "online"
+    PENDING = "pending"
+    OFFLINE = "offline"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shop:
+    """What units are made from. openers: by medium type."""
+
+    workers: Workers
+    pool: BufferPool
+    openers: Mapping[str, Opener]
+
+
+class Opening:
+    """An attempt to open a medium. Ends with `medium` or `cause`; `done` stays false while the system call hangs."""
+
+    def __init__(self, shop: Shop, wish: model.Lun) -> None:
+        self.wish = wish
+        self.medium: BlockMedium | None = None
+        self.cause = "its medium is still being opened"
+        self.done = False
+        self._shop = shop
+        self._then: Callable[[], None] | None = None
+        self._abandoned = False
+        shop.workers.lane(1).submit(self._open, self._opened)
+
+    def then(self, call: Callable[[], None]) -> None:
+        """Call once when the attempt has ended (at once when it has)."""
+        self._then = call
+        if self.done:
+            call()
+
+    def abandon(self) -> None:
+        """Nobody wants the medium any more: close it, whenever it comes."""
+        self._abandoned = True
+        self._then = None
+        if self.medium is not None:
+            put_away(self._shop.workers, self.medium)
+            self.medium = None
+
+    def take(self) -> BlockMedium | None:
+        """The medium, which now belongs to the caller."""
+        medium, self.medium = self.medium, None
+        return medium
+
+    def _open(self) -> None:
+        self.medium = open_medium(self._shop.openers, self.wish)
+
+    def _opened(self, error: BaseException | None) -> None:
+        self.done = True
+        if error is not None:
+            self.cause = reason(error)
+            if not isinstance(error, (OSError, ValueError)):
+                log.error("opening a medium failed", exc_info=error)
+        if self._abandoned:
+            self.abandon()
+        elif self._then is not None:
+            self._then()
+
+
+class Unit:
+    """One LUN of a running target. `place` is what logs call it."""
+
+    def __init__(self, shop: Shop, place: str, wish: model.Lun, identity: Identity) -> None:
+        self.shop = shop
+        self.place = place
+        self.wish = wish
+        self.cause: str | None = None
+        self.lane: Lane = shop.workers.lane(JOBS_AT_ONCE)
+        self.disk = Disk(identity, shop.pool, self.lane, None, disk_settings(wish))
+        self._opening: Opening | None = None
+        self._reopening = False
+        self._probing = False
+        self._gone = False
+        self._told = False  # whether the log says that the unit is pending
+
+    @property
+    def state(self) -> State:
+        if not self.wish.online:
+            return State.OFFLINE
+        return State.PENDING if self.disk.medium is None else State.ONLINE
+
+    @property
+    def size(self) -> int | None:
+        """Bytes, while there is a medium."""
+        return None if self.disk.medium is None else self.disk.medium.size
+
+    def adopt(self, opening: Opening) -> None:
+        """Use what an attempt brings: now, or when it ends; a failure makes the unit pending."""
+        self._opening = opening
+        self.cause = self.cause or opening.cause
+        opening.then(self._settle)
+
+    def retry(self) -> None:
+        """A pending unit tries again, unless an attempt is under way."""
+        if self.state is State.PENDING and not (self._opening or self._reopening or self._gone):
+            self.adopt(Opening(self.shop, self.wish))
+
+    def probe(self) -> None:
+        """An online unit whose size was not declared looks whether its medium has grown."""
+        medium = self.disk.medium
+        if medium is None or self.wish.medium.size is not None or self._probing or self._gone:
+            return
+        self._probing = True
+        found = [0]
+
+        def look() -> None:
+            found[0] = medium.resize_probe()
+            if found[0] > medium.size:
+                medium.grow(found[0])
+
+        self.shop.workers.lane(1).submit(look, partial(self._probed, medium, found))
+
+    def resize(self, wish: model.Lun) -> None:
+        """The declared size changed: grow the medium (or cut it, where that was allowed), then tell initiators."""
+        medium, size = self.disk.medium, wish.medium.size
+        self.wish = dataclasses.replace(self.wish, medium=wish.medium)
+        if medium is None:
+            self.retry()
+            return
+        if size is None:
+            self.probe()
+            return
+        self.shop.workers.lane(1).submit(partial(medium.grow, size), partial(self._resized, medium))
+
+    def change(self, wish: model.Lun, identity: Identity) -> None:
+        """Adopt what needs no other medium. Raises ValueError when the medium cannot serve it."""
+        self.disk.change(disk_settings(wish), identity)
+        self.wish = wish
+
+    def swap(self, wish: model.Lun, identity: Identity, opening: Opening | None, released: Callable[[], None]) -> None:
+        """Go over to another medium (opening None: to none, for now). `released()` once the old one is closed."""
+        old = self._let_go(wish, identity, BECOMING_READY if wish.online else None)
+        if opening is not None:
+            self.adopt(opening)
+        elif wish.online:
+            self.cause = "its medium is about to be opened"
+        if old is not None:
+            self._retire(partial(put_away, self.shop.workers, old, released))
+
+    def reopen(self, wish: model.Lun, identity: Identity) -> None:
+        """Open the same medium in another way. Its lock admits one of us, so initiators are told to wait meanwhile."""
+        old = self._let_go(wish, identity, BECOMING_READY)
+        self.cause = "its medium is being opened anew"
+        if old is None:
+            self.retry()
+        else:
+            self._reopening = True
+            self._retire(partial(put_away, self.shop.workers, old, self._reopen))
+
+    def _reopen(self) -> None:
+        self._reopening = False
+        self.retry()
+
+    def _let_go(self, wish: model.Lun, identity: Identity, sense: Sense | None) -> BlockMedium | None:
+        self._stop_opening()
+        old = self.disk.offline(sense)
+        self.disk.change(disk_settings(wish), identity)
+        self.wish = wish
+        self.cause = None
+        return old
+
+    def close(self, done: Callable[[], None]) -> None:
+        """The unit was removed: end what runs, flush, close; then call `done()`."""
+        self._gone = True
+        self._stop_opening()
+        medium = self.disk.medium
+
+        def drained() -> None:
+            if medium is None:
+                done()
+            else:
+                put_away(self.shop.workers, medium, done)
+
+        self.lane.close(drained)
+
+    def _stop_opening(self) -> None:
+        if self._opening is not None:
+            self._opening.abandon()
+            self._opening = None
+
+    def _settle(self) -> None:
+        """An attempt to open the medium has ended."""
+        opening, self._opening = self._opening, None
+        assert opening is not None
+        before = self.cause
+        medium = opening.take()
+        if medium is None:
+            self.cause = opening.cause
+            if self.cause != before:
+                self.disk.offline()
+        else:
+            try:
+                self.disk.insert(medium)
+                self.cause = None
+            except ValueError as trouble:
+                self.cause = str(trouble)
+                put_away(self.shop.workers, medium)
+        if self.cause is None and self._told:
+            self._told = False
+            log.info("%s is online", self.place, extra=self._fields())
+        elif self.cause is not None and self.cause != before:
+            self._told = True
+            log.warning("%s is pending: %s", self.place, self.cause, extra=self._fields())
+
+    def _probed(self, medium: BlockMedium, found: list[int], error: BaseException | None) -> None:
+        self._probing = False
+        if medium is not self.disk.medium:
+            return
+        if error is not None:
+            log.warning("%s: cannot look at its medium: %s", self.place, reason(error), extra=self._fields())
+        elif found[0] < medium.size:
+            self._complain(
+                f"its medium shrank from {medium.size} to {found[0]} bytes while in use; restore it, or declare the "
+                "smaller size with allow_shrink"
+            )
+        else:
+            self.cause = None
+            self._grown(medium)
+
+    def _complain(self, cause: str) -> None:
+        if cause != self.cause:
+            log.error("%s: %s", self.place, cause, extra=self._fields())
+        self.cause = cause
+
+    def _resized(self, medium: BlockMedium, error: BaseException | None) -> None:
+        if medium is not self.disk.medium:
+            return
+        if error is not None:
+            self._complain(f"cannot change its size to {self.wish.medium.size} bytes: {reason(error)}")
+        else:
+            self.cause = None
+            self._grown(medium)
+
+    def _grown(self, medium: BlockMedium) -> None:
+        size = self.disk.blocks << self.disk.shift
+        self.disk.grown(medium.size)
+        if self.disk.blocks << self.disk.shift != size:
+            log.info("%s now has %d bytes (before: %d)", self.place, medium.size, size, extra=self._fields())
+
+    def _retire(self, close: Callable[[], None]) -> None:
+        """Close the old medium once nothing can still use it; what starts from now on has a lane of its own."""
+        old, self.lane = self.lane, self.shop.workers.lane(JOBS_AT_ONCE)
+        self.disk.lane = self.lane
+        self._when_released(old, list(self.disk.tasks), close)
+
+    def _when_released(self, lane: Lane, tasks: list[Task], close: Callable[[], None]) -> None:
+        """Not before the old lane is empty and the tasks that knew the old medium are through, aborted ones too."""
+        present = set(self.disk.tasks)
+        left = [task for task in tasks if task in present or task.busy]
+        if left or not lane.idle():
+            self.shop.workers.loop.call_later(0.02, partial(self._when_released, lane, left, close))
+        else:
+            close()
+
+    def _fields(self) -> dict[str, object]:
+        return {"LUN": self.wish.number}
+
+
+def open_medium(openers: Mapping[str, Opener], wish: model.Lun) -> BlockMedium:
+    """Blocks. Raises OSError or ValueError."""
+    medium = wish.medium
+    return openers[medium.type](
+        medium.path, size=medium.size, create=medium.create, direct=medium.direct, writable=not wish.read_only
+    )
+
+
+def put_away(workers: Workers, medium: BlockMedium, done: Callable[[], None] | None = None) -> None:
+    """Flush and close a medium that nobody uses any more, in a worker."""
+
+    def work() -> None:
+        try:
+            if medium.writable:
+                medium.flush()
+        finally:
+            medium.close()
+
+    def ended(error: BaseException | None) -> None:
+        if error is not None:
+            log.error("closing a medium: %s", reason(error))
+        if done is not None:
+            done()
+
+    workers.lane(1).submit(work, ended)
+
+
+def disk_settings(wish: model.Lun) -> DiskSettings:
+    return DiskSettings(
+        write_cache=wish.write_cache,
+        block_size=wish.block_size,
+        physical_block_size=wish.physical_block_size,
+        read_only=wish.read_only,
+        removable=wish.removable,
+        thin=wish.thin,
+        rotation_rate=wish.rotation_rate,
+    )
+
+
+def reason(error: BaseException) -> str:
+    """An error as people like to read it: the file it is about, and what is wrong with it."""
+    if isinstance(error, OSError) and error.strerror and not isinstance(error, MediumError):
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error) or type(error).__name__
