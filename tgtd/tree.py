@@ -72,7 +72,7 @@ class Tree:
 
     def _placeholder(self, target: str, number: int) -> LogicalUnit:
         """What answers where no unit is: the controller at LUN 0, else "not supported" (number -1)."""
-        wish = model.IdentityWish("TGTD", "CONTROLLER", __version__[:4], None, None)
+        wish = model.IdentityWish("tgtd", "controller", __version__[:4], None, None)
         kind = Controller if number == 0 else AbsentUnit
         return kind(derive(self._installation, target, number, wish), self.shop.pool, self._idle_lane)
 

@@ -47,7 +47,7 @@ def _tell(answer: dict[str, Any]) -> None:
         return
     print(f"a reload would make {count(len(answer['steps']), 'change')}:")
     for step in answer["steps"]:
-        print(f"  {step['describe']}")
+        print(f"  {step['does']}")
         effects = [effect for effect in step["effects"] if effect != "none"]
         if effects:
             print(f"    initiators: {'; '.join(effects)}")
