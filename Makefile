@@ -84,7 +84,7 @@ install:
 	install -d $(DESTDIR)$(PREFIX)/share/tgtd/schema $(DESTDIR)$(PREFIX)/share/doc/tgtd
 	install -m 644 tgtd/config/schema/*.json $(DESTDIR)$(PREFIX)/share/tgtd/schema/
 	install -m 644 README.md CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/tgtd/
-	cp -R --no-preserve=mode,ownership etc $(DESTDIR)$(PREFIX)/share/doc/tgtd/examples
+	cp -RL --no-preserve=mode,ownership etc $(DESTDIR)$(PREFIX)/share/doc/tgtd/examples
 
 .PHONY: clean
 clean:

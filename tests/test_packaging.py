@@ -92,7 +92,8 @@ def test_install_puts_everything_in_place(tmp_path: Path) -> None:
         "usr/share/tgtd/schema/targets.schema.json",
         "usr/share/tgtd/schema/tgtd.schema.json",
     } <= files
-    assert [name for name in files if re.fullmatch(r"usr/share/doc/tgtd/examples/targets\.d/.+\.toml", name)]
+    assert [name for name in files if re.fullmatch(r"usr/share/doc/tgtd/examples/targets\.d/.+\.toml\.example", name)]
+    assert not [path for path in tmp_path.rglob("*") if path.is_symlink()], "links would lead back into the source"
     assert all(name.startswith("usr/") for name in files), "nothing below /etc: that is the administrator's"
 
 
