@@ -1,0 +1,29 @@
+"""tgtd.scsi.spc.absent: LUNs at which there is nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.scsi.workbench import Bench, pointer_of
+from tgtd.scsi.sense import LOGICAL_UNIT_NOT_SUPPORTED
+
+ANSWERED = {0x12, 0xA0, 0x03}
+
+
+def test_inquiry() -> None:
+    bench = Bench()
+    data = bench.good(bytes.fromhex("120000006000"), lun=5)
+    assert data[0] == 0x7F
+    assert len(data) == 96
+    assert bench.good(bytes.fromhex("120100006000"), lun=5) == b"\x7f\0\0\x01\0"
+    assert pointer_of(bench.run(bytes.fromhex("128000006000"), lun=5)) == (True, 1, 7)
+
+
+def test_request_sense_tells_as_data() -> None:
+    data = Bench().good(bytes.fromhex("030000001200"), lun=5)
+    assert (data[2], data[12], data[13]) == LOGICAL_UNIT_NOT_SUPPORTED[:3]
+
+
+@pytest.mark.parametrize("opcode", sorted(set(range(256)) - ANSWERED))
+def test_everything_else(opcode: int) -> None:
+    assert Bench().refused(bytes((opcode,)), lun=5) == LOGICAL_UNIT_NOT_SUPPORTED[:3]

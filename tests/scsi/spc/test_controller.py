@@ -1,0 +1,19 @@
+"""tgtd.scsi.spc.controller: what answers at LUN 0 when no device does."""
+
+from __future__ import annotations
+
+from tests.scsi.workbench import TUR, Bench
+from tgtd.scsi.spc.controller import Controller
+
+
+def test_it_is_ready_and_says_what_it_is() -> None:
+    bench = Bench()
+    assert isinstance(bench.itl(0).lu, Controller)
+    bench.good(TUR)
+    assert bench.good(bytes.fromhex("120000006000"))[0] == 0x0C
+
+
+def test_it_has_no_mode_pages_and_no_blocks() -> None:
+    bench = Bench()
+    for opcode in (0x1A, 0x5A, 0x15, 0x55, 0x28, 0x25):
+        assert bench.refused(bytes((opcode,))) == (5, 0x20, 0)

@@ -1,0 +1,116 @@
+"""tgtd.scsi.inquiry: standard data and VPD pages."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from tests.scsi.workbench import IDENTITY, NAME, Bench, pointer_of
+from tgtd.scsi.lun import Identity
+from tgtd.scsi.spc.unit import PrimaryUnit
+
+
+def inquiry(page: int | None = None, length: int = 0xFFFF) -> bytes:
+    return struct.pack(">BBBHB", 0x12, page is not None, page or 0, length, 0)
+
+
+def designators(page: bytes) -> list[tuple[int, int, int, bytes]]:
+    """(association, type, code set, value) of each."""
+    found = []
+    at = 4
+    while at < len(page):
+        first, second, length = page[at], page[at + 1], page[at + 3]
+        found.append((second >> 4 & 3, second & 0xF, first & 0xF, page[at + 4 : at + 4 + length]))
+        at += 4 + length
+    return found
+
+
+def test_standard_data() -> None:
+    bench = Bench()
+    bench.disk()
+    data = bench.good(inquiry())
+    assert len(data) == 96
+    assert data[4] == 91
+    assert data[:4].hex() == "00000732"
+    assert data[7] == 0x02, "CMDQUE"
+    assert data[8:36] == b"TGTD    DISK            0001"
+    assert struct.unpack_from(">5H", data, 58) == (0x00A0, 0x0960, 0x05C0, 0x0600, 0)
+
+
+def test_removable() -> None:
+    bench = Bench()
+    bench.disk(removable=True)
+    assert bench.good(inquiry())[1] == 0x80
+
+
+def test_a_transport_that_names_no_protocol() -> None:
+    bench = Bench()
+    bench.disk()
+    bench.nexus.transport_id = b""
+    assert struct.unpack_from(">4H", bench.good(inquiry()), 58) == (0x00A0, 0x05C0, 0x0600, 0)
+    assert [d[:2] for d in designators(bench.good(inquiry(0x83)))] == [(0, 1), (0, 3), (1, 4)]
+
+
+@pytest.mark.parametrize("length", [0, 1, 5, 36, 95, 96, 97])
+def test_allocation_length_cuts_and_changes_nothing_else(length: int) -> None:
+    bench = Bench()
+    bench.disk()
+    assert bench.good(inquiry(length=length)) == bench.good(inquiry())[:length]
+
+
+def test_page_code_without_evpd() -> None:
+    bench = Bench()
+    bench.disk()
+    assert pointer_of(bench.run(bytes((0x12, 0, 0x80, 0, 255, 0)))) == (True, 2, 7)
+
+
+def test_page_that_is_not_there() -> None:
+    bench = Bench()
+    bench.disk()
+    assert pointer_of(bench.run(inquiry(0x84))) == (True, 2, 7)
+
+
+@pytest.mark.parametrize(("number", "disk"), [(0, True), (0, False), (1, False)])
+def test_every_page_is_listed_and_well_formed(number: int, disk: bool) -> None:
+    bench = Bench()
+    if disk:
+        bench.disk()
+    unit = bench.itl(number).lu
+    assert isinstance(unit, PrimaryUnit)
+    listed = bench.good(inquiry(0), lun=number)[4:]
+    assert list(listed) == sorted(page.code for page in unit.vital_pages)
+    for code in listed:
+        page = bench.good(inquiry(code), lun=number)
+        assert page[0] == unit.peripheral == bench.good(inquiry(), lun=number)[0]
+        assert page[1] == code
+        assert struct.unpack_from(">H", page, 2)[0] == len(page) - 4
+
+
+def test_serial_and_identification() -> None:
+    bench = Bench()
+    bench.disk()
+    assert bench.good(inquiry(0x80))[4:] == b"SN0001"
+    found = designators(bench.good(inquiry(0x83)))
+    assert found[0] == (0, 1, 2, b"TGTD    DISK            SN0001")
+    assert found[1] == (0, 3, 1, IDENTITY.wwid)
+    assert found[2] == (1, 4, 1, b"\0\0\0\1")
+    assert [(d[0], d[3].rstrip(b"\0").decode()) for d in found[3:]] == [(1, f"{NAME},t,0x0001"), (2, NAME)]
+    assert all(len(d[3]) % 4 == 0 and d[3][-1] == 0 for d in found[3:])
+
+
+def test_text_that_is_no_ascii_is_kept_out() -> None:
+    bench = Bench()
+    disk = bench.disk()
+    disk.identity = Identity("Größe", "ß" * 20, "1", "é", b"")
+    data = bench.good(inquiry())
+    assert data[8:36].isascii()
+    assert bench.good(inquiry(0x80))[4:] == b"?"
+
+
+def test_volatile_cache_is_told_when_there_is_one() -> None:
+    bench = Bench()
+    disk = bench.disk()
+    assert bench.good(inquiry(0x86))[6] == 0
+    disk.volatile_cache = True
+    assert bench.good(inquiry(0x86))[6] == 1
