@@ -33,7 +33,7 @@ In another terminal, try:
   1. See what is offered:
      iscsi-ls -s iscsi://{portal}/
 
-  2. Copy the image of a file system onto the disk, and compare:
+  2. Copy the image of a file system onto the disk, and compare (their sizes differ, what is in them must not):
      /sbin/mke2fs -q -t ext4 -d tgtd {place}/sample.img 64M
      qemu-img convert -n -f raw -O raw {place}/sample.img iscsi://{portal}/{target}/1
      qemu-img compare -f raw -F raw {place}/sample.img iscsi://{portal}/{target}/1
