@@ -10,7 +10,7 @@ import pkgutil
 import re
 import sys
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -265,8 +265,14 @@ def has_code(path: Path) -> bool:
     )
 
 
+def none(found: Iterable[str]) -> None:
+    """Fail and name every one, however many there are."""
+    lines = sorted(found)
+    assert not lines, "\n" + "\n".join(lines)
+
+
 def test_rooms_import_only_what_they_may() -> None:
-    assert [wrong for path in MODULES for wrong in wrong_imports(path)] == []
+    none(wrong for path in MODULES for wrong in wrong_imports(path))
 
 
 def test_every_room_has_its_rule() -> None:
@@ -277,12 +283,12 @@ def test_every_room_has_its_rule() -> None:
 def test_who_does_io() -> None:
     """Both ways: nobody else does, and no line of the list is stale."""
     done = {name_of(path): found for path in MODULES if (found := list(io_done(path)))}
-    assert {name: done[name] for name in done.keys() - MAY_DO_IO.keys()} == {}
-    assert sorted(MAY_DO_IO.keys() - done.keys()) == []
+    none(f"{name}: {done[name]}" for name in done.keys() - MAY_DO_IO.keys())
+    none(MAY_DO_IO.keys() - done.keys())
 
 
 def test_grammar_may_not_be_put_on_the_list() -> None:
-    assert [name for name in MAY_DO_IO if room_of(name) == "scsi"] == []
+    none(name for name in MAY_DO_IO if room_of(name) == "scsi")
 
 
 @pytest.mark.parametrize(
@@ -324,17 +330,17 @@ def test_mirror() -> None:
         expected = ROOT / "tests" / relative.parent / f"test_{relative.stem.strip('_')}.py"
         if has_code(path) and name_of(path) not in NO_TEST_OF_ITS_OWN and not expected.exists():
             missing.append(str(expected.relative_to(ROOT)))
-    assert missing == []
+    none(missing)
 
 
 def test_exceptions_from_the_mirror_are_needed() -> None:
     known = {name_of(path) for path in MODULES}
-    assert sorted(NO_TEST_OF_ITS_OWN.keys() - known) == []
+    none(NO_TEST_OF_ITS_OWN.keys() - known)
 
 
 def test_files_are_short() -> None:
     lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in EVERYTHING}
-    assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES} == {}
+    none(f"{name}: {lines} lines" for name, lines in lengths.items() if lines > MOST_LINES)
 
 
 def test_functions_are_short() -> None:
@@ -344,12 +350,12 @@ def test_functions_are_short() -> None:
         for function in functions(path)
         if (lines := (function.end_lineno or 0) - function.lineno + 1) > MOST_FUNCTION_LINES
     ]
-    assert long == []
+    none(long)
 
 
 def test_modules_say_what_they_are() -> None:
     silent = [path for path in EVERYTHING if tree(path).body and not ast.get_docstring(tree(path))]
-    assert [str(path.relative_to(ROOT)) for path in silent] == []
+    none(str(path.relative_to(ROOT)) for path in silent)
 
 
 def test_no_notes_of_unfinished_work() -> None:
@@ -361,7 +367,7 @@ def test_no_notes_of_unfinished_work() -> None:
         for token in tokenize.generate_tokens(io.StringIO(path.read_text()).readline)
         if token.type in (tokenize.COMMENT, tokenize.STRING) and note.search(token.string)
     ]
-    assert found == []
+    none(found)
 
 
 def test_no_stubs() -> None:
@@ -371,7 +377,7 @@ def test_no_stubs() -> None:
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Raise) and node.exc is not None and "NotImplementedError" in ast.dump(node.exc)
     ]
-    assert found == []
+    none(found)
 
 
 def test_nothing_global_changes() -> None:
@@ -386,7 +392,7 @@ def test_nothing_global_changes() -> None:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names = [target.id for target in targets if isinstance(target, ast.Name)]
             found += [f"{where}:{node.lineno}: {name}" for name in names if not name.isupper() and name != "__all__"]
-    assert found == []
+    none(found)
 
 
 def holds_many(value: ast.expr | None) -> bool:
