@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.scsi.workbench import TUR, Bench, cdb10
 from tests.scsi.test_taskset import Slow
+from tests.scsi.workbench import TUR, Bench, cdb10
 from tgtd.scsi.sense import NEXUS_LOSS, REPORTED_LUNS_CHANGED, TASK_ABORTED
 from tgtd.scsi.spc.absent import AbsentUnit
 from tgtd.scsi.spc.controller import Controller
@@ -139,9 +139,7 @@ def test_query_of_what_is_not_there() -> None:
     bench.disk()
     for function in (TaskManagement.QUERY_TASK, TaskManagement.QUERY_TASK_SET):
         assert bench.target.manage(function, bench.nexus, encode_lun(0), 99) is Answer.COMPLETE
-    assert (
-        bench.target.manage(TaskManagement.QUERY_ASYNCHRONOUS_EVENT, bench.nexus, encode_lun(0)) is Answer.SUCCEEDED
-    )
+    assert bench.target.manage(TaskManagement.QUERY_ASYNCHRONOUS_EVENT, bench.nexus, encode_lun(0)) is Answer.SUCCEEDED
 
 
 def test_nexus_reset_is_a_loss() -> None:

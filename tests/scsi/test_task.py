@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.scsi.workbench import Bench
+from tests.scsi.workbench import Bench, cdb10
 from tgtd.scsi.task import naca
 
 
@@ -16,6 +16,18 @@ def test_naca_is_where_the_group_has_control(opcode: int, at: int | None) -> Non
         cdb = bytearray(16)
         cdb[0], cdb[byte] = opcode, 0x04
         assert naca(bytes(cdb)) is (byte == at)
+
+
+def test_a_second_buffer_replaces_the_first() -> None:
+    bench = Bench()
+    bench.disk()
+    bench.ready()
+    task = bench.task(cdb10(0x28, 0, 8))
+    task.data_out = task.allocate(bench.pool, 100)
+    task.itl.execute(task)
+    assert bench.pool.used == 4096
+    task.release()
+    assert bench.pool.used == 0
 
 
 def test_release_waits_for_the_worker() -> None:

@@ -30,8 +30,8 @@ class Command:
     bytes, for 7Fh) hold its value there, as the standard has it.
     action: service action, or None. data_out: None when the command sends no data to the device.
     attention: a pending unit attention stops it. medium: a missing or stopped medium stops it.
-    writes: refused while the medium is write protected. available: None, or asked with the logical unit: false hides the
-    command, in dispatch and in reports alike. timeout: recommended seconds, for the timeouts descriptor.
+    writes: refused while the medium is write protected. available: None, or asked with the logical unit: false hides
+    the command, in dispatch and in reports alike. timeout: recommended seconds, for the timeouts descriptor.
     reservation: how a persistent reservation treats it ("allowed", "read", "write", "conflict").
     """
 

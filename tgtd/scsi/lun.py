@@ -150,8 +150,8 @@ class LogicalUnit:
     ) -> int:
         """Have `work` done by a worker; afterwards the task ends with `then(task)`'s status, or GOOD. Returns PENDING.
 
-        `work` may raise OSError or Refused; it is skipped when the task was aborted meanwhile. `then` may return PENDING
-        after another `defer`.
+        `work` may raise OSError or Refused; it is skipped when the task was aborted meanwhile. `then` may return
+        PENDING after another `defer`.
         """
         task.busy = True
         self.lane.submit(partial(_unless_aborted, task, work), partial(self._deferred, task, then, writing))

@@ -1,4 +1,4 @@
-"""What a block device keeps its data on, as storage verbs. Media never see a CDB and never build sense: they raise OSError."""
+"""What a block device keeps its data on, as storage verbs. Media see no CDB and build no sense: they raise OSError."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Nexuses: an initiator port's relation to a target (I_T) and to one of its logical units (I_T_L) (SAM-5 4.7, 5.1).
 
-Unit attentions wait per I_T_L nexus. An I_T_L nexus comes to be with the first command that needs it, so that a thousand
-sessions and ten thousand units do not make ten million objects.
+Unit attentions wait per I_T_L nexus. An I_T_L nexus comes to be with the first command that needs it, so that a
+thousand sessions and ten thousand units do not make ten million objects.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class LunNexus:
     def attend(self, sense: Sense) -> None:
         """Establish a unit attention condition (SAM-5 5.14); the same condition is not queued twice."""
         if sense.asc == POWER_ON.asc:
-            self.attentions.clear()  # the reset conditions outrank whatever came before them (SPC-5 table of UA precedence)
+            self.attentions.clear()  # reset conditions outrank whatever came before them (SPC-5 table of UA precedence)
         if sense not in self.attentions:
             self.attentions.append(sense)
         self.regate()

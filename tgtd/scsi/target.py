@@ -1,4 +1,4 @@
-"""The SCSI target: its logical units, their numbers, and the nexuses through which initiators see them (SAM-5 4.7.3)."""
+"""The SCSI target: its logical units, their numbers, and the nexuses by which initiators see them (SAM-5 4.7.3)."""
 
 from __future__ import annotations
 

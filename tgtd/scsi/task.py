@@ -38,11 +38,11 @@ class Task:
     """The contract between a transport and a device server.
 
     Filled by the transport: itl, tag (unique within its I_T nexus), attribute, cdb (bytes, at least 16, zero-padded),
-    data_out (the bytes that arrived, maybe fewer than the CDB asks for, or None), expected_in and expected_out (bytes the
-    initiator has room for and offers), done, and owner (the transport's own).
+    data_out (the bytes that arrived, maybe fewer than the CDB asks for, or None), expected_in and expected_out (bytes
+    the initiator has room for and offers), done, and owner (the transport's own).
 
-    Filled by the device server: status, sense (encoded, or b""), data_in (all that the command has to say; the transport
-    cuts it to expected_in and computes the residual), wanted_out (bytes of data-out that the CDB asks for).
+    Filled by the device server: status, sense (encoded, or b""), data_in (all that the command has to say; the
+    transport cuts it to expected_in and computes the residual), wanted_out (bytes of data-out that the CDB asks for).
 
     buffer: a pooled buffer that data_out or data_in lies in; `release` gives it back, once no worker uses it.
     """
@@ -101,8 +101,10 @@ class Task:
     def allocate(self, pool: BufferPool, length: int) -> memoryview:
         """A page-aligned buffer of exactly `length` bytes that lives as long as the task.
 
-        Raises Refused(BUSY) when the pool's limit is reached.
+        Raises Refused(BUSY) when the pool's limit is reached. A second call gives the first buffer back.
         """
+        if self.buffer is not None:
+            self.release()
         buffer = self.buffer = pool.take(length)
         self.pool = pool
         return buffer if len(buffer) == length else buffer[:length]

@@ -1,7 +1,7 @@
 """The task set of a logical unit: which task may start, and which is aborted (SAM-5 8).
 
-Tasks that finish inside `run` never enter it. A task enters when it must wait: for a worker, for its data-out, for older
-tasks (ORDERED), or for an auto contingent allegiance to clear.
+Tasks that finish inside `run` never enter it. A task enters when it must wait: for a worker, for its data-out, for
+older tasks (ORDERED), or for an auto contingent allegiance to clear.
 """
 
 from __future__ import annotations
@@ -162,8 +162,8 @@ class TaskSet:
     def abort(self, victims: Iterable[Task], by: Nexus | None, report: bool) -> None:
         """Abort tasks; each gets done() at once, with TASK ABORTED when another nexus asked and `report` (TAS) is set.
 
-        by: the nexus whose wish it is (its own tasks end without a response), or None for the target itself: then nobody
-        else would tell the initiators, and every task is answered.
+        by: the nexus whose wish it is (its own tasks end without a response), or None for the target itself: then
+        nobody else would tell the initiators, and every task is answered.
         """
         others: dict[LunNexus, None] = {}
         for task in list(victims):

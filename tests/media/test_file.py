@@ -1,0 +1,263 @@
+"""tgtd.media.file: opening, locks, holes, and errors that say what to do."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tgtd.media import file
+from tgtd.media.descriptor import KEEP_SIZE, PUNCH_HOLE, fallocate
+from tgtd.media.file import FileMedium
+from tgtd.media.problem import MediumError
+
+SIZE = 1 << 20
+
+
+def make(path: Path, **more: Any) -> FileMedium:
+    return FileMedium.open(str(path), size=SIZE, create=True, **more)
+
+
+def test_created_sparse_private_and_locked(tmp_path: Path) -> None:
+    medium = make(tmp_path / "disk")
+    status = (tmp_path / "disk").stat()
+    assert (status.st_size, status.st_blocks) == (SIZE, 0)
+    assert status.st_mode & 0o777 == 0o600
+    assert medium.size == SIZE
+    assert medium.volatile
+    with pytest.raises(MediumError, match=r"in use by another LUN or program; .*lslocks"):
+        make(tmp_path / "disk")
+    medium.close()
+    make(tmp_path / "disk").close()
+
+
+def test_the_lock_holds_against_another_process(tmp_path: Path) -> None:
+    medium = make(tmp_path / "disk")
+    script = f"from tgtd.media.file import FileMedium; FileMedium.open({str(tmp_path / 'disk')!r})"
+    run = [sys.executable, "-c", script]
+    other = subprocess.run(run, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    assert "in use by another LUN or program" in other.stderr
+    medium.close()
+    subprocess.run(run, check=True, cwd=Path(__file__).parents[2])
+
+
+def test_readers_share(tmp_path: Path) -> None:
+    make(tmp_path / "disk").close()
+    one = FileMedium.open(str(tmp_path / "disk"), writable=False)
+    two = FileMedium.open(str(tmp_path / "disk"), writable=False)
+    assert not one.writable
+    assert not one.can_discard
+    with pytest.raises(MediumError, match="in use"):
+        FileMedium.open(str(tmp_path / "disk"))
+    one.close()
+    two.close()
+
+
+def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.fcntl", refuse)
+    with pytest.raises(MediumError, match="cannot be locked: No locks"):
+        make(tmp_path / "disk")
+    assert not (tmp_path / "disk").exists(), "what was made for nothing is taken away"
+
+
+def test_what_is_there_is_served_as_large_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "disk").write_bytes(bytes(5000))
+    medium = FileMedium.open(str(tmp_path / "disk"))
+    assert medium.size == 5000
+    medium.close()
+
+
+def test_a_shorter_file_is_extended_and_a_longer_one_is_left_alone(tmp_path: Path) -> None:
+    for there, after in ((100, SIZE), (2 * SIZE, 2 * SIZE)):
+        (tmp_path / "disk").write_bytes(b"x" * there)
+        medium = FileMedium.open(str(tmp_path / "disk"), size=SIZE)
+        assert medium.size == SIZE
+        assert (tmp_path / "disk").stat().st_size == after
+        medium.close()
+
+
+@pytest.mark.parametrize(
+    ("prepare", "options", "message"),
+    [
+        (None, {}, r"does not exist; create it, or set create = true"),
+        (None, {"create": True}, r"no size is given; give the medium a size"),
+        (None, {"create": True, "size": SIZE, "writable": False}, r"does not exist"),
+        ("directory", {}, r"is a directory; name a file in it"),
+        ("fifo", {"writable": False}, r"is not a regular file; name a regular file"),
+        ("empty", {}, r"is empty and no size is given"),
+        ("short", {"size": SIZE, "writable": False}, r"has 5 bytes, 1048576 are declared, and it is read-only"),
+    ],
+)
+def test_what_cannot_be_opened(tmp_path: Path, prepare: str | None, options: dict[str, Any], message: str) -> None:
+    path = tmp_path / "disk"
+    if prepare == "directory":
+        path.mkdir()
+    elif prepare == "fifo":
+        os.mkfifo(path)
+    elif prepare is not None:
+        path.write_bytes(b"" if prepare == "empty" else b"short")
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(MediumError, match=message):
+        FileMedium.open(str(path), **options)
+    assert len(os.listdir("/proc/self/fd")) == before, "a descriptor leaked"
+
+
+def test_a_device_is_pointed_at_the_other_type() -> None:
+    with pytest.raises(MediumError, match="is not a regular file"):
+        FileMedium.open("/dev/zero", writable=False)
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.EACCES, "may not read and write"),
+        (errno.EROFS, "read_only = true"),
+        (errno.ENOSPC, "choose a smaller size"),
+        (errno.ELOOP, "check the path"),
+    ],
+)
+def test_errors_of_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, message: str) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(MediumError, match=message):
+        FileMedium.open(str(tmp_path / "disk"), size=SIZE)
+
+
+def test_no_room_to_extend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+
+    monkeypatch.setattr(os, "ftruncate", refuse)
+    with pytest.raises(MediumError, match="choose a smaller size"):
+        make(tmp_path / "disk")
+    assert not (tmp_path / "disk").exists()
+
+
+def test_direct_where_the_file_system_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.open
+
+    def without(path: Any, flags: int, *rest: int) -> int:
+        if flags & os.O_DIRECT:
+            raise OSError(errno.EINVAL, "no")
+        return real(path, flags, *rest)
+
+    monkeypatch.setattr(os, "open", without)
+    with pytest.raises(MediumError, match="set direct = false"):
+        make(tmp_path / "disk", direct=True)
+
+
+def test_holes_are_told(tmp_path: Path) -> None:
+    medium = make(tmp_path / "disk")
+    medium.write(65536, b"x" * 65536, True)
+    assert list(medium.extents(0, SIZE)) == [
+        (0, 65536, False),
+        (65536, 65536, True),
+        (131072, SIZE - 131072, False),
+    ]
+    assert list(medium.extents(70000, 1000)) == [(70000, 1000, True)]
+    medium.discard(65536, 65536)
+    assert list(medium.extents(0, SIZE)) == [(0, SIZE, False)]
+    medium.close()
+
+
+def test_a_file_system_that_knows_no_holes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    medium = make(tmp_path / "disk")
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EINVAL, "no")
+
+    monkeypatch.setattr(os, "lseek", refuse)
+    assert list(medium.extents(0, SIZE)) == [(0, SIZE, True)]
+    medium.close()
+
+
+def test_a_file_system_that_cannot_punch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then nothing is discarded, and zeros are written."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "no")
+
+    monkeypatch.setattr(file, "fallocate", refuse)
+    medium = make(tmp_path / "disk")
+    assert (medium.can_discard, medium.zero_after_discard, medium.discard_granularity) == (False, False, 0)
+    medium.write(0, b"x" * 4096, False)
+    medium.zero(512, 1024, True)
+    into = memoryview(bytearray(4096))
+    medium.read(0, into)
+    assert into == b"x" * 512 + bytes(1024) + b"x" * 2560
+    medium.close()
+
+
+def test_errors_of_punching_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    medium = make(tmp_path / "disk")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(file, "fallocate", refuse)
+    with pytest.raises(OSError, match="broken"):
+        medium.zero(0, 4096, False)
+    medium.close()
+
+
+def test_cached_data_is_there_now(tmp_path: Path) -> None:
+    medium = make(tmp_path / "disk")
+    medium.write(0, b"x" * 4096, False)
+    into = memoryview(bytearray(4096))
+    if medium.can_tell():
+        assert medium.read_now(0, into)
+        assert into == b"x" * 4096
+    medium.close()
+
+
+def test_memory_file_systems_read_at_once() -> None:
+    path = Path("/dev/shm") / f"tgtd-test-{os.getpid()}"
+    medium = make(path)
+    try:
+        into = memoryview(bytearray(512))
+        medium.write(0, b"y" * 512, True)
+        assert medium.read_now(0, into)
+        assert into == b"y" * 512
+    finally:
+        medium.close()
+        path.unlink()
+
+
+def test_a_file_that_shrinks_behind_our_back_is_an_error(tmp_path: Path) -> None:
+    medium = make(tmp_path / "disk")
+    os.truncate(tmp_path / "disk", 1000)
+    into = memoryview(bytearray(4096))
+    assert not medium.read_now(0, into)
+    with pytest.raises(OSError, match="ends at byte 1000"):
+        medium.read(0, into)
+    medium.close()
+
+
+def test_growing_extends_the_file(tmp_path: Path) -> None:
+    medium = make(tmp_path / "disk")
+    assert medium.resize_probe() == SIZE
+    medium.grow(2 * SIZE)
+    assert (tmp_path / "disk").stat().st_size == medium.size == 2 * SIZE
+    os.truncate(tmp_path / "disk", 3 * SIZE)
+    assert medium.resize_probe() == 3 * SIZE
+    medium.grow(3 * SIZE)
+    medium.close()
+
+
+def test_punching_past_the_end_leaves_the_size_alone(tmp_path: Path) -> None:
+    """What `can_discard` is found out by."""
+    (tmp_path / "disk").write_bytes(b"x" * 100)
+    fd = os.open(tmp_path / "disk", os.O_RDWR)
+    fallocate(fd, KEEP_SIZE | PUNCH_HOLE, 1 << 20, 4096)
+    assert os.fstat(fd).st_size == 100
+    os.close(fd)

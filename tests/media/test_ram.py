@@ -1,0 +1,59 @@
+"""tgtd.media.ram: memory in chunks of address space."""
+
+from __future__ import annotations
+
+import pytest
+
+from tgtd.media.problem import MediumError
+from tgtd.media.ram import RamMedium
+
+CHUNK = 1 << 30
+
+
+def get(medium: RamMedium, offset: int, length: int) -> bytes:
+    into = memoryview(bytearray(length))
+    medium.read(offset, into)
+    return bytes(into)
+
+
+def test_address_space_is_not_memory() -> None:
+    medium = RamMedium.open(size=100 << 30)
+    medium.write((100 << 30) - 512, b"x" * 512, False)
+    assert get(medium, (100 << 30) - 512, 512) == b"x" * 512
+    medium.close()
+
+
+def test_across_chunks() -> None:
+    medium = RamMedium(2 * CHUNK)
+    data = bytes(range(256)) * 64
+    at = CHUNK - 5000
+    medium.write(at, data, True)
+    assert get(medium, at, len(data)) == data
+    into = memoryview(bytearray(len(data)))
+    assert medium.read_now(at, into)
+    assert into == data
+    medium.discard(at + 100, len(data) - 200)
+    assert get(medium, at, len(data)) == data[:100] + bytes(len(data) - 200) + data[-100:]
+    medium.zero(at, 100, False)
+    assert get(medium, at, 100) == bytes(100)
+    assert list(medium.extents(0, 100)) == [(0, 100, True)]
+
+
+def test_growing_moves_nothing() -> None:
+    medium = RamMedium(4096)
+    medium.write(0, b"a" * 4096, False)
+    medium.grow(CHUNK + 4096)
+    assert get(medium, 0, 4096) == b"a" * 4096
+    assert get(medium, CHUNK, 4096) == bytes(4096)
+    assert medium.resize_probe() == CHUNK + 4096
+
+
+def test_a_size_is_needed_and_must_be_possible() -> None:
+    with pytest.raises(MediumError, match="give the medium a size"):
+        RamMedium.open()
+    with pytest.raises(MediumError, match="choose less"):
+        RamMedium.open(size=1 << 62)
+
+
+def test_read_only() -> None:
+    assert not RamMedium.open(size=4096, writable=False).writable

@@ -1,0 +1,148 @@
+"""tgtd.scsi.sbc.read: READ and PRE-FETCH of each size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.scsi.workbench import Bench, cdb10, cdb12, cdb16, pointer_of, sense_of
+from tgtd.media.ram import RamMedium
+
+PATTERN = bytes(i * 7 & 0xFF for i in range(64 * 512))
+
+
+class Uncached(RamMedium):
+    """Nothing is ever in the cache, and flushing is noted."""
+
+    volatile = True
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.log: list[str] = []
+
+    def read_now(self, offset: int, into: memoryview) -> bool:
+        self.log.append("now")
+        return False
+
+    def read(self, offset: int, into: memoryview) -> None:
+        self.log.append("read")
+        super().read(offset, into)
+
+    def flush(self) -> None:
+        self.log.append("flush")
+
+
+def make(cached: bool = True, **settings: Any) -> tuple[Bench, RamMedium]:
+    bench = Bench()
+    medium = RamMedium(1 << 20) if cached else Uncached(1 << 20)
+    medium.write(0, PATTERN, True)
+    bench.disk(medium, **settings)
+    bench.ready()
+    return bench, medium
+
+
+def read_6(lba: int, count: int) -> bytes:
+    return bytes((0x08, *lba.to_bytes(3, "big"), count, 0))
+
+
+READS: dict[str, Callable[[int, int], bytes]] = {
+    "6": read_6,
+    "10": lambda lba, count: cdb10(0x28, lba, count),
+    "12": lambda lba, count: cdb12(0xA8, lba, count),
+    "16": lambda lba, count: cdb16(0x88, lba, count),
+}
+
+
+@pytest.mark.parametrize("cached", [True, False])
+@pytest.mark.parametrize("size", READS)
+@pytest.mark.parametrize(("lba", "count"), [(0, 1), (3, 5), (63, 1)])
+def test_reads_what_is_there(size: str, cached: bool, lba: int, count: int) -> None:
+    bench, _ = make(cached)
+    assert bench.good(READS[size](lba, count)) == PATTERN[lba * 512 : (lba + count) * 512]
+    assert bench.pool.used == 0
+
+
+def test_blocks_of_4096() -> None:
+    bench, _ = make(block_size=4096)
+    assert bench.good(cdb10(0x28, 1, 2)) == PATTERN[4096:12288]
+
+
+def test_read_6_of_zero_is_256() -> None:
+    bench, _ = make()
+    assert len(bench.good(read_6(0, 0))) == 256 * 512
+
+
+@pytest.mark.parametrize("size", ["10", "12", "16"])
+def test_no_blocks(size: str) -> None:
+    bench, _ = make()
+    assert bench.good(READS[size](2047, 0)) == b""
+    assert bench.refused(READS[size](2048, 0)) == (5, 0x21, 0)
+
+
+@pytest.mark.parametrize(
+    ("cdb", "sense"),
+    [
+        (cdb10(0x28, 2047, 2), (5, 0x21, 0)),
+        (cdb10(0x28, 0xFFFFFFFF, 1), (5, 0x21, 0)),
+        (cdb12(0xA8, 0xFFFFFFFF, 0xFFFFFFFF), (5, 0x21, 0)),
+        (cdb16(0x88, (1 << 64) - 1, 1), (5, 0x21, 0)),
+        (cdb16(0x88, (1 << 64) - 1, 0), (5, 0x21, 0)),
+        (read_6(0x1FFFFF, 1), (5, 0x21, 0)),
+    ],
+)
+def test_beyond_the_end(cdb: bytes, sense: tuple[int, int, int]) -> None:
+    assert make()[0].refused(cdb) == sense
+
+
+@pytest.mark.parametrize(("cdb", "field"), [(cdb10(0x28, 0, 32769), 7), (cdb12(0xA8, 0, 32769), 6)])
+def test_more_than_one_command_may_read(cdb: bytes, field: int) -> None:
+    bench = Bench()
+    bench.disk(RamMedium(32 << 20))
+    bench.ready()
+    task = bench.run(cdb)
+    assert sense_of(task) == (5, 0x24, 0)
+    assert pointer_of(task) == (True, field, None)
+
+
+def test_the_most_one_command_may_read() -> None:
+    bench = Bench()
+    bench.disk(RamMedium(32 << 20))
+    bench.ready()
+    assert len(bench.good(cdb10(0x28, 1, 32768))) == 16 << 20
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_fua_reads_what_has_reached_the_medium(cache: bool) -> None:
+    bench, medium = make(cached=False, write_cache=cache)
+    assert isinstance(medium, Uncached)
+    assert bench.good(cdb10(0x28, 0, 1, flags=0x08)) == PATTERN[:512]
+    assert medium.log == (["flush", "read"] if cache else ["now", "read"])
+
+
+def test_dpo_is_a_hint() -> None:
+    assert make()[0].good(cdb10(0x28, 0, 1, flags=0x10)) == PATTERN[:512]
+
+
+@pytest.mark.parametrize("make_cdb", [cdb10, cdb16])
+@pytest.mark.parametrize(("lba", "count", "status"), [(0, 8, 4), (5, 0, 4), (2047, 1, 4)])
+@pytest.mark.parametrize("immediate", [0, 2])
+def test_pre_fetch(make_cdb: object, lba: int, count: int, status: int, immediate: int) -> None:
+    bench, medium = make(cached=False)
+    assert isinstance(medium, Uncached)
+    cdb = cdb10(0x34, lba, count, immediate) if make_cdb is cdb10 else cdb16(0x90, lba, count, immediate)
+    task = bench.start(cdb)
+    assert (task in bench.done) is bool(immediate)
+    bench.lane.drain()
+    assert task.status == status
+    assert medium.log == ["read"]
+
+
+def test_pre_fetch_of_more_than_fits() -> None:
+    bench = Bench()
+    bench.disk(RamMedium(32 << 20))
+    bench.ready()
+    assert bench.run(cdb10(0x34, 0, 0)).status == 0
+    assert pointer_of(bench.run(cdb10(0x34, 0, 40000))) == (True, 7, None)
+    assert bench.refused(cdb10(0x34, 65536, 0)) == (5, 0x21, 0)
