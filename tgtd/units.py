@@ -28,6 +28,9 @@ JOBS_AT_ONCE = 16
 """How many commands of one unit may be with the workers at once."""
 
 
+_BEING_OPENED = "its medium is still being opened"
+
+
 class State(enum.Enum):
     ONLINE = "online"
     PENDING = "pending"
@@ -49,7 +52,7 @@ class Opening:
     def __init__(self, shop: Shop, wish: model.Lun) -> None:
         self.wish = wish
         self.medium: BlockMedium | None = None
-        self.cause = "its medium is still being opened"
+        self.cause = _BEING_OPENED
         self.done = False
         self._shop = shop
         self._then: Callable[[], None] | None = None
@@ -120,7 +123,7 @@ class Unit:
     def adopt(self, opening: Opening) -> None:
         """Use what an attempt brings: now, or when it ends; a failure makes the unit pending."""
         self._opening = opening
-        self.cause = self.cause or opening.cause
+        self.cause = self.cause or _BEING_OPENED
         opening.then(self._settle)
 
     def retry(self) -> None:

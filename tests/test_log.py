@@ -1,0 +1,86 @@
+"""Where records go and what they look like there."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
+from systemd.journal import JournalHandler
+
+from tgtd import log
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    logger = logging.getLogger("tgtd")
+    before = (logger.level, logger.handlers[:], logger.propagate)
+    yield io.StringIO()
+    logger.setLevel(before[0])
+    logger.handlers[:] = before[1]
+    logger.propagate = before[2]
+
+
+def test_text_lines_carry_the_fields_they_do_not_name(stream: io.StringIO) -> None:
+    log.set_up("info", "text", stream)
+    logger = logging.getLogger("tgtd.x")
+    logger.info("LUN %d is online", 3, extra={"LUN": 3, "TARGET": "iqn.a"})
+    logger.debug("not shown")
+    (line,) = stream.getvalue().splitlines()
+    assert line.endswith("info: LUN 3 is online target=iqn.a")
+
+
+def test_json_lines(stream: io.StringIO) -> None:
+    log.set_up("debug", "json", stream)
+    try:
+        raise ValueError("on purpose")
+    except ValueError:
+        logging.getLogger("tgtd.x").exception("failed", extra={"LUN": 3})
+    row = json.loads(stream.getvalue())
+    assert (row["level"], row["logger"], row["message"], row["lun"]) == ("error", "tgtd.x", "failed", 3)
+    assert "on purpose" in row["traceback"]
+
+
+def test_a_traceback_follows_its_line(stream: io.StringIO) -> None:
+    log.set_up("debug", "text", stream)
+    try:
+        raise ValueError("on purpose")
+    except ValueError:
+        logging.getLogger("tgtd.x").exception("failed")
+    assert stream.getvalue().splitlines()[-1] == "ValueError: on purpose"
+
+
+def test_setting_up_again_replaces(stream: io.StringIO) -> None:
+    log.set_up("info", "text", stream)
+    log.set_up("error", "text", stream)
+    logging.getLogger("tgtd").warning("no")
+    logging.getLogger("tgtd").error("yes")
+    assert len(stream.getvalue().splitlines()) == 1
+
+
+def test_the_journal_is_recognised_by_device_and_inode() -> None:
+    with open(os.devnull, "w") as stream:
+        found = os.fstat(stream.fileno())
+        right = {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
+        assert log.goes_to_journal(stream, right)
+        assert isinstance(log.handler("auto", stream, right), JournalHandler)
+        assert not log.goes_to_journal(stream, {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino + 1}"})
+        assert not log.goes_to_journal(stream, {})
+        assert isinstance(log.handler("auto", stream, {}), logging.StreamHandler)
+        assert isinstance(log.handler("journal", stream, {}), JournalHandler)
+    assert not log.goes_to_journal(io.StringIO(), right)
+
+
+@pytest.mark.parametrize("level", log.LEVELS)
+def test_every_level_is_one(level: str) -> None:
+    assert isinstance(logging.getLevelName(level.upper()), int)
+
+
+def test_stderr_is_where_it_goes_unless_told(stream: io.StringIO) -> None:
+    log.set_up("info")
+    (handler,) = logging.getLogger("tgtd").handlers
+    assert isinstance(handler, JournalHandler) or getattr(handler, "stream", None) is sys.stderr

@@ -1,0 +1,104 @@
+"""The daemon's state as data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.inside import IQN, Inside, inside
+from tgtd.status import Census, Health, Reload, pieces
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Inside]:
+    with inside(tmp_path) as it:
+        yield it
+
+
+def document(site: Inside) -> Any:
+    return json.loads("".join(pieces(site.tree, site.health)))
+
+
+def test_nothing_yet(site: Inside) -> None:
+    seen = document(site)
+    assert seen["targets"] == []
+    assert seen["last_reload"] is None
+    assert seen["counters"]["luns"] == 0
+
+
+def test_targets_and_luns(site: Inside) -> None:
+    site.write(
+        site.lun(1, more="read_only = true\nremovable = true"),
+        site.lun(2, None),
+        site.lun(3, more="online = false"),
+        head='alias = "vms"',
+    )
+    (site.media / "1.img").write_bytes(bytes(1 << 20))
+    site.write(name="iqn.2026-11.org.test:b", file="b.toml")
+    site.start()
+    seen = document(site)
+    first, second = seen["targets"]
+    assert (first["name"], first["alias"], first["portals"]) == (IQN, "vms", [f"127.0.0.1:{site.port}"])
+    assert first["origin"].endswith("a.toml:1:1")
+    one, two, three = first["luns"]
+    assert (one["number"], one["state"], one["size"], one["cause"]) == (1, "online", 1 << 20, None)
+    assert {"read-only", "removable"} <= set(one["flags"])
+    assert len(one["wwid"]) == 32
+    assert one["medium"]["path"] == str(site.media / "1.img")
+    assert (two["state"], two["size"]) == ("pending", None)
+    assert "does not exist" in two["cause"]
+    assert three["state"] == "offline"
+    assert second["luns"] == second["sessions"] == []
+    assert {k: seen["counters"][k] for k in ("targets", "luns", "online", "pending", "offline")} == {
+        "targets": 2,
+        "luns": 3,
+        "online": 1,
+        "pending": 1,
+        "offline": 1,
+    }
+
+
+def test_pieces_stay_small(site: Inside) -> None:
+    site.write(*(site.lun(number) for number in range(50)))
+    site.start()
+    assert max(map(len, pieces(site.tree, site.health))) < 4096
+
+
+def test_a_target_that_goes_while_pieces_are_taken_does_no_harm(site: Inside) -> None:
+    site.write(site.lun(1), site.lun(2))
+    site.write(site.lun(7), name="iqn.2026-11.org.test:b", file="b.toml")
+    site.start()
+    text = pieces(site.tree, site.health)
+    begun = [next(text) for _ in range(3)]
+    for file in ("a.toml", "b.toml"):
+        (site.config / "targets.d" / file).unlink()
+    site.reload()
+    assert json.loads("".join(begun) + "".join(text))["targets"][0]["name"] == IQN
+
+
+def test_the_last_reload_is_shown(site: Inside) -> None:
+    site.health = Health(last_reload=Reload("refused", "SIGHUP", 5.0, errors=("a.toml:1:1: no",)))
+    assert document(site)["last_reload"] == {
+        "result": "refused",
+        "by": "SIGHUP",
+        "time": 5.0,
+        "steps": [],
+        "errors": ["a.toml:1:1: no"],
+        "warnings": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("census", "text"),
+    [
+        (Census(), "0 targets, 0 LUNs, 0 sessions"),
+        (Census(1, 1, 1, 0, 0, 1), "1 target, 1 LUN, 1 session"),
+        (Census(2, 9, 6, 2, 1, 3), "2 targets, 9 LUNs (2 pending, 1 offline), 3 sessions"),
+    ],
+)
+def test_the_summary(census: Census, text: str) -> None:
+    assert census.summary() == text

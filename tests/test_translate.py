@@ -1,0 +1,59 @@
+"""Configuration words become the iSCSI room's, every field of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from ipaddress import ip_network
+
+from tgtd import translate
+from tgtd.config import model
+from tgtd.net.iscsi import settings
+
+
+def user(name: str) -> model.ChapUser:
+    return model.ChapUser(name, model.Secret("inline", name.encode() * 4))
+
+
+def test_access_with_chap() -> None:
+    chap = model.Chap((user("abc"), user("def")), user("out"), ("sha256",))
+    wish = model.Access(False, ("iqn.a:*",), (ip_network("10.0.0.0/8"),), chap)
+    made = translate.access(wish)
+    assert made == settings.Access(
+        False,
+        ("iqn.a:*",),
+        (ip_network("10.0.0.0/8"),),
+        settings.Chap(
+            {"abc": b"abcabcabcabc", "def": b"defdefdefdef"},
+            settings.Credentials("out", b"outoutoutout"),
+            ("sha256",),
+        ),
+    )
+    assert "abcabc" not in repr(made)
+    assert "outout" not in repr(made)
+
+
+def test_the_open_door() -> None:
+    made = translate.access(model.Access(True, (), (), model.Chap()))
+    assert made.anyone
+    assert made.chap.outgoing is None
+
+
+def test_every_session_setting_is_carried_over() -> None:
+    values = {field.name: number for number, field in enumerate(dataclasses.fields(model.Iscsi), 1)}
+    made = translate.session_settings(model.Iscsi(**values))  # type: ignore[arg-type]
+    for field in dataclasses.fields(settings.Settings):
+        assert getattr(made, field.name) == values[field.name]
+
+
+def test_every_limit_is_carried_over() -> None:
+    values = {field.name: number for number, field in enumerate(dataclasses.fields(model.Limits), 1)}
+    made = translate.limits(model.Limits(**values))
+    for field in dataclasses.fields(settings.Limits):
+        assert getattr(made, field.name) == values[field.name]
+
+
+def test_redirects_views_and_endpoints() -> None:
+    assert translate.redirect(None) is None
+    assert translate.redirect(model.Redirect("10.0.0.2:3260", True)) == settings.Redirect("10.0.0.2:3260", True)
+    assert translate.views((model.LunView(("iqn.a",), {0: 5}),)) == (settings.View(("iqn.a",), {0: 5}),)
+    assert translate.endpoints((model.Portal("::", 3260),)) == (("::", 3260),)

@@ -1,0 +1,241 @@
+"""Logical units and their media: opening, waiting, going over to another, closing."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.inside import Inside, attached, inside
+from tgtd.media import MediumError
+from tgtd.media.file import FileMedium
+from tgtd.scsi.medium import BlockMedium
+from tgtd.scsi.sense import CAPACITY_DATA_CHANGED
+from tgtd.scsi.task import SIMPLE, Task
+from tgtd.units import Opening, State, put_away, reason
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Inside]:
+    with inside(tmp_path) as it:
+        yield it
+
+
+def gated(gate: threading.Event, verb: str) -> Any:
+    """An opener of files of which one verb waits at the gate."""
+
+    def opener(path: str | None, **options: Any) -> BlockMedium:
+        medium = FileMedium.open(path, **options)
+        real = getattr(medium, verb)
+
+        def wait(*arguments: Any) -> Any:
+            gate.wait(20)
+            return real(*arguments)
+
+        setattr(medium, verb, wait)
+        if verb == "read":
+            medium.read_now = lambda offset, into: False
+        return medium
+
+    return opener
+
+
+def read_one(site: Inside, number: int, done: list[Task]) -> None:
+    itl = attached(site.nexus(), number)
+    cdb = bytes((0x28, 0, 0, 0, 0, 0, 0, 0, 1, 0)).ljust(16, b"\0")
+    itl.execute(Task(itl, 1, SIMPLE, cdb, 512, done.append))
+
+
+def test_a_pending_unit_says_why_once(site: Inside, caplog: pytest.LogCaptureFixture) -> None:
+    site.write(site.lun(1, None))
+    site.start()
+    unit = site.unit(1)
+    for _ in range(3):
+        unit.retry()
+        site.turn_until(lambda: unit._opening is None)
+    assert unit.state is State.PENDING
+    assert caplog.text.count("does not exist") == 1
+    (site.media / "1.img").write_bytes(bytes(MIB))
+    caplog.set_level(logging.INFO, "tgtd")
+    unit.retry()
+    site.turn_until(lambda: unit.state is State.ONLINE)
+    assert "LUN 1 is online" in caplog.text
+    assert unit.cause is None
+
+
+def test_a_file_that_grows_is_noticed(site: Inside) -> None:
+    (site.media / "1.img").write_bytes(bytes(MIB))
+    site.write(site.lun(1, None))
+    site.start()
+    unit = site.unit(1)
+    itl = attached(site.nexus(), 1)
+    unit.probe()
+    site.turn_until(lambda: not unit._probing)
+    assert itl.attentions == []
+    with (site.media / "1.img").open("r+b") as file:
+        file.truncate(2 * MIB)
+    unit.probe()
+    site.turn_until(lambda: unit.size == 2 * MIB)
+    site.turn_until(lambda: itl.attentions == [CAPACITY_DATA_CHANGED])
+
+
+def test_a_file_that_shrinks_is_complained_about_and_its_size_kept(
+    site: Inside, caplog: pytest.LogCaptureFixture
+) -> None:
+    (site.media / "1.img").write_bytes(bytes(2 * MIB))
+    site.write(site.lun(1, None))
+    site.start()
+    unit = site.unit(1)
+    with (site.media / "1.img").open("r+b") as file:
+        file.truncate(MIB)
+    for _ in range(2):
+        unit.probe()
+        site.turn_until(lambda: not unit._probing)
+    assert unit.size == 2 * MIB
+    assert "shrank" in (unit.cause or "")
+    assert caplog.text.count("shrank") == 1
+
+
+def test_a_declared_size_is_not_probed(site: Inside) -> None:
+    site.write(site.lun(1))
+    site.start()
+    with (site.media / "1.img").open("r+b") as file:
+        file.truncate(3 * MIB)
+    site.unit(1).probe()
+    assert not site.unit(1)._probing
+    assert site.unit(1).size == MIB
+
+
+def test_the_old_medium_is_closed_only_when_its_reader_is_through(site: Inside) -> None:
+    gate = threading.Event()
+    site.openers["file"] = gated(gate, "read")
+    site.write(site.lun(1))
+    site.start()
+    old: Any = site.unit(1).disk.medium
+    done: list[Task] = []
+    read_one(site, 1, done)
+    site.loop.turn(0.05)
+    site.write(site.lun(1, file="other.img"))
+    try:
+        assert site.reload().result == "applied"
+        assert site.unit(1).disk.medium is not old
+        for _ in range(5):
+            site.loop.turn(0.03)
+        assert old._fd >= 0
+        assert done == []
+    finally:
+        gate.set()
+    site.turn_until(lambda: old._fd == -1)
+    assert [task.status for task in done] == [0]
+
+
+def test_a_removed_unit_waits_for_its_jobs_then_flushes_and_closes(site: Inside) -> None:
+    gate = threading.Event()
+    site.openers["file"] = gated(gate, "read")
+    site.write(site.lun(1))
+    site.start()
+    medium: Any = site.unit(1).disk.medium
+    flushed: list[int] = []
+    real = medium.flush
+    medium.flush = lambda: (flushed.append(medium._fd), real())
+    done: list[Task] = []
+    read_one(site, 1, done)
+    site.loop.turn(0.05)
+    site.write(site.lun(2))
+    try:
+        site.reload()
+        assert len(done) == 1  # aborted
+        assert medium._fd >= 0
+        assert flushed == []
+    finally:
+        gate.set()
+    site.turn_until(lambda: medium._fd == -1)
+    assert flushed[0] >= 0
+
+
+def test_an_abandoned_opening_closes_what_it_brings(site: Inside) -> None:
+    gate = threading.Event()
+    brought: list[Any] = []
+
+    def slow(path: str | None, **options: Any) -> BlockMedium:
+        gate.wait(20)
+        medium = FileMedium.open(path, **options)
+        brought.append(medium)
+        return medium
+
+    site.write(site.lun(1))
+    wish = site.loader.load().targets
+    site.openers["file"] = slow
+    opening = Opening(site.tree.shop, next(iter(wish.values())).luns[1])
+    opening.then(lambda: brought.append("told"))
+    site.loop.turn(0.02)
+    opening.abandon()
+    gate.set()
+    site.turn_until(lambda: bool(brought) and brought[0]._fd == -1)
+    assert len(brought) == 1
+
+
+def test_a_medium_that_does_not_fit_leaves_the_unit_pending(site: Inside) -> None:
+    def coarse(path: str | None, **options: Any) -> BlockMedium:
+        medium = FileMedium.open(path, **options)
+        medium.block_sizes = (4096,)
+        return medium
+
+    site.openers["file"] = coarse
+    site.write(site.lun(1))
+    site.start()
+    assert site.unit(1).state is State.PENDING
+    assert "512" in (site.unit(1).cause or "")
+
+
+def test_a_failing_flush_is_logged_and_the_medium_closed(site: Inside, caplog: pytest.LogCaptureFixture) -> None:
+    path = site.media / "x"
+    medium: Any = FileMedium.open(str(path), size=MIB, create=True)
+
+    def fail() -> None:
+        raise OSError(errno.EIO, "the disk is broken")
+
+    medium.flush = fail
+    done: list[None] = []
+    put_away(site.tree.shop.workers, medium, lambda: done.append(None))
+    site.turn_until(lambda: bool(done))
+    assert medium._fd == -1
+    assert "the disk is broken" in caplog.text
+
+
+def test_growing_beyond_what_is_possible_is_told(site: Inside) -> None:
+    site.write(site.lun(1))
+    site.start()
+    unit = site.unit(1)
+    medium: Any = unit.disk.medium
+
+    def fail(size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    medium.grow = fail
+    unit.resize(dataclasses.replace(unit.wish, medium=dataclasses.replace(unit.wish.medium, size=5 * MIB)))
+    site.turn_until(lambda: unit.cause is not None)
+    assert "No space left" in (unit.cause or "")
+    assert (unit.state, unit.size) == (State.ONLINE, MIB)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (OSError(errno.EIO, "Input/output error", "/x"), "/x: Input/output error"),
+        (OSError(errno.EIO, "Input/output error"), "Input/output error"),
+        (MediumError(errno.ENOENT, "/x does not exist", "create it"), "/x does not exist; create it"),
+        (ValueError("odd"), "odd"),
+        (KeyError(), "KeyError"),
+    ],
+)
+def test_reasons(error: BaseException, text: str) -> None:
+    assert reason(error) == text
