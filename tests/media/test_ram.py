@@ -30,8 +30,9 @@ def test_across_chunks() -> None:
     medium.write(at, data, True)
     assert get(medium, at, len(data)) == data
     into = memoryview(bytearray(len(data)))
-    assert medium.read_now(at, into)
-    assert into == data
+    assert not medium.read_now(at, into), "rare enough to be left to a worker"
+    assert medium.read_now(at - len(data), into)
+    assert into == bytes(len(data))
     medium.discard(at + 100, len(data) - 200)
     assert get(medium, at, len(data)) == data[:100] + bytes(len(data) - 200) + data[-100:]
     medium.zero(at, 100, False)

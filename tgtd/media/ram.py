@@ -67,16 +67,15 @@ class RamMedium:
             done += part
 
     def read_now(self, offset: int, into: memoryview) -> bool:
-        self.read(offset, into)
+        chunk, start = divmod(offset, _CHUNK)
+        end = start + len(into)
+        if end > _CHUNK:
+            return False
+        into[:] = self._views[chunk][start:end]
         return True
 
     def read(self, offset: int, into: memoryview) -> None:
-        length = len(into)
-        chunk, start = divmod(offset, _CHUNK)
-        if start + length <= _CHUNK:
-            into[:] = self._views[chunk][start : start + length]
-            return
-        for chunk, start, part, done in self._pieces(offset, length):
+        for chunk, start, part, done in self._pieces(offset, len(into)):
             into[done : done + part] = self._views[chunk][start : start + part]
 
     def write(self, offset: int, data: Buffer, durable: bool) -> None:

@@ -46,11 +46,12 @@ def _read(disk: Disk, task: Task, lba: int, count: int, flags: int, field: int) 
     counters.reads += 1
     if not count:
         return GOOD
-    length = count << disk.shift
+    shift = disk.shift
+    length = count << shift
     counters.read_bytes += length
-    medium = disk.store()
+    medium = disk.medium or disk.store()
     buffer = task.data_in = task.allocate(disk.pool, length)
-    offset = lba << disk.shift
+    offset = lba << shift
     if flags & FUA and medium.volatile and disk.write_cache:
         return disk.defer(task, partial(_read_through, medium, offset, buffer))
     if length <= _INLINE and not disk.turns.closed and medium.read_now(offset, buffer):
