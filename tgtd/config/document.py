@@ -135,25 +135,21 @@ class Document:
         """Line, column and cause of a syntax error."""
         place = _AT.search(verdict)
         cause = verdict[: place.start()] if place else verdict
+        if place and place[1]:
+            return int(place[1]), int(place[2]), f"is not TOML: {cause}{self._second_account()}"
+        lines = self.text.split("\n")
+        return len(lines), len(lines[-1]) + 1, f"is not TOML: {cause} before the end of the file"
+
+    def _second_account(self) -> str:
+        """How tomlkit puts it, in brackets: it often names the key or the character."""
         try:
             tomlkit.parse(self.text)
         except ParseError as error:
-            account = str(error).rpartition(" at line ")[0] or str(error)
-            if not place or not place[1]:
-                return *self._within(error.line, error.col + 1), f"is not TOML: {account}"
-            cause = f"{cause} ({account})" if account not in cause else cause
+            return f" ({str(error).rpartition(' at line ')[0] or error})"
         except Exception:
             # On some broken texts tomlkit stumbles over itself. tomllib has said what is wrong; nothing is lost.
             pass
-        if place and place[1]:
-            return int(place[1]), int(place[2]), f"is not TOML: {cause}"
-        return *self._within(self.text.count("\n") + 1, len(self.text)), f"is not TOML: {cause}"
-
-    def _within(self, line: int, column: int) -> tuple[int, int]:
-        """A place that exists in the text."""
-        lines = self.text.split("\n")
-        line = min(max(line, 1), len(lines))
-        return line, min(max(column, 1), len(lines[line - 1]) + 1)
+        return ""
 
 
 def _syntax_fix(verdict: str) -> str:
@@ -161,10 +157,10 @@ def _syntax_fix(verdict: str) -> str:
         return "remove one of the two"
     if "Invalid value" in verdict:
         return 'text stands in quotes: key = "text"; numbers, true and false without'
-    if "Unclosed" in verdict or "Unterminated" in verdict or "Expected '\"'" in verdict:
-        return "close what was opened"
-    if "after a statement" in verdict or "newline" in verdict.lower():
+    if "after a statement" in verdict:
         return "write one key = value a line"
+    if "Unclosed" in verdict or "Unterminated" in verdict or verdict.startswith("Expected"):
+        return "close what was opened"
     return "correct the line; see toml.io"
 
 

@@ -96,7 +96,7 @@ def find(layers: Layers) -> Found:
 def _names(directory: Path, problems: list[Problem]) -> list[str]:
     """Names of target files in one directory. Dot files are editors' own."""
     try:
-        names = os.listdir(directory)
+        names = sorted(os.listdir(directory))
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:

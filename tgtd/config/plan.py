@@ -167,12 +167,13 @@ def _changes(target: str, old: Lun, new: Lun) -> Iterator[Step]:
     """How one LUN becomes the other: its medium first."""
     before, after = old.medium, new.medium
     replaced = (before.type, before.path, before.direct) != (after.type, after.path, after.direct)
-    if replaced or (before.size is None) != (after.size is None):
+    replaced = replaced or (before.size is None) != (after.size is None)
+    if replaced:
         yield ReplaceMedium(target, old, new)
     elif before.size is not None and after.size is not None and before.size != after.size:
         yield (GrowLun if after.size > before.size else ShrinkLun)(target, old, new)
     fields = _differing(_LUN_FIELDS, old, new)
-    if before.create != after.create:
+    if before.create != after.create and not replaced:
         fields = (*fields, "medium.create")
     if fields:
         yield ChangeLun(target, old, new, fields)
