@@ -95,6 +95,7 @@ class Bench:
         itl = self.itl(lun, nexus)
         task = Task(itl, self.tags, attribute, cdb.ljust(16, b"\0"), 1 << 32, self._finished)
         wanted = itl.lu.data_out_length(task)
+        task.expected_out = len(data or b"")
         if data is not None:
             data = data[:wanted]
             buffer = task.allocate(self.pool, len(data))

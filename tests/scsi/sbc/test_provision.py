@@ -144,7 +144,9 @@ def test_write_same_refused() -> None:
     assert pointer_of(bench.run(same(0, 0), BLOCK)) == (True, 10, None)
     assert pointer_of(bench.run(same(0, 0, sixteen=False), BLOCK)) == (True, 7, None)
     assert bench.refused(same(2040, 9), BLOCK) == LBA_OUT_OF_RANGE[:3]
-    assert bench.refused(same(0, 1), BLOCK[:100]) == PARAMETER_LIST_LENGTH_ERROR[:3]
+    for data in (BLOCK[:100], BLOCK * 2, b""):
+        assert bench.refused(same(0, 1), data) == (5, 0x24, 0)
+    assert bench.refused(same(0, 1, 0x01), BLOCK) == (5, 0x24, 0)
     assert pointer_of(make(thin=False).run(same(0, 1, 8), BLOCK)) == (True, 1, 3)
 
 

@@ -96,10 +96,10 @@ def test_beyond_the_end(cdb: bytes, sense: tuple[int, int, int]) -> None:
     assert make()[0].refused(cdb) == sense
 
 
-@pytest.mark.parametrize(("cdb", "field"), [(cdb10(0x28, 0, 32769), 7), (cdb12(0xA8, 0, 32769), 6)])
+@pytest.mark.parametrize(("cdb", "field"), [(cdb12(0xA8, 0, 65537), 6), (cdb16(0x88, 0, 65537), 10)])
 def test_more_than_one_command_may_read(cdb: bytes, field: int) -> None:
     bench = Bench()
-    bench.disk(RamMedium(32 << 20))
+    bench.disk(RamMedium(64 << 20))
     bench.ready()
     task = bench.run(cdb)
     assert sense_of(task) == (5, 0x24, 0)
@@ -108,9 +108,9 @@ def test_more_than_one_command_may_read(cdb: bytes, field: int) -> None:
 
 def test_the_most_one_command_may_read() -> None:
     bench = Bench()
-    bench.disk(RamMedium(32 << 20))
+    bench.disk(RamMedium(64 << 20))
     bench.ready()
-    assert len(bench.good(cdb10(0x28, 1, 32768))) == 16 << 20
+    assert len(bench.good(cdb12(0xA8, 1, 65536))) == 32 << 20
 
 
 @pytest.mark.parametrize("cache", [True, False])
@@ -141,8 +141,8 @@ def test_pre_fetch(make_cdb: object, lba: int, count: int, status: int, immediat
 
 def test_pre_fetch_of_more_than_fits() -> None:
     bench = Bench()
-    bench.disk(RamMedium(32 << 20))
+    bench.disk(RamMedium(64 << 20))
     bench.ready()
     assert bench.run(cdb10(0x34, 0, 0)).status == 0
-    assert pointer_of(bench.run(cdb10(0x34, 0, 40000))) == (True, 7, None)
-    assert bench.refused(cdb10(0x34, 65536, 0)) == (5, 0x21, 0)
+    assert pointer_of(bench.run(cdb16(0x90, 0, 70000))) == (True, 10, None)
+    assert bench.refused(cdb10(0x34, 131072, 0)) == (5, 0x21, 0)

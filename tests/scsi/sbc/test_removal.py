@@ -81,6 +81,17 @@ def test_eject_and_load() -> None:
     assert bench.refused(TUR, nexus=other) == MEDIUM_MAY_HAVE_CHANGED[:3]
 
 
+def test_what_is_prevented_is_loading_too() -> None:
+    bench, _ = make()
+    bench.good(start_stop(EJECT))
+    bench.good(prevent(1))
+    assert bench.refused(start_stop(LOAD)) == MEDIUM_REMOVAL_PREVENTED[:3]
+    bench.good(prevent(0))
+    bench.good(start_stop(LOAD))
+    bench.good(prevent(1))
+    bench.good(start_stop(LOAD))
+
+
 def test_without_a_medium_there_is_nothing_to_start() -> None:
     bench, _ = make(removable=False)
     bench.itl().lu.offline()  # type: ignore[attr-defined]

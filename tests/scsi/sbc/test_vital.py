@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from tests.scsi.workbench import Bench, cdb10, cdb16
+from tests.scsi.workbench import Bench, cdb16
 from tgtd.media.null import NullMedium
 from tgtd.media.ram import RamMedium
 
@@ -27,11 +27,11 @@ def test_block_limits(block: int) -> None:
         ">HIIIIIIIQ", data, 6
     )
     assert granularity == 4096 // block
-    assert most * block == fetch * block == 16 << 20
+    assert most * block == fetch * block == 32 << 20
     assert optimal <= most
     assert (unmap > 0, descriptors, unmap_unit * block, alignment) == (True, 256, 4096, 1 << 31)
-    bench.good(cdb10(0x28, 0, most))
-    assert bench.refused(cdb10(0x28, 0, most + 1)) == (5, 0x24, 0)
+    bench.good(cdb16(0x88, 0, most))
+    assert bench.refused(cdb16(0x88, 0, most + 1)) == (5, 0x24, 0)
     bench.good(cdb16(0x93, 0, same), bytes(block))
     assert bench.refused(cdb16(0x93, 0, same + 1), bytes(block)) == (5, 0x24, 0)
 

@@ -156,6 +156,20 @@ def test_synchronize_cache_at_once_and_its_failure_later() -> None:
     bench.good(cdb10(0x35, 0, 0))
 
 
+def test_data_of_which_too_little_was_fetched() -> None:
+    """The disk grew in between: the initiator is told to try again."""
+    bench, _ = make()
+    disk = bench.itl().lu
+    for cdb, length in ((compare_and_write(2047, 2), 2048), (cdb16(0x93, 2047, 2), 512)):
+        task = bench.task(cdb, bytes(length))
+        assert task.wanted_out == 0
+        disk.grown(2 << 20)  # type: ignore[attr-defined]
+        bench.ready()
+        task.itl.execute(task)
+        assert task.status == BUSY
+        disk.grown(1 << 20)  # type: ignore[attr-defined]
+
+
 def compare_and_write(lba: int, count: int, flags: int = 0) -> bytes:
     return struct.pack(">BBQ3xBBB", 0x89, flags, lba, count, 0, 0)
 
@@ -184,7 +198,8 @@ def test_miscompare_says_where_and_writes_nothing() -> None:
 def test_compare_and_write_of_too_much_or_too_little() -> None:
     bench, _ = make()
     assert pointer_of(bench.run(compare_and_write(0, 129), bytes(129 * 1024))) == (True, 13, None)
-    assert pointer_of(bench.run(compare_and_write(0, 1), bytes(512))) == (True, 13, None)
+    for count, length in ((1, 512), (1, 2048), (0, 512)):
+        assert pointer_of(bench.run(compare_and_write(0, count), bytes(length))) == (True, 13, None)
     assert bench.refused(compare_and_write(2048, 1), bytes(1024)) == (5, 0x21, 0)
 
 

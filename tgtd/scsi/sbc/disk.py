@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MOST_BYTES = 16 << 20
+MOST_BYTES = 32 << 20
 """One READ, WRITE or VERIFY moves at most this (MAXIMUM TRANSFER LENGTH of VPD page B0h)."""
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tgtd.scsi.medium import BlockMedium, Buffer
+from tgtd.scsi.medium import BlockMedium
 from tgtd.scsi.sbc.address import extent
-from tgtd.scsi.sbc.write import arrived
+from tgtd.scsi.sbc.write import exact
 from tgtd.scsi.sense import (
     GOOD,
     INVALID_FIELD_IN_CDB,
@@ -59,11 +59,7 @@ def write_same(disk: Disk, task: Task) -> int:
     """WRITE SAME (10), (16). Zeros are written as the medium does it best; with UNMAP they may be unmapped."""
     cdb = task.cdb
     lba, count = _same_range(disk, cdb)
-    block: Buffer = bytes(disk.block_size)
-    if not _no_data(cdb):
-        block = arrived(task, disk.block_size, disk.shift)
-        if not block:
-            raise CheckCondition(PARAMETER_LIST_LENGTH_ERROR)
+    block = exact(task, 0 if _no_data(cdb) else disk.block_size)
     disk.counters.writes += 1
     offset, length = lba << disk.shift, count << disk.shift
     disk.counters.write_bytes += length

@@ -21,16 +21,19 @@ IMMED = 0x01
 
 
 def start_stop_unit(disk: Disk, task: Task) -> int:
-    """Start, stop, load, eject. Stopping and ejecting wait for what is under way and flush, unless NO_FLUSH."""
+    """Start, stop, load, eject. Stopping and ejecting wait for what is under way and flush, unless NO_FLUSH.
+
+    While someone prevents medium removal, no medium is moved, in either direction.
+    """
     what = task.cdb[4]
     medium = disk.store()
     if what & LOEJ and not disk.removable:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=4, bit=1)
+    if what & LOEJ and disk.preventing and (disk.ejected or not what & START):
+        raise CheckCondition(MEDIUM_REMOVAL_PREVENTED)
     if what & START:
         _start(disk, task, bool(what & LOEJ))
         return GOOD
-    if what & LOEJ and disk.preventing:
-        raise CheckCondition(MEDIUM_REMOVAL_PREVENTED)
     disk.halt(stopped=True, ejected=disk.ejected or bool(what & LOEJ))
     if what & NO_FLUSH:
         return GOOD

@@ -85,6 +85,19 @@ def arrived(task: Task, length: int, shift: int) -> Buffer:
     return data[: min(length, len(data) >> shift << shift)]
 
 
+def exact(task: Task, length: int, field: int | None = None) -> memoryview:
+    """The data-out of a command that makes no sense with more or less of it.
+
+    Raises INVALID FIELD IN CDB when the initiator offers another length, BUSY as `arrived` does.
+    """
+    if task.expected_out != length:
+        raise CheckCondition(INVALID_FIELD_IN_CDB, field=field)
+    data = memoryview(b"" if task.data_out is None else task.data_out)
+    if len(data) != length:
+        raise Refused(BUSY)
+    return data
+
+
 def write_and_verify(disk: Disk, task: Task) -> int:
     """WRITE AND VERIFY (10), (12), (16): on the medium first, then read back, and compared with BYTCHK."""
     lba, count, field = extent(task.cdb)
@@ -139,9 +152,7 @@ def compare_and_write(disk: Disk, task: Task) -> int:
     """COMPARE AND WRITE: no other command sees or changes anything in between (SBC-4 5.3)."""
     lba, count = _compared(disk, task.cdb)
     length = count << disk.shift
-    data = memoryview(arrived(task, 2 * length, disk.shift))
-    if len(data) < 2 * length:
-        raise CheckCondition(INVALID_FIELD_IN_CDB, field=13)
+    data = exact(task, 2 * length, 13)
     disk.counters.writes += 1
     if not count:
         return GOOD
