@@ -51,8 +51,10 @@ IN_LUN = f'target "{NAME}" lun 1: '
         ),
         (
             f"{LUN}medium = {{ type = 'ram', size = '100 G' }}\n",
-            f'a.toml:7:33: {IN_LUN}medium.size: "100 G" may mean two things; '
-            'write "100 GiB" (2^30 bytes each) or "100 GB" (10^9)',
+            (
+                f'a.toml:7:33: {IN_LUN}medium.size: "100 G" may mean two things; '
+                'write "100 GiB" (2^30 bytes each) or "100 GB" (10^9)'
+            ),
         ),
         (
             f"{LUN}medium = {{ type = 'ram', size = 1 }}\n",
@@ -60,8 +62,10 @@ IN_LUN = f'target "{NAME}" lun 1: '
         ),
         (
             f"{LUN}medium = {{ type = 'file', path = '/x', create = true }}\n",
-            f"a.toml:7:10: {IN_LUN}medium.size: is missing; "
-            'add size = "10 GiB": without it nobody knows how large it is to be',
+            (
+                f"a.toml:7:10: {IN_LUN}medium.size: is missing; "
+                'add size = "10 GiB": without it nobody knows how large it is to be'
+            ),
         ),
         (
             f"{LUN}medium = {{ type = 'file' }}\n",
@@ -81,23 +85,31 @@ IN_LUN = f'target "{NAME}" lun 1: '
         ),
         (
             f"{LUN}{RAM}rotation_rate = 2\n",
-            f"a.toml:8:17: {IN_LUN}rotation_rate: 2 is reserved (SBC-4 6.6.2); "
-            "write 0 (not reported), 1 (solid state) or 1025 to 65534",
+            (
+                f"a.toml:8:17: {IN_LUN}rotation_rate: 2 is reserved (SBC-4 6.6.2); "
+                "write 0 (not reported), 1 (solid state) or 1025 to 65534"
+            ),
         ),
         (
             f"{ACCESS}",
-            f"a.toml:1:1: {IN_TARGET}access: is missing; "
-            "add [target.access] with initiators, addresses or chap; anyone = true opens it to everybody",
+            (
+                f"a.toml:1:1: {IN_TARGET}access: is missing; "
+                "add [target.access] with initiators, addresses or chap; anyone = true opens it to everybody"
+            ),
         ),
         (
             f"{ACCESS}[target.access]\nanyone = false\n",
-            f"a.toml:3:1: {IN_TARGET}access: lets nobody in; "
-            "add initiators, addresses or chap; anyone = true opens it to everybody",
+            (
+                f"a.toml:3:1: {IN_TARGET}access: lets nobody in; "
+                "add initiators, addresses or chap; anyone = true opens it to everybody"
+            ),
         ),
         (
             f"{ACCESS}[target.access]\ninitiators = []\n",
-            f"a.toml:4:14: {IN_TARGET}access.initiators: is an empty array, which lists nothing; "
-            'remove it, or for example ["iqn.1993-08.org.debian:01:*"]',
+            (
+                f"a.toml:4:14: {IN_TARGET}access.initiators: is an empty array, which lists nothing; "
+                'remove it, or for example ["iqn.1993-08.org.debian:01:*"]'
+            ),
         ),
         (
             f"{ACCESS}[target.access]\ninitiators = 'iqn.*'\n",
@@ -108,18 +120,28 @@ IN_LUN = f'target "{NAME}" lun 1: '
             f'a.toml:4:13: {IN_TARGET}access.addresses: "10.0.0.1" stands in it twice; remove one of the two',
         ),
         (
-            f"{ACCESS}[target.access]\naddresses = ['10.0.0.1']\nchap_mutual = {{ user = 'a', secret = 'long enough it is' }}\n",
-            f'a.toml:3:1: {IN_TARGET}access: "chap_mutual" needs "chap"; '
-            "add chap: initiators must prove themselves before the target does",
+            (
+                f"{ACCESS}[target.access]\naddresses = ['10.0.0.1']\nchap_mutual = {{ user = 'a', secret = 'long "
+                f"enough it is' }}\n"
+            ),
+            (
+                f'a.toml:3:1: {IN_TARGET}access: "chap_mutual" needs "chap"; '
+                "add chap: initiators must prove themselves before the target does"
+            ),
         ),
         (
             f"{ACCESS}[target.access]\nchap = [{{ user = 'a', secret = {{ file = '/x', credential = 'c' }} }}]\n",
-            f"a.toml:4:32: {IN_TARGET}access.chap[0].secret: names none or several places; write one of file, credential",
+            (
+                f"a.toml:4:32: {IN_TARGET}access.chap[0].secret: names none or several places; write one of file, "
+                f"credential"
+            ),
         ),
         (
             f"{ACCESS}[target.access]\nchap = [{{ user = 'a', secret = 'short' }}]\n",
-            f"a.toml:4:32: {IN_TARGET}access.chap[0].secret: the secret has 5 characters; "
-            "write 12 to 255: 96 bits at least (RFC 7143 9.2.1)",
+            (
+                f"a.toml:4:32: {IN_TARGET}access.chap[0].secret: the secret has 5 characters; "
+                "write 12 to 255: 96 bits at least (RFC 7143 9.2.1)"
+            ),
         ),
         (
             "[target]\nname = 'x'\n",

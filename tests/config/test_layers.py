@@ -98,6 +98,7 @@ def test_a_file_of_absurd_size(tmp_path: Path) -> None:
 def test_unreadable() -> None:
     denied = PermissionError(13, "Permission denied")
     assert str(unreadable("/x/a.toml", denied)) == (
-        "/x/a.toml: cannot be read: Permission denied; let the daemon's user read it: check the owner and mode of /x/a.toml"
+        "/x/a.toml: cannot be read: Permission denied; let the daemon's user read it: check the owner and "
+        "mode of /x/a.toml"
     )
     assert "link to nothing" in unreadable("/x/a.toml", FileNotFoundError(2, "No such file")).fix

@@ -56,8 +56,18 @@ def test_from_nothing(tree: Tree) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "does", "effect"),
     [
-        ("1 GiB", "2 GiB", 'grow lun 1 of target "{}" from 1 GiB to 2 GiB', "unit attention: capacity data has changed"),
-        ("1 GiB", "1 MiB", 'shrink lun 1 of target "{}" from 1 GiB to 1 MiB', "unit attention: capacity data has changed"),
+        (
+            "1 GiB",
+            "2 GiB",
+            'grow lun 1 of target "{}" from 1 GiB to 2 GiB',
+            "unit attention: capacity data has changed",
+        ),
+        (
+            "1 GiB",
+            "1 MiB",
+            'shrink lun 1 of target "{}" from 1 GiB to 1 MiB',
+            "unit attention: capacity data has changed",
+        ),
         (
             "a.img",
             "z.img",
@@ -95,12 +105,27 @@ def test_from_nothing(tree: Tree) -> None:
             "commands are answered NOT READY",
         ),
         ("create = true", "create = false", 'change medium.create of lun 1 of target "{}"', "none"),
-        ("anyone = true", 'initiators = ["iqn.*"]', 'change access of target "{}"', "sessions that are no longer allowed are logged out"),
+        (
+            "anyone = true",
+            'initiators = ["iqn.*"]',
+            'change access of target "{}"',
+            "sessions that are no longer allowed are logged out",
+        ),
         ("[target.access]", 'alias = "x"\n[target.access]', 'change alias of target "{}"', "none"),
-        ("[target.access]", "online = false\n[target.access]", 'no longer offer target "{}"', "all its sessions are logged out"),
-        ("[[target.lun]]", "[target.iscsi]\nqueue_depth = 1\n[[target.lun]]", 'change iscsi of target "{}"', "new logins only"),
+        (
+            "[target.access]",
+            "online = false\n[target.access]",
+            'no longer offer target "{}"',
+            "all its sessions are logged out",
+        ),
+        (
+            "[[target.lun]]",
+            "[target.iscsi]\nqueue_depth = 1\n[[target.lun]]",
+            'change iscsi of target "{}"',
+            "new logins only",
+        ),
     ],
-)  # fmt: skip
+)
 def test_one_change(tree: Tree, old: str, new: str, does: str, effect: str) -> None:
     assert old in BASE
     assert told(change(tree, BASE, BASE.replace(old, new))) == [(does.format(NAME), (effect,))]

@@ -32,16 +32,21 @@ def run(arguments: argparse.Namespace) -> int:
     layers = Layers.system() if arguments.config is None else Layers.single(arguments.config)
     loader = Loader(layers, secrets=False)
     try:
-        loader.load()
+        config = loader.load()
     except ConfigErrors as errors:
         print(errors, file=sys.stderr)
         return 1
     masked = [printable(path) for path in find(layers).masked]
+    spoken = {document.name for document in loader.documents()}
+    masks = [path for path in config.files if path not in spoken and path not in masked]
     documents = _with_daemon(loader.documents())
     if arguments.json:
-        print(json.dumps(_as_dict(documents, masked), indent=2, default=str))
-    else:
-        print("\n".join(_lines(documents, masked)))
+        print(json.dumps({"version": 1, "masked": masked, "masks": masks, "files": _as_rows(documents)}, indent=2))
+        return 0
+    for word, paths in (("masked", masked), ("masks", masks)):
+        for path in paths:
+            print(f"# {word}: {path}")
+    print("\n".join(_lines(documents)))
     return 0
 
 
@@ -54,10 +59,8 @@ def _with_daemon(documents: tuple[Document, ...]) -> list[tuple[Document, Schema
     return [(first, Schema(DAEMON)), *((document, contract) for document in targets)]
 
 
-def _lines(documents: list[tuple[Document, Schema]], masked: list[str]) -> Iterator[str]:
+def _lines(documents: list[tuple[Document, Schema]]) -> Iterator[str]:
     """TOML with origins as comments."""
-    for path in masked:
-        yield f"# masked: {path}"
     for document, schema in documents:
         yield f"# {document.name}"
         for part in merged(document, schema.tree):
@@ -68,8 +71,8 @@ def _lines(documents: list[tuple[Document, Schema]], masked: list[str]) -> Itera
         yield ""
 
 
-def _as_dict(documents: list[tuple[Document, Schema]], masked: list[str]) -> dict[str, object]:
-    files = [
+def _as_rows(documents: list[tuple[Document, Schema]]) -> list[dict[str, object]]:
+    return [
         {
             "file": document.name,
             "values": [
@@ -80,4 +83,3 @@ def _as_dict(documents: list[tuple[Document, Schema]], masked: list[str]) -> dic
         }
         for document, schema in documents
     ]
-    return {"version": 1, "masked": masked, "files": files}

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from tests.config.tree import HEAD, LUN, NAME, Tree
+from tgtd.cli import main
+
+ROOT = Path(__file__).parents[2]
+WARNS = HEAD.replace("anyone = true", 'chap = [{ user = "u", secret = { file = "/nowhere/s" } }]')
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    return Tree(tmp_path)
+
+
+def test_good(tree: Tree, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tree.write(HEAD + LUN)
+    for argument in (tree.root, path.parent, path):
+        assert main(["check", str(argument)]) == 0
+        assert capsys.readouterr().out == "ok: 1 file, 1 target, 1 lun\n"
+    assert main(["--config", str(tree.root), "check"]) == 0
+
+
+def test_bad(tree: Tree, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tree.write(HEAD + LUN + "thick = true\n")
+    assert main(["check", str(tree.root)]) == 1
+    first, last = capsys.readouterr().out.splitlines()
+    assert first.startswith(f'{path}:8:1: target "{NAME}" lun 1: thick: is not a known key; ')
+    assert last == "1 problem found"
+
+
+def test_missing_secrets_are_warnings_unless_strict(tree: Tree, capsys: pytest.CaptureFixture[str]) -> None:
+    tree.write(WARNS)
+    assert main(["check", str(tree.root)]) == 0
+    assert ": warning: target" in capsys.readouterr().out
+    assert main(["check", "--strict", str(tree.root)]) == 1
+
+
+def test_json(tree: Tree, capsys: pytest.CaptureFixture[str]) -> None:
+    tree.write(WARNS)
+    assert main(["check", "--json", str(tree.root)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["version"], told["ok"], told["files"], told["targets"], told["luns"]) == (1, True, 1, 1, 0)
+    assert [(row["severity"], row["key"]) for row in told["problems"]] == [("warning", "access.chap[0].secret")]
+
+
+def test_nothing_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(tmp_path / "nothing")]) == 1
+    assert "does not exist" in capsys.readouterr().out
+    assert main(["check", str(tmp_path)]) == 0
+    assert "warning: no configuration file found" in capsys.readouterr().out
+
+
+def test_the_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(ROOT / "etc")]) == 0
+    assert capsys.readouterr().out == "ok: 1 file, 0 targets, 0 luns\n"
+    examples = sorted((ROOT / "etc/targets.d").iterdir())
+    assert [path.name for path in examples] == ["disk.toml.example", "everything.toml.example"]
+    for path in examples:
+        assert main(["check", str(path)]) == 0
+
+
+def _taplo(directory: Path) -> subprocess.CompletedProcess[str]:
+    program = shutil.which("taplo", path=os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]]))
+    assert program, "taplo is one of the development tools: make setup"
+    command = [program, "lint", "tgtd.toml", "targets.d/*.toml"]
+    return subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_an_editor_accepts_the_examples_by_the_schema_they_name(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "etc", tmp_path / "etc")
+    for path in (tmp_path / "etc/targets.d").iterdir():
+        path.rename(path.with_suffix(""))
+    good = _taplo(tmp_path / "etc")
+    assert good.returncode == 0, good.stderr
+    assert "total=3 excluded=0" in good.stderr
+    disk = tmp_path / "etc/targets.d/disk.toml"
+    disk.write_text(disk.read_text() + "thick = true\n")
+    assert "thick" in _taplo(tmp_path / "etc").stderr
