@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
 
+from tests.config.tree import HEAD, NAME, Tree
 from tgtd import translate
 from tgtd.config import model
 from tgtd.net.iscsi import settings
@@ -39,10 +42,20 @@ def test_the_open_door() -> None:
 
 
 def test_every_session_setting_is_carried_over() -> None:
-    values = {field.name: number for number, field in enumerate(dataclasses.fields(model.Iscsi), 1)}
-    made = translate.session_settings(model.Iscsi(**values))  # type: ignore[arg-type]
+    values: dict[str, Any] = {field.name: number for number, field in enumerate(dataclasses.fields(model.Iscsi), 1)}
+    values |= {"header_digest": ("crc32c", "none"), "data_digest": ("none",)}
+    made = translate.session_settings(model.Iscsi(**values))
+    values |= {"header_digest": ("CRC32C", "None"), "data_digest": ("None",)}
     for field in dataclasses.fields(settings.Settings):
         assert getattr(made, field.name) == values[field.name]
+
+
+def test_every_word_of_the_schema_is_known(tmp_path: Path) -> None:
+    tree = Tree(tmp_path / "etc")
+    digests = 'header_digest = ["none", "crc32c"]\ndata_digest = ["crc32c", "none"]'
+    tree.write(f"{HEAD}[target.iscsi]\n{digests}\n")
+    made = translate.session_settings(tree.loader().load().targets[NAME].iscsi)
+    assert (made.header_digest, made.data_digest) == (("None", "CRC32C"), ("CRC32C", "None"))
 
 
 def test_every_limit_is_carried_over() -> None:

@@ -205,12 +205,12 @@ class Daemon:
         self.health.state = "stopping"
         self.notifier.stopping("Draining: waiting for initiators to log out")
         logger.info("stopping: waiting at most %g s for initiators to log out", self.settings.stop_timeout)
-        self._stop_watching()
         if not serving:
             self.loop.stop()
             return
         self._deadline = self.loop.call_later(self.settings.stop_timeout, self._drained)
         self.tree.service.drain(self._drained)
+        self._stop_watching()
 
     def _drained(self) -> None:
         """Everybody has logged out, or the time is up: flush and close the media."""

@@ -9,6 +9,8 @@ from tgtd.net.iscsi import settings
 from tgtd.net.iscsi.node import Endpoint
 
 _SETTINGS = tuple(field.name for field in dataclasses.fields(settings.Settings))
+_DIGESTS = {"none": "None", "crc32c": "CRC32C"}
+"""RFC 7143 13.1 writes them so on the wire."""
 
 
 def access(wish: model.Access) -> settings.Access:
@@ -27,7 +29,10 @@ def access(wish: model.Access) -> settings.Access:
 
 
 def session_settings(wish: model.Iscsi) -> settings.Settings:
-    return settings.Settings(**{name: getattr(wish, name) for name in _SETTINGS})
+    values = {name: getattr(wish, name) for name in _SETTINGS}
+    for name in ("header_digest", "data_digest"):
+        values[name] = tuple(_DIGESTS[word] for word in values[name])
+    return settings.Settings(**values)
 
 
 def redirect(wish: model.Redirect | None) -> settings.Redirect | None:

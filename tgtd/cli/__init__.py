@@ -73,4 +73,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"tgtctl: {trouble.filename or 'cannot do that'}: {trouble.strerror or trouble}", file=sys.stderr)
     except KeyboardInterrupt:
         return 130
+    except Exception as fault:
+        print(f"tgtctl: internal error ({type(fault).__name__}: {fault}); please report it", file=sys.stderr)
     return 1

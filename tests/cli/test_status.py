@@ -1,0 +1,66 @@
+"""tgtctl status and tgtctl sessions, on what a real tree says of itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.desk import desk
+from tests.inside import inside
+from tgtd import cli
+from tgtd.status import Reload, pieces
+
+SESSION = {
+    "initiator": "iqn.i",
+    "alias": "",
+    "target": "iqn.t",
+    "isid": "000000000000",
+    "tsih": 1,
+    "user": "",
+    "addresses": ["10.0.0.1:5"],
+    "since": 0.0,
+    "tasks": 3,
+    "bytes_read": 1 << 20,
+    "bytes_written": 0,
+}
+
+
+def document(tmp_path: Path) -> Any:
+    (tmp_path / "x").mkdir()
+    with inside(tmp_path / "x") as site:
+        site.write(site.lun(1), site.lun(2, None), head='alias = "vms"')
+        site.start()
+        site.health.last_reload = Reload("refused", "SIGHUP", 0.0, errors=("a.toml:1:1: no",))
+        found = json.loads("".join(pieces(site.tree, site.health)))
+    found["targets"][0]["sessions"].append(SESSION)
+    return found
+
+
+def test_status_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with desk(tmp_path) as it:
+        it.answer(document(tmp_path))
+        assert cli.main(["status", "--run", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    for words in (
+        "configuration generation 1",
+        "(SIGHUP): REFUSED",
+        "  a.toml:1:1: no",
+        "1 target, 2 LUNs (1 online, 1 pending, 0 offline), 0 sessions",
+        'iqn.2026-11.org.test:a "vms"',
+        "2.img does not exist",
+        "INITIATOR",
+        "10.0.0.1:5",
+    ):
+        assert words in told
+    assert all(line == line.rstrip() for line in told.splitlines())
+
+
+def test_status_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = document(tmp_path)
+    with desk(tmp_path) as it:
+        it.answer(found)
+        assert cli.main(["status", "--json", "--run", str(tmp_path)]) == 0
+    assert json.loads(capsys.readouterr().out) == found
