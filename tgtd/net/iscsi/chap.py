@@ -9,9 +9,11 @@ import hmac
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from tgtd.net.iscsi.keys import Key, Phase, number
 from tgtd.net.iscsi.settings import Chap
 
 _LONGEST = 1024  # RFC 7143 12.1.3: bytes of a challenge or response
+_IDENTIFIER = Key("CHAP_I", None, "", Phase.SECURITY, 0, 255)
 
 
 class Algorithm(NamedTuple):
@@ -115,14 +117,16 @@ class Exchange:
         outgoing = self._chap.outgoing
         if outgoing is None:
             raise ChapFailed("it asks the target to authenticate itself; set access.chap_mutual")
-        identifier, challenge = keys.get("CHAP_I", ""), decode_binary(keys.get("CHAP_C", ""))
-        if not identifier.isdecimal() or int(identifier) > 255:
-            raise ChapFailed("CHAP_I is not a number from 0 to 255")
+        challenge = decode_binary(keys.get("CHAP_C", ""))
+        try:
+            identifier = number(_IDENTIFIER, keys.get("CHAP_I", ""))
+        except ValueError as error:
+            raise ChapFailed(str(error)) from None
         # RFC 7143 9.2.1: a reflected challenge would make us compute our own answer for the initiator.
         if hmac.compare_digest(challenge, self._challenge):
             raise ChapFailed("the initiator sent our own challenge back (reflection)")
         self.done = True
-        response = self._response(int(identifier), outgoing.secret, challenge)
+        response = self._response(identifier, outgoing.secret, challenge)
         return [("CHAP_N", outgoing.user), ("CHAP_R", "0x" + response.hex())]
 
     def _over(self, keys: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ from tgtd.net.iscsi.digest import DIGEST, digest
 from tgtd.net.iscsi.pdu import BHS, DATA_DIGEST_ERROR, PADDING, ProtocolError, Rejected
 
 if TYPE_CHECKING:
-    from tgtd.net.iscsi.loops import Loop
+    from tgtd.net.iscsi.loops import Loop, Timer
     from tgtd.scsi.task import Task
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,7 @@ ARENA = 512 * 1024
 _MOST_BUFFERS = 1024  # IOV_MAX
 _HIGH_WATER = 8 << 20
 _LOW_WATER = 2 << 20
+_FAREWELL = 5.0  # seconds a peer has to read the last words
 _LENGTHS = Struct(">I")
 
 Bytes = bytes | memoryview
@@ -54,14 +55,17 @@ class Phase(Protocol):
 
 
 class Connection:
-    """local, peer: (address, port). `queued` and `sent` count bytes over the connection's life."""
+    """local, peer: (address, port). `queued` and `sent` count bytes over the connection's life.
+
+    deaf: nothing more is taken from this peer, because the connection is closed or about to be.
+    """
 
     def __init__(self, loop: Loop, sock: socket.socket, arena: memoryview) -> None:
         self.loop = loop
         self.sock = sock
         self.arena = arena
-        self.local: tuple[str, int] = sock.getsockname()[:2]
-        self.peer: tuple[str, int] = sock.getpeername()[:2]
+        self.local = _endpoint(sock.getsockname())
+        self.peer = _endpoint(sock.getpeername())
         self.phase: Phase
         self.out: list[Bytes] = []
         self.queued = 0
@@ -69,12 +73,16 @@ class Connection:
         self.received = 0
         self.heard = loop.time()
         self.closed = False
+        self.deaf = False
         self.on_closed: Callable[[Connection], None] | None = None
         self._held: deque[tuple[int, Task]] = deque()
         self._closing = ""
+        self._farewell: Timer | None = None
         self.scheduled = False
         self._blocked = False  # the socket took less than we had
         self._paused = False  # we do not read until the peer has read
+        self._brake = _HIGH_WATER  # bytes queued beyond which nothing is parsed
+        self._stalled = False  # what lies in _partial is parsed when we read again
         self._partial = b""
         self._head: tuple[bytes, bytes, memoryview, int] | None = None
         self._want: memoryview | None = None
@@ -89,10 +97,15 @@ class Connection:
     def _ready(self, events: int) -> None:
         if events & select.EPOLLOUT:
             self.flush()
-        if events & ~select.EPOLLOUT and not self.closed and not self._paused:
-            self._read()
+        if events & ~select.EPOLLOUT and not self.closed:
+            if not self._paused:
+                self._read()
+            elif events & (select.EPOLLERR | select.EPOLLHUP):
+                self.close("connection lost")
 
     def _read(self) -> None:
+        if self.closed or self._paused:
+            return
         try:
             end = self._receive()
             if end:
@@ -112,7 +125,14 @@ class Connection:
     def _receive(self) -> int:
         """Bytes now valid at the start of the arena; 0 when there is nothing to parse."""
         want = self._want
-        if want is not None:
+        if self.deaf:
+            count = self.sock.recv_into(self.arena)
+        elif self._stalled:
+            self._stalled = False
+            rest, self._partial = self._partial, b""
+            self.arena[: len(rest)] = rest
+            return len(rest)
+        elif want is not None:
             count = self.sock.recvmsg_into((want, self.arena))[0]
             self.received += count
             if count >= len(want):
@@ -156,7 +176,7 @@ class Connection:
         if phase.data_digest and digest((data, self.arena[: tail - DIGEST])) != self.arena[tail - DIGEST : tail]:
             self._bad_data(head)
         self._dispatch(phase, head, 0, ahs, data)
-        return -1 if self.closed else tail
+        return -1 if self.deaf else tail
 
     def _dispatch(self, phase: Phase, buffer: Bytes, at: int, ahs: bytes, data: Bytes) -> None:
         try:
@@ -197,9 +217,17 @@ class Connection:
                     self._bad_data(bytes(arena[position : position + BHS]))
                 self._dispatch(phase, arena, position, ahs, arena[body : body + length])
                 position = stop
-            if self.closed:
+            if self.deaf:
                 return
+            if self.queued > self._brake and self._stall():
+                break
         self._partial = bytes(arena[position:end])
+
+    def _stall(self) -> bool:
+        """Too much waits to be sent: what is not parsed yet stays as it is until the peer has read."""
+        self.flush()
+        self._stalled = self.queued > self._brake
+        return self._stalled
 
     def _check_header(self, header: memoryview, expected: memoryview) -> None:
         if digest((header,)) != expected:
@@ -265,6 +293,7 @@ class Connection:
             while out:
                 count = self.sock.sendmsg(out if len(out) <= _MOST_BUFFERS else out[:_MOST_BUFFERS])
                 self.sent += count
+                self._brake = self.sent + _HIGH_WATER
                 if self.sent == self.queued:
                     out.clear()
                 else:
@@ -301,10 +330,16 @@ class Connection:
             self._blocked, self._paused = blocked, paused
             events = (select.EPOLLOUT if blocked else 0) | (0 if paused else select.EPOLLIN)
             self.loop.rewatch(self.sock.fileno(), events)
+            if self._stalled and not paused:
+                self.loop.call_soon(self._read)
 
     def finish(self, why: str) -> None:
-        """Close once everything queued has left."""
+        """Close once everything queued has left; whatever the peer says from now on is not heard."""
+        if self._closing or self.closed:
+            return
         self._closing = why
+        self.deaf = True
+        self._farewell = self.loop.call_later(_FAREWELL, lambda: self.close(why))
         if not self.scheduled:
             self.schedule()
 
@@ -312,13 +347,22 @@ class Connection:
         """Close now; what is queued is lost."""
         if self.closed:
             return
-        self.closed = True
+        self.closed = self.deaf = True
+        if self._farewell is not None:
+            self._farewell.cancel()
         self.loop.unwatch(self.sock.fileno())
         self.sock.close()
         self.out.clear()
         self._head = self._want = None
-        self.phase.ended(why)
+        self._partial = b""
+        self.phase.ended(self._closing or why)
         while self._held:
             self._held.popleft()[1].release()
         if self.on_closed is not None:
             self.on_closed(self)
+
+
+def _endpoint(name: tuple[str, int]) -> tuple[str, int]:
+    """(address, port); an IPv4 address is one even where an IPv6 socket took the connection."""
+    address, port = name[:2]
+    return address.removeprefix("::ffff:") if "." in address else address, port

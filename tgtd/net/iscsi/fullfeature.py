@@ -15,6 +15,7 @@ from tgtd.net.iscsi.connection import Bytes, Connection, Handler
 from tgtd.net.iscsi.keepalive import KeepAlive
 from tgtd.net.iscsi.login import Parameters
 from tgtd.net.iscsi.pdu import MASK, NO_TAG, ProtocolError, Rejected, after
+from tgtd.net.iscsi.session import LOGGED_OUT
 from tgtd.net.iscsi.taskmanagement import perform
 from tgtd.net.iscsi.text import TextExchange
 from tgtd.net.iscsi.writes import Writes
@@ -27,7 +28,8 @@ log = logging.getLogger(__name__)
 
 # RFC 7143 11.3.1: ATTR; "untagged" is treated as SIMPLE, reserved values too.
 _ATTRIBUTES = (SIMPLE, SIMPLE, ORDERED, HEAD_OF_QUEUE, ACA, SIMPLE, SIMPLE, SIMPLE)
-_NORMAL_ONLY = (pdu.SCSI_COMMAND, pdu.TASK_MANAGEMENT, pdu.DATA_OUT)
+_NORMAL_ONLY = (pdu.SCSI_COMMAND, pdu.TASK_MANAGEMENT, pdu.DATA_OUT, pdu.SNACK)
+_UNNUMBERED = (pdu.DATA_OUT, pdu.SNACK)
 _MOST_IMMEDIATE = 64
 _PING_TAG = 0x50494E47
 
@@ -85,15 +87,12 @@ class FullFeature:
             session.exp_cmd_sn = (cmd_sn + 1) & MASK
             return True
         if after(cmd_sn, session.exp_cmd_sn) and not after(cmd_sn, session.max_cmd_sn):
-            arriving = self.writes.take_arriving()
-            session.wait(cmd_sn, (self, bytes(head[at : at + pdu.BHS]), ahs, bytes(data), arriving))
-        else:
-            self.writes.drop_arriving()
+            session.wait(cmd_sn, (self, bytes(head[at : at + pdu.BHS]), ahs, bytes(data)))
+        self.writes.drop_arriving()
         return False
 
-    def resume(self, head: bytes, ahs: bytes, data: Bytes, arriving: memoryview | Task | None) -> None:
+    def resume(self, head: bytes, ahs: bytes, data: Bytes) -> None:
         """A command that had waited for its turn."""
-        self.writes.arriving = arriving
         try:
             self.handlers[head[0] & 0x3F](head, 0, ahs, data)
         except Rejected as trouble:
@@ -125,7 +124,7 @@ class FullFeature:
             return
         tasks = session.tasks
         if itt in tasks or itt == NO_TAG:
-            raise Rejected(pdu.INVALID_PDU_FIELD, f"initiator task tag {itt:08X}h is in use")
+            raise self._refuse(opcode, f"initiator task tag {itt:08X}h is in use")
         itl = self._luns.get(lun) or self._lun(lun)
         task = Task(itl, itt, _ATTRIBUTES[flags & 7], cdb, expected if flags & 0x40 else 0, self.complete, None, self)
         if opcode & 0x40:
@@ -149,6 +148,7 @@ class FullFeature:
         if session.immediate or self._transfers:
             self._settle(task)
         if task.status == NO_RESPONSE or connection.closed:
+            self.writes.solicitations.pop(itt, None)
             task.release()
             return
         data = task.data_in
@@ -202,6 +202,12 @@ class FullFeature:
 
     # SCSI commands, the long way
 
+    def _refuse(self, opcode: int, why: str) -> Rejected:
+        """For a command that never becomes a task: its place in the window is free again."""
+        if not opcode & pdu.IMMEDIATE:
+            self.session.open_window()
+        return Rejected(pdu.INVALID_PDU_FIELD, why)
+
     def _settle(self, task: Task) -> None:
         """A finished task leaves what it was entered in besides session.tasks."""
         session = self.session
@@ -216,10 +222,11 @@ class FullFeature:
         in_flags, in_residual, length = _residual(task.expected_in, len(data) if data is not None else 0)
         out_flags, out_residual, _ = _residual(task.expected_out, task.wanted_out)
         collapse = bool(length) and task.status == 0 and not task.expected_out
-        count = 0
+        # One count for R2Ts and Data-In of a bidirectional command (4.2.2.3, 11.4.8).
+        count = self.writes.solicitations.pop(task.tag, 0) if bidirectional else 0
         if length:
             assert data is not None
-            count = self._send_data(task, data[:length], in_flags, in_residual, collapse)
+            count = self._send_data(task, data[:length], in_flags, in_residual, collapse, count)
             self.session.bytes_in += length
         if not collapse:
             flags = pdu.FINAL
@@ -241,11 +248,14 @@ class FullFeature:
         if task.buffer is not None:
             self.connection.hold(task)
 
-    def _send_data(self, task: Task, data: Bytes, flags: int, residual: int, collapse: bool) -> int:
-        """Data-In PDUs of at most the initiator's segment length, in bursts of at most MaxBurstLength; how many."""
+    def _send_data(self, task: Task, data: Bytes, flags: int, residual: int, collapse: bool, count: int) -> int:
+        """Data-In PDUs of at most the initiator's segment length, in bursts of at most MaxBurstLength.
+
+        count: the first DataSN; the next one is returned.
+        """
         session = self.session
         burst_left = self.parameters.max_burst
-        offset = count = 0
+        offset = 0
         while offset < len(data):
             size = min(self.send_limit, burst_left, len(data) - offset)
             burst_left -= size
@@ -275,14 +285,18 @@ class FullFeature:
 
     def nop_out(self, head: Bytes, at: int, ahs: bytes, data: Bytes) -> None:
         """11.18: a ping is echoed; an answer to ours needs none."""
-        opcode, _, _, lun, itt, _, cmd_sn, _ = pdu.REQUEST.unpack_from(head, at)
-        if itt == NO_TAG:
+        opcode, _, _, _, itt, _, cmd_sn, _ = pdu.REQUEST.unpack_from(head, at)
+        if itt == NO_TAG and opcode & pdu.IMMEDIATE:
             return  # that it was heard at all is what KeepAlive looks at
+        if self.session.nexus is None:
+            raise self._not_here(opcode, cmd_sn)
         if not self.in_order(opcode, cmd_sn, head, at, ahs, data):
             return
         self.done_in_order(opcode)
+        if itt == NO_TAG:
+            return
         echo = bytes(data[: self.send_limit])
-        header = pdu.REPLY.pack(pdu.NOP_IN, pdu.FINAL, 0, len(echo), lun, itt, NO_TAG, *self.numbers())
+        header = pdu.REPLY.pack(pdu.NOP_IN, pdu.FINAL, 0, len(echo), 0, itt, NO_TAG, *self.numbers())
         self.connection.send(header, echo)
 
     def task_management(self, head: Bytes, at: int, ahs: bytes, data: Bytes) -> None:
@@ -291,9 +305,11 @@ class FullFeature:
         )
         if not self.in_order(opcode, cmd_sn, head, at, ahs, data):
             return
-        response = perform(self.session, function & 0x7F, lun, referenced, ref_cmd_sn, self.parameters.protocol_level)
+        response, more = perform(
+            self.session, function & 0x7F, lun, referenced, cmd_sn, ref_cmd_sn, self.parameters.protocol_level
+        )
         self.done_in_order(opcode)
-        header = pdu.REPLY.pack(pdu.TASK_MANAGEMENT_RESPONSE, pdu.FINAL, response, 0, 0, itt, 0, *self.numbers())
+        header = pdu.REPLY.pack(pdu.TASK_MANAGEMENT_RESPONSE, pdu.FINAL, response, 0, more, itt, 0, *self.numbers())
         self.connection.send(header)
         self.session.after_management(function & 0x7F, response)
 
@@ -303,6 +319,9 @@ class FullFeature:
         if not self.in_order(opcode, cmd_sn, head, at, ahs, data):
             return
         reason = flags & 0x7F
+        if reason > 2 or (reason and self.session.nexus is None):
+            self.done_in_order(opcode)
+            raise Rejected(pdu.INVALID_PDU_FIELD, f"logout reason {reason}")
         response, closing = self.session.log_out(reason, cid)
         self.done_in_order(opcode)
         header = pdu.LOGOUT_REPLY.pack(
@@ -310,17 +329,24 @@ class FullFeature:
         )
         self.connection.send(header)
         for phase in closing:
-            phase.connection.finish("logged out")
+            phase.connection.finish(LOGGED_OUT)
 
     def snack(self, head: Bytes, at: int, ahs: bytes, data: Bytes) -> None:
         """Recovery within the connection is for ErrorRecoveryLevel 1 and above (11.16); we settle on 0."""
         raise Rejected(pdu.SNACK_REJECT, "SNACK at ErrorRecoveryLevel 0")
 
     def _unknown(self, head: Bytes, at: int, ahs: bytes, data: Bytes) -> None:
-        opcode = head[at] & 0x3F
-        if opcode == pdu.LOGIN:
+        opcode = head[at]
+        if opcode & 0x3F == pdu.LOGIN:
             raise ProtocolError("a Login Request in the full feature phase")
-        raise Rejected(pdu.COMMAND_NOT_SUPPORTED, f"operation code {opcode:02X}h")
+        raise self._not_here(opcode, int.from_bytes(head[at + 24 : at + 28], "big"))
+
+    def _not_here(self, opcode: int, cmd_sn: int) -> Rejected:
+        """For a request that this session does not perform; the number it came with is used up all the same."""
+        code = opcode & 0x3F
+        if not opcode & pdu.IMMEDIATE and code < pdu.NOP_IN and code not in _UNNUMBERED:
+            self.session.plug(cmd_sn)
+        return Rejected(pdu.COMMAND_NOT_SUPPORTED, f"operation code {code:02X}h")
 
     def reject(self, reason: int, head: bytes) -> None:
         """11.17: the offending header goes back with it."""
@@ -329,14 +355,16 @@ class FullFeature:
         stat_sn, exp_cmd_sn, max_cmd_sn = self.numbers()
         header = pdu.REPLY.pack(pdu.REJECT, pdu.FINAL, reason, len(head), 0, NO_TAG, 0, stat_sn, exp_cmd_sn, max_cmd_sn)
         self.connection.send(header, head)
+        if self.session.waiting:
+            self.session.resume()
 
     def ask_logout(self, seconds: int) -> None:
         """Asynchronous message: please log out within `seconds` (11.9.1)."""
         self._announce(pdu.ASYNC_LOGOUT_REQUEST, (0, 0, seconds))
 
     def announce_end(self) -> None:
-        """Asynchronous message: all connections of this session are about to be dropped; come back after Time2Wait."""
-        self._announce(pdu.ASYNC_DROP_ALL, (0, self.parameters.time2wait, self.parameters.time2retain))
+        """Asynchronous message: all connections of this session are about to be dropped, and the session with them."""
+        self._announce(pdu.ASYNC_DROP_ALL, (0, self.parameters.time2wait, 0))
 
     def _announce(self, event: int, parameters: tuple[int, int, int]) -> None:
         header = pdu.ASYNC.pack(pdu.ASYNC_MESSAGE, pdu.FINAL, 0, 0, NO_TAG, *self.numbers(), event, 0, *parameters)

@@ -11,13 +11,18 @@ if TYPE_CHECKING:
 
 
 class KeepAlive:
-    """Calls `ping` after `interval` seconds of silence; closes the connection after `timeout` more of it."""
+    """Calls `ping` after `interval` seconds of silence; closes the connection after `timeout` more of it.
+
+    A peer that still reads what was queued ahead of the ping is slow, not gone.
+    """
 
     def __init__(self, connection: Connection, ping: Callable[[], None]) -> None:
         self._connection = connection
         self._ping = ping
         self._timer: Timer | None = None
         self._pinged: float | None = None
+        self._mark = 0
+        self._sent = 0
         self._interval = 0.0
         self._timeout = 0.0
 
@@ -40,11 +45,15 @@ class KeepAlive:
         now = connection.loop.time()
         if self._pinged is not None and connection.heard >= self._pinged:
             self._pinged = None
+        if self._pinged is not None and self._sent < self._mark and connection.sent > self._sent:
+            self._pinged = now
         if self._pinged is not None and now - self._pinged >= self._timeout:
             connection.close(f"no answer to NOP-In for {self._timeout:g} s")
             return
         if self._pinged is None and now - connection.heard >= self._interval * 0.9:
             self._pinged = now
             self._ping()
+            self._mark = connection.queued
+        self._sent = connection.sent
         wait = self._interval if self._pinged is None else self._timeout
         self._timer = connection.loop.call_later(wait, self._tick)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,10 @@ class Phase(enum.Flag):
     """Only on the leading connection of a session."""
     LOGIN = SECURITY | OPERATIONAL
 
+
+_NUMBER = re.compile(r"0[xX][0-9A-Fa-f]{1,16}|[0-9]{1,20}", re.ASCII)
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9.+@_#-]{0,62}", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 Settle = Callable[["Key", str, str], str]
 """(row, what the initiator offered, what we want) → the result, as text. Raises ValueError when out of bounds."""
@@ -40,9 +45,11 @@ class Key:
 
 def number(row: Key, text: str) -> int:
     """A numerical value, decimal or hexadecimal, within the row's bounds (RFC 7143 6.1). Raises ValueError."""
-    value = int(text, 16) if text[:2].lower() == "0x" else int(text, 10) if text.isdecimal() else -1
+    value = -1
+    if _NUMBER.fullmatch(text):
+        value = int(text, 16) if text[:2].lower() == "0x" else int(text, 10)
     if not row.low <= value <= row.high:
-        raise ValueError(f"{row.name}={text} is not a number from {row.low} to {row.high}")
+        raise ValueError(f"{row.name}={text[:40]} is not a number from {row.low} to {row.high}")
     return value
 
 
@@ -56,7 +63,7 @@ def _most(row: Key, offer: str, wish: str) -> str:
 
 def _boolean(row: Key, text: str) -> bool:
     if text not in ("Yes", "No"):
-        raise ValueError(f"{row.name}={text} is neither Yes nor No")
+        raise ValueError(f"{row.name}={text[:40]} is neither Yes nor No")
     return text == "Yes"
 
 
@@ -122,10 +129,10 @@ KEYS: Mapping[str, Key] = {
         Key("NodeArchitecture", None, "", Phase.LOGIN | Phase.FULL_FEATURE, discovery=True),
         Key("SendTargets", None, "", Phase.FULL_FEATURE, discovery=True),
         # RFC 7143 13.25: obsolete, but never NotUnderstood.
-        Key("IFMarker", _never, "No", _OPERATION, discovery=True),
-        Key("OFMarker", _never, "No", _OPERATION, discovery=True),
-        Key("IFMarkInt", _never, "Reject", _OPERATION, discovery=True),
-        Key("OFMarkInt", _never, "Reject", _OPERATION, discovery=True),
+        Key("IFMarker", _never, "No", Phase.OPERATIONAL, discovery=True),
+        Key("OFMarker", _never, "No", Phase.OPERATIONAL, discovery=True),
+        Key("IFMarkInt", _never, "Reject", Phase.OPERATIONAL, discovery=True),
+        Key("OFMarkInt", _never, "Reject", Phase.OPERATIONAL, discovery=True),
         # RFC 7145 6.3: over plain TCP the extensions are declined.
         Key("RDMAExtensions", _both, "No", _OPERATION),
         # CHAP (12.1.3) has a conversation of its own.
@@ -141,15 +148,18 @@ KEYS: Mapping[str, Key] = {
 def parse(text: bytes) -> dict[str, str]:
     """The key=value pairs of a whole text sequence (RFC 7143 6.1), in order.
 
-    Raises ValueError for a pair without "=", a key that is no key, one that occurs twice, or bytes that are not UTF-8.
+    Raises ValueError for a pair without "=", a key that is no key, one that occurs twice, bytes that are not UTF-8, or
+    control characters: values end up in logs.
     """
     pairs: dict[str, str] = {}
     for item in text.split(b"\0"):
         if not item:
             continue
         name, equals, value = item.decode("utf-8").partition("=")
-        if not equals or not name or len(name) > 63:
+        if not equals or not _NAME.fullmatch(name):
             raise ValueError("a text item is not key=value")
+        if _CONTROL.search(value):
+            raise ValueError(f"the value of {name} has a control character in it")
         if name in pairs:
             raise ValueError(f"key {name} occurs twice")
         pairs[name] = value

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from tgtd.net.iscsi.chap import ChapFailed, Exchange
-from tgtd.net.iscsi.keys import KEYS, Phase, number, parse
+from tgtd.net.iscsi.keys import KEYS, Phase, encode, number, parse
 from tgtd.net.iscsi.settings import Access, Settings
 
 if TYPE_CHECKING:
@@ -42,8 +42,11 @@ UNAVAILABLE = 0x0301
 OUT_OF_RESOURCES = 0x0302
 
 _LONGEST_TEXT = 64 * 1024
-_MOST_STEPS = 32
+_MOST_STEPS = 64
+_SEGMENT = 8192  # RFC 7143 13.12: the default of MaxRecvDataSegmentLength, which holds during the login
+_LONGEST_NAME = 223  # RFC 7143 4.2.7.2: bytes of an iSCSI name
 PORTAL_GROUP = 1
+_IDENTITY = ("InitiatorName", "InitiatorAlias", "SessionType", "TargetName")
 PROTOCOL_LEVEL = 2  # RFC 7144 7.1
 
 
@@ -64,11 +67,11 @@ class Directory(Protocol):
     def reachable(self, name: str, local: tuple[str, int]) -> IscsiTarget | None:
         """The target of that name, if one of its portals is where the connection came in."""
 
-    def join(self, target: IscsiTarget, initiator: str, isid: int, tsih: int) -> Settings:
-        """May a connection be added to that session? Its settings. Raises Refused."""
+    def join(self, target: IscsiTarget, login: Login) -> None:
+        """May this connection be added to the session it names? Raises Refused."""
 
-    def make_room(self, target: IscsiTarget, initiator: str, isid: int) -> None:
-        """Is there room for one more session? Raises Refused."""
+    def make_room(self, target: IscsiTarget | None, initiator: str, isid: int) -> None:
+        """Is there room for one more session (None: for discovery)? Raises Refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +91,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A Login Response with status 0. transit and next_stage: as granted."""
+    """A Login Response with status 0. transit and next_stage: as granted. more: the text goes on in the next one."""
 
     transit: bool
     stage: int
     next_stage: int
-    pairs: Pairs
+    text: bytes
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +131,11 @@ class Login:
         self._peer = peer
         self._random = random
         self._text = b""
+        self._rest = b""
+        self._refused = False
         self._steps = 0
         self._stage: int | None = None
-        self._access = Access()
+        self.access = Access()
         self._settings = Settings()
         self._exchange: Exchange | None = None
         self._method = ""
@@ -150,18 +156,31 @@ class Login:
         return self._exchange.user if self._exchange is not None else ""
 
     def step(self, request: Request) -> Answer:
-        """Raises Refused."""
+        """Raises Refused; nothing can follow that."""
+        if self._refused or self.complete:
+            raise Refused(INVALID_REQUEST, "a Login Request after the login had ended")
+        try:
+            return self._step(request)
+        except Refused:
+            self._refused = True
+            raise
+
+    def _step(self, request: Request) -> Answer:
         self._steps += 1
         if self._steps > _MOST_STEPS:
             raise Refused(INVALID_REQUEST, f"the login took more than {_MOST_STEPS} requests")
         self._check_frame(request)
+        if self._rest:
+            if request.text or request.more:
+                raise Refused(INITIATOR_ERROR, "new keys came before the answer to the last was through (C bit)")
+            return self._answer(request)
         self._text += request.text
         if len(self._text) > _LONGEST_TEXT:
             raise Refused(OUT_OF_RESOURCES, "the login text is too long")
         if request.more:
             if request.transit:
                 raise Refused(INITIATOR_ERROR, "a Login Request has both the T and the C bit set")
-            return Answer(False, request.stage, 0, [])
+            return Answer(False, request.stage, 0, b"")
         try:
             keys = parse(self._text)
         except ValueError as error:
@@ -171,7 +190,15 @@ class Login:
         if not self.initiator:
             pairs += self._identify(keys)
         pairs += self._security(keys) if request.stage == SECURITY else self._operation(keys)
-        return self._move(request, pairs)
+        self._rest = encode(pairs)
+        return self._answer(request)
+
+    def _answer(self, request: Request) -> Answer:
+        """As much of the answer as one PDU may carry; the stage changes with the last of it only (11.13.3)."""
+        chunk, self._rest = self._rest[:_SEGMENT], self._rest[_SEGMENT:]
+        if self._rest:
+            return Answer(False, request.stage, 0, chunk, more=True)
+        return self._move(request, chunk)
 
     def _check_frame(self, request: Request) -> None:
         if request.version_min > 0:
@@ -190,17 +217,23 @@ class Login:
 
     def _identify(self, keys: dict[str, str]) -> Pairs:
         """Who calls, and for whom (RFC 7143 6.3: these keys come with the first request)."""
-        self.initiator = keys.pop("InitiatorName", "").lower()
-        self.alias = keys.pop("InitiatorAlias", "")
-        if not self.initiator or len(self.initiator) > 223:
-            self.initiator = ""
+        taken = {name: keys.pop(name) for name in _IDENTITY if name in keys}
+        self._settled.update(taken)
+        self.initiator = taken.get("InitiatorName", "").lower()
+        self.alias = taken.get("InitiatorAlias", "")
+        if not self.initiator:
             raise Refused(MISSING_PARAMETER, "the initiator sent no InitiatorName")
-        kind = keys.pop("SessionType", "Normal")
-        name = keys.pop("TargetName", "").lower()
+        if len(self.initiator.encode()) > _LONGEST_NAME or " " in self.initiator:
+            raise Refused(INITIATOR_ERROR, f"InitiatorName={self.initiator[:_LONGEST_NAME]} is no iSCSI name")
+        kind = taken.get("SessionType", "Normal")
+        name = taken.get("TargetName", "").lower()
         if kind == "Discovery":
             self.discovery = True
-            self._access = self._directory.discovery
+            self.access = self._directory.discovery
             self._check_access("discovery")
+            if self.tsih:
+                raise Refused(NO_SUCH_SESSION, f"{self.initiator} wants to add a connection to a discovery session")
+            self._directory.make_room(None, self.initiator, self.isid)
             return []
         if kind != "Normal":
             raise Refused(SESSION_TYPE, f"SessionType={kind[:40]} is neither Normal nor Discovery")
@@ -215,24 +248,24 @@ class Login:
         if target.redirect is not None:
             status = MOVED_PERMANENTLY if target.redirect.permanent else MOVED_TEMPORARILY
             raise Refused(status, f"sent on to {target.redirect.address}", [("TargetAddress", target.redirect.address)])
-        self._access = target.access
+        self.access = target.access
         self._settings = target.settings
         self._check_access(target.name)
         if self.tsih:
-            self._settings = self._directory.join(target, self.initiator, self.isid, self.tsih)
+            self._directory.join(target, self)
         else:
             self._directory.make_room(target, self.initiator, self.isid)
         alias: Pairs = [("TargetAlias", target.alias)] if target.alias else []
         return [*alias, ("TargetPortalGroupTag", str(PORTAL_GROUP))]
 
     def _check_access(self, what: str) -> None:
-        refusal = self._access.refusal(self.initiator, self._peer[0])
+        refusal = self.access.refusal(self.initiator, self._peer[0])
         if refusal is not None:
             raise Refused(FORBIDDEN, f"{self.initiator} from {self._peer[0]} may not use {what}: {refusal}")
 
     @property
     def _must_authenticate(self) -> bool:
-        return bool(self._access.chap.incoming)
+        return bool(self.access.chap.incoming)
 
     def _security(self, keys: Mapping[str, str]) -> Pairs:
         pairs: Pairs = []
@@ -262,7 +295,7 @@ class Login:
                 + ("set its CHAP user and secret" if self._method == "CHAP" else "list it in access.chap"),
             )
         if self._method == "CHAP":
-            self._exchange = Exchange(self._access.chap, self._random)
+            self._exchange = Exchange(self.access.chap, self._random)
         return self._method
 
     def _operation(self, keys: Mapping[str, str]) -> Pairs:
@@ -282,7 +315,8 @@ class Login:
 
     def _settle(self, keys: Mapping[str, str], phase: Phase) -> Pairs:
         answers: Pairs = []
-        for name, value in keys.items():
+        # The bound of FirstBurstLength comes first (13.14).
+        for name, value in sorted(keys.items(), key=lambda pair: pair[0] != "MaxBurstLength"):
             if value in ("NotUnderstood", "Irrelevant", "Reject"):
                 continue  # an answer to a declaration of ours
             answer = self._settle_one(name, value, phase)
@@ -327,7 +361,7 @@ class Login:
             "InitialR2T": _yes(settings.initial_r2t),
             "ImmediateData": _yes(settings.immediate_data),
             "MaxBurstLength": settings.max_burst_length,
-            "FirstBurstLength": min(settings.first_burst_length, settings.max_burst_length),
+            "FirstBurstLength": min(settings.first_burst_length, int(self._value("MaxBurstLength"))),
             "DefaultTime2Wait": settings.default_time2wait,
             "DefaultTime2Retain": settings.default_time2retain,
             "MaxOutstandingR2T": settings.max_outstanding_r2t,
@@ -339,23 +373,36 @@ class Login:
         }
         return str(wishes.get(name, KEYS[name].default))
 
-    def _move(self, request: Request, pairs: Pairs) -> Answer:
+    def _move(self, request: Request, text: bytes) -> Answer:
         if not request.transit:
-            return Answer(False, request.stage, 0, pairs)
+            return Answer(False, request.stage, 0, text)
         if request.stage == SECURITY:
             if self._exchange is not None and not self._exchange.done:
-                return Answer(False, request.stage, 0, pairs)
+                return Answer(False, request.stage, 0, text)
             self._demand_authentication()
+        if request.next_stage == FULL_FEATURE:
+            self._demand_digest("HeaderDigest", self._settings.header_digest)
+            self._demand_digest("DataDigest", self._settings.data_digest)
+            self.complete = True
         self._stage = request.next_stage
-        self.complete = request.next_stage == FULL_FEATURE
-        return Answer(True, request.stage, request.next_stage, pairs)
+        return Answer(True, request.stage, request.next_stage, text)
+
+    def _demand_digest(self, name: str, acceptable: tuple[str, ...]) -> None:
+        """Without an offer, or after Reject, None holds: that must be acceptable too."""
+        if self._value(name) not in acceptable:
+            raise Refused(
+                INITIATOR_ERROR,
+                f"{self.initiator} from {self._peer[0]} settled on {name}={self._value(name)}, and only "
+                f"{', '.join(acceptable)} is allowed; offer that, or add None to the target's digests",
+            )
+
+    def _value(self, name: str) -> str:
+        """What was settled, the default of RFC 7143 13 where nothing was."""
+        return self._settled.get(name, KEYS[name].default)
 
     def parameters(self) -> Parameters:
         """What was settled, defaults of RFC 7143 13 where nothing was said. For a finished login."""
-
-        def value(name: str) -> str:
-            return self._settled.get(name, KEYS[name].default)
-
+        value = self._value
         max_burst = int(value("MaxBurstLength"))
         return Parameters(
             header_digest=value("HeaderDigest") == "CRC32C",

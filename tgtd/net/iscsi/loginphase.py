@@ -80,7 +80,9 @@ class LoginPhase:
 
     def _reply(self, request: Request, answer: Answer, itt: int, tsih: int) -> None:
         flags = answer.stage << 2 | (0x80 | answer.next_stage if answer.transit else 0)
-        self._send(flags, request.isid << 16 | tsih, itt, 0, encode(answer.pairs))
+        if answer.more:
+            flags |= pdu.CONTINUE
+        self._send(flags, request.isid << 16 | tsih, itt, 0, answer.text)
 
     def _refuse(self, request: Request, itt: int, refused: Refused) -> None:
         level = logging.INFO if refused.status >> 8 == 1 else logging.WARNING
@@ -112,7 +114,7 @@ class LoginPhase:
         self._timer.cancel()
         session = phase.session
         flags = answer.stage << 2 | 0x80 | answer.next_stage
-        data = encode(answer.pairs)
+        data = answer.text
         header = pdu.LOGIN_REPLY.pack(
             pdu.LOGIN_RESPONSE, flags, 0, 0, len(data), request.isid << 16 | session.tsih, itt, self._stat_sn,
             session.exp_cmd_sn, session.max_cmd_sn, 0,

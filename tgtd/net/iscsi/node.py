@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from tgtd.net.iscsi.settings import Access, Redirect, Settings, View
@@ -51,5 +52,6 @@ class IscsiTarget:
         address, port = local
         family = 6 if ":" in address else 4
         return any(
-            port == wanted and (address == where or WILDCARDS.get(where) == family) for where, wanted in self.portals
+            port == wanted and (WILDCARDS.get(where) == family or ip_address(where) == ip_address(address))
+            for where, wanted in self.portals
         )

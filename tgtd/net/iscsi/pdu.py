@@ -123,11 +123,11 @@ def split_ahs(ahs: bytes, cdb: bytes) -> tuple[bytes, int | None]:
         stop = at + 3 + length
         if length == 0 or stop > len(ahs):
             raise ProtocolError(f"additional header segment of {length} bytes does not fit")
-        if kind == 1:
+        if kind == 1 and len(cdb) == 16:
             cdb = cdb + ahs[at + 4 : stop]
-        elif kind == 2 and length == 5:
+        elif kind == 2 and length == 5 and bidi is None:
             bidi = int.from_bytes(ahs[at + 4 : at + 8], "big")
         else:
-            raise ProtocolError(f"additional header segment of type {kind} and length {length}")
+            raise ProtocolError(f"additional header segment of type {kind} and length {length}, or one too many")
         at = (stop + 3) & ~3
     return cdb, bidi

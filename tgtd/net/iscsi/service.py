@@ -6,10 +6,12 @@ import logging
 import socket
 from collections import Counter
 from collections.abc import Callable
+from ipaddress import ip_address
 
 from tgtd.net.iscsi.connection import ARENA, Connection
 from tgtd.net.iscsi.fullfeature import FullFeature
 from tgtd.net.iscsi.login import (
+    FORBIDDEN,
     NO_SUCH_SESSION,
     NOT_FOUND,
     OUT_OF_RESOURCES,
@@ -124,6 +126,11 @@ class IscsiService:
                 phase.ask_logout(_LOGOUT_SECONDS)
         self._drained()
 
+    @property
+    def draining(self) -> bool:
+        """No session comes back now."""
+        return self._draining is not None
+
     def _drained(self) -> None:
         if self._draining is not None and not self.sessions:
             done, self._draining = self._draining, None
@@ -162,7 +169,10 @@ class IscsiService:
         self.connections[connection] = None
         self._per_address[address] += 1
         connection.on_closed = self._closed
-        connection.open(LoginPhase(self, connection))
+        try:
+            connection.open(LoginPhase(self, connection))
+        except OSError as error:  # it is gone again
+            connection.close(error.strerror or str(error))
 
     def _closed(self, connection: Connection) -> None:
         self.connections.pop(connection, None)
@@ -179,28 +189,39 @@ class IscsiService:
             return None
         return target
 
-    def join(self, target: IscsiTarget, initiator: str, isid: int, tsih: int) -> Settings:
-        session = self.sessions.get(tsih)
-        if session is None or session.target is not target or (session.initiator, session.isid) != (initiator, isid):
-            raise Refused(NO_SUCH_SESSION, f"{initiator} names session {tsih}, which it does not have here")
+    def join(self, target: IscsiTarget, login: Login) -> None:
+        self._demand_online(target, login.initiator)
+        session = self.sessions.get(login.tsih)
+        if (
+            session is None
+            or session.target is not target
+            or (session.initiator, session.isid) != (login.initiator, login.isid)
+        ):
+            raise Refused(NO_SUCH_SESSION, f"{login.initiator} names session {login.tsih}, which it does not have here")
         parameters = session.parameters
-        if parameters is not None and len(session.connections) >= parameters.max_connections:
+        if login.cid in session.connections or parameters is None:
+            return  # it will replace the connection it has
+        if len(session.connections) >= parameters.max_connections:
             raise Refused(
                 TOO_MANY_CONNECTIONS, f"{session.describe()} has {parameters.max_connections} connections, its maximum"
             )
-        return target.settings
 
-    def make_room(self, target: IscsiTarget, initiator: str, isid: int) -> None:
-        if self._draining is not None or not target.online:
-            raise Refused(UNAVAILABLE, f"{initiator} refused: {target.name} is offline (online = false, or stopping)")
-        if (initiator, isid) in target.sessions:
+    def _demand_online(self, target: IscsiTarget | None, initiator: str) -> None:
+        if self.draining:
+            raise Refused(UNAVAILABLE, f"{initiator} refused: the daemon is stopping")
+        if target is not None and not target.online:
+            raise Refused(UNAVAILABLE, f"{initiator} refused: {target.name} is offline (online = false)")
+
+    def make_room(self, target: IscsiTarget | None, initiator: str, isid: int) -> None:
+        self._demand_online(target, initiator)
+        if target is not None and (initiator, isid) in target.sessions:
             return  # it will replace the session it has
         if len(self.sessions) >= self.limits.sessions:
             self._evict()
         if len(self.sessions) >= self.limits.sessions:
             raise Refused(OUT_OF_RESOURCES, f"{initiator} refused: limits.sessions = {self.limits.sessions} reached")
-        most = target.settings.max_sessions
-        if most and len(target.sessions) >= most:
+        most = target.settings.max_sessions if target is not None else 0
+        if target is not None and most and len(target.sessions) >= most:
             raise Refused(
                 OUT_OF_RESOURCES, f"{initiator} refused: iscsi.max_sessions = {most} of {target.name} reached"
             )
@@ -216,16 +237,11 @@ class IscsiService:
         """A login is through: its session, new, replaced or joined, with this connection in it. Raises Refused."""
         parameters = login.parameters()
         target = login.target
-        if login.tsih:
-            assert target is not None
-            self.join(target, login.initiator, login.isid, login.tsih)  # it may have ended or filled up meanwhile
-            session = self.sessions[login.tsih]
-            older = session.connections.get(login.cid)
-            if older is not None:
-                older.connection.close("replaced by a new login with its CID")  # RFC 7143 6.3.4
+        self._demand_unchanged(login, target)
+        if target is not None and login.tsih:
+            session = self._joined(login, target)
+            parameters = session.common(parameters)
         else:
-            if target is not None and self.targets.get(target.name) is not target:
-                raise Refused(NOT_FOUND, f"{target.name} was removed during the login")
             session = self._new_session(login, target, cmd_sn)
             session.parameters = parameters
         phase = FullFeature(connection, session, login.cid, parameters, stat_sn)
@@ -235,7 +251,27 @@ class IscsiService:
         log.info("%s: login from %s (CID %d)", session.describe(), connection.peer[0], login.cid)
         return phase
 
+    def _demand_unchanged(self, login: Login, target: IscsiTarget | None) -> None:
+        """What let the login begin must still hold at its end."""
+        if target is not None and self.targets.get(target.name) is not target:
+            raise Refused(NOT_FOUND, f"{target.name} was removed during the login")
+        access = target.access if target is not None else self.discovery
+        if access != login.access or (target is not None and target.redirect is not None):
+            raise Refused(UNAVAILABLE, f"{login.initiator} refused: access changed during the login; let it try again")
+
+    def _joined(self, login: Login, target: IscsiTarget) -> Session:
+        """The session that gets one more connection; it may have ended or filled up during the login."""
+        self.join(target, login)
+        session = self.sessions[login.tsih]
+        if login.user != session.user:
+            raise Refused(
+                FORBIDDEN,
+                f"{session.describe()}: a connection as CHAP user {login.user!r} to a session of {session.user!r}",
+            )
+        return session
+
     def _new_session(self, login: Login, target: IscsiTarget | None, cmd_sn: int) -> Session:
+        self.make_room(target, login.initiator, login.isid)
         if target is not None:
             older = target.sessions.get((login.initiator, login.isid))
             if older is not None:
@@ -281,7 +317,9 @@ class IscsiService:
     def send_targets(self, session: Session, value: str, local: Endpoint) -> list[tuple[str, str]]:
         """TargetName and TargetAddress keys (RFC 7143 Appendix C) for what this initiator may log in to."""
         if session.target is not None:
-            wanted = [session.target] if value.lower() in ("", session.target.name) else []
+            if value.lower() not in ("", session.target.name):
+                return [("SendTargets", "Reject")]
+            wanted = [session.target]
         elif value == "All":
             wanted = [self.targets[name] for name in sorted(self.targets)]
         else:
@@ -312,7 +350,7 @@ def advertised(portals: tuple[Endpoint, ...], local: Endpoint) -> list[str]:
         elif address in WILDCARDS:
             continue
         plain = plain_address(address)
-        if address != here and (plain.is_loopback or plain.is_link_local):
+        if (plain.is_loopback or plain.is_link_local) and ip_address(address) != ip_address(here):
             continue
         address = address.partition("%")[0]
         found[f"[{address}]:{port}" if ":" in address else f"{address}:{port}"] = None

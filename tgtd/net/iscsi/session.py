@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tgtd.net.iscsi import pdu
 from tgtd.net.iscsi.login import Parameters
 from tgtd.net.iscsi.loops import Timer
-from tgtd.net.iscsi.pdu import MASK, ProtocolError, Rejected
+from tgtd.net.iscsi.pdu import MASK, ProtocolError, Rejected, after
 from tgtd.net.iscsi.taskmanagement import COMPLETE, TARGET_COLD_RESET
 from tgtd.scsi.nexus import Nexus
 from tgtd.scsi.task import Task
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Waiting = tuple["FullFeature", bytes, bytes, bytes, memoryview | Task | None]
+Waiting = tuple["FullFeature", bytes, bytes, bytes]
+"""Connection, header, additional header segments, data."""
 
-_MOST_HELD = 4 << 20  # bytes of data that may wait with commands that came out of order
+_MOST_HELD = 16 << 20  # bytes of data that may wait with commands that came out of order
+
+LOGGED_OUT = "logged out"
 
 # Logout responses (11.15.1).
 CLOSED = 0
@@ -62,9 +66,11 @@ class Session:
         self.tasks: dict[int, Task] = {}
         self.immediate: dict[int, None] = {}
         self.waiting: dict[int, Waiting] = {}
-        self._skipped: dict[int, int] = {}
+        self._skipped: dict[int, None] = {}
         self._held = 0
         self._resuming = False
+        self._joining = False
+        self._leaving = False  # no connection that comes back is waited for
         self._retain: Timer | None = None
         self._ended = False
         self.parameters: Parameters | None = None
@@ -76,6 +82,18 @@ class Session:
     def port(self) -> str:
         """The initiator port's name (RFC 7143 4.4.1)."""
         return port_name(self.initiator, self.isid)
+
+    def common(self, parameters: Parameters) -> Parameters:
+        """The parameters of a further connection: what belongs to the session was settled by the first (6.3.2)."""
+        first = self.parameters
+        assert first is not None
+        return replace(
+            first,
+            header_digest=parameters.header_digest,
+            data_digest=parameters.data_digest,
+            send_limit=parameters.send_limit,
+            receive_limit=parameters.receive_limit,
+        )
 
     # The command window
 
@@ -90,23 +108,34 @@ class Session:
 
     def wait(self, cmd_sn: int, item: Waiting) -> None:
         """Keep a command that came before its turn (4.2.2.1). Raises ProtocolError when that becomes too much."""
-        if cmd_sn in self.waiting:
+        if cmd_sn in self.waiting or cmd_sn in self._skipped:
             return
-        self._held += len(item[3])
-        if self._held > _MOST_HELD:
+        if self._held + len(item[3]) > _MOST_HELD:
             raise ProtocolError("too many commands with data came out of order")
+        self._held += len(item[3])
         self.waiting[cmd_sn] = item
 
     def skip(self, cmd_sn: int, tag: int) -> bool:
-        """ABORT TASK for a command that has not had its turn: it counts as received (11.6.1). False: another tag."""
+        """ABORT TASK for a command that has not had its turn: it counts as received (11.5.1).
+
+        False: its number is not in the window, or belongs to a command with another tag.
+        """
+        if after(self.exp_cmd_sn, cmd_sn) or after(cmd_sn, self.max_cmd_sn):
+            return False
         item = self.waiting.get(cmd_sn)
         if item is not None:
             if int.from_bytes(item[1][16:20], "big") != tag:
                 return False
             self._discard(self.waiting.pop(cmd_sn))
-        self._skipped[cmd_sn] = tag
+        self._skipped[cmd_sn] = None
         self.resume()
         return True
+
+    def plug(self, cmd_sn: int) -> None:
+        """The number is used up: the request that carried it is answered and leaves nothing to wait for."""
+        if not (after(self.exp_cmd_sn, cmd_sn) or after(cmd_sn, self.max_cmd_sn) or cmd_sn in self.waiting):
+            self._skipped[cmd_sn] = None
+            self.resume()
 
     def resume(self) -> None:
         """Deliver what had waited for the command that has now come."""
@@ -116,7 +145,8 @@ class Session:
         try:
             while not self._ended:
                 expected = self.exp_cmd_sn
-                if self._skipped.pop(expected, None) is not None:
+                if expected in self._skipped:
+                    del self._skipped[expected]
                     self.exp_cmd_sn = (expected + 1) & MASK
                     self.open_window()
                     continue
@@ -124,19 +154,23 @@ class Session:
                 if item is None:
                     return
                 self._held -= len(item[3])
-                phase, head, ahs, data, arriving = item
-                phase.resume(head, ahs, data, arriving)
+                phase, head, ahs, data = item
+                phase.resume(head, ahs, data)
         finally:
             self._resuming = False
 
     def _discard(self, item: Waiting) -> None:
         self._held -= len(item[3])
-        if isinstance(item[4], memoryview):
-            self.service.pool.give(item[4])
 
     # Connections coming and going
 
     def add(self, phase: FullFeature) -> None:
+        """One more connection, or a new one in place of an older with its CID (connection reinstatement, 6.3.4)."""
+        older = self.connections.get(phase.cid)
+        if older is not None:
+            self._joining = True
+            older.connection.close("replaced by a new login with its CID")
+            self._joining = False
         self.connections[phase.cid] = phase
         if self._retain is not None:
             self._retain.cancel()
@@ -152,10 +186,12 @@ class Session:
         for task in [t for t in self.tasks.values() if t.owner is phase]:
             task.itl.lu.abort_tasks(task.itl, task.tag)
         log.info("%s: connection from %s ended: %s", self.describe(), phase.connection.peer[0], why)
-        if self.connections or self._ended:
+        if self.connections or self._ended or self._joining:
+            if self.waiting:
+                self.resume()
             return
         retain = self.parameters.time2retain if self.parameters is not None else 0
-        if why == "logged out" or self.nexus is None or not retain:
+        if self._leaving or why == LOGGED_OUT or self.nexus is None or not retain or self.service.draining:
             self.end(why)
         else:
             # RFC 7143 6.3.5, 8.3: the initiator may continue the session for this long; then the nexus is lost.
@@ -173,6 +209,7 @@ class Session:
         for item in self.waiting.values():
             self._discard(item)
         self.waiting.clear()
+        self._held = 0
         if self.nexus is not None:
             self.nexus.target.disconnect(self.nexus)
         self.service.forget(self)
@@ -181,20 +218,22 @@ class Session:
     def log_out(self, reason: int, cid: int) -> tuple[int, list[FullFeature]]:
         """Response code, and the connections to close once the response has left."""
         if reason == 0:
+            self._leaving = True
             return CLOSED, list(self.connections.values())
         if reason == 2:
             return RECOVERY_NOT_SUPPORTED, []
         phase = self.connections.get(cid)
-        if reason != 1:
-            raise Rejected(pdu.INVALID_PDU_FIELD, f"logout reason {reason}")
         return (CLOSED, [phase]) if phase is not None else (NO_SUCH_CID, [])
 
     def after_management(self, function: int, response: int) -> None:
         """TARGET COLD RESET ends every session of the target (11.5.1), this one when its response has left."""
         if function == TARGET_COLD_RESET and response == COMPLETE and self.target is not None:
             for session in list(self.target.sessions.values()):
-                for phase in list(session.connections.values()):
-                    phase.connection.finish("target cold reset")
+                if session is not self:
+                    self.service.expel(session, "target cold reset")
+            self._leaving = True
+            for phase in list(self.connections.values()):
+                phase.connection.finish("target cold reset")
 
     def send_targets(self, value: str, local: tuple[str, int]) -> list[tuple[str, str]]:
         """RFC 7143 Appendix C. In a normal session only the own target may be asked for."""

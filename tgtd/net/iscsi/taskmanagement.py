@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tgtd.net.iscsi.pdu import MASK, after
+from tgtd.net.iscsi.pdu import after
+from tgtd.scsi.sense import Sense
 from tgtd.scsi.target import Answer, TaskManagement
 
 if TYPE_CHECKING:
@@ -49,20 +50,34 @@ _ANSWERS: Mapping[Answer, int] = {
 }
 
 
-def perform(session: Session, function: int, lun: int, referenced: int, ref_cmd_sn: int, level: int) -> int:
-    """Carry a function out; the response code. It is done when this returns, however long a medium takes."""
+def perform(
+    session: Session, function: int, lun: int, referenced: int, cmd_sn: int, ref_cmd_sn: int, level: int
+) -> tuple[int, int]:
+    """Carry a function out; the response code, and bytes 8 to 15 of the response (RFC 7144 6.2).
+
+    It is done when this returns, however long a medium takes. cmd_sn: the request's own.
+    """
     assert session.nexus is not None
     if function == ABORT_TASK:
-        return _abort_task(session, lun, referenced, ref_cmd_sn)
+        return _abort_task(session, lun, referenced, cmd_sn, ref_cmd_sn), 0
     if function == TASK_REASSIGN:
-        return REASSIGNMENT_NOT_SUPPORTED
+        return REASSIGNMENT_NOT_SUPPORTED, 0
     known = _PLAIN.get(function) or (_LEVEL_2.get(function) if level >= 2 else None)
     if known is None:
-        return NOT_SUPPORTED
-    return _ANSWERS[session.nexus.target.manage(known, session.nexus, lun, referenced)]
+        return NOT_SUPPORTED, 0
+    response = _ANSWERS[session.nexus.target.manage(known, session.nexus, lun, referenced)]
+    if known is TaskManagement.QUERY_ASYNCHRONOUS_EVENT and response == SUCCEEDED:
+        return response, _event(session.nexus.lun(lun).attentions)
+    return response, 0
 
 
-def _abort_task(session: Session, lun: int, referenced: int, ref_cmd_sn: int) -> int:
+def _event(attentions: Sequence[Sense]) -> int:
+    """SAM-5 7.10: UADE DEPTH, sense key, ASC and ASCQ of the oldest unit attention, in the first bytes of eight."""
+    first = attentions[0]
+    return (2 if len(attentions) > 1 else 1) << 60 | first.key << 56 | first.asc << 48 | first.ascq << 40
+
+
+def _abort_task(session: Session, lun: int, referenced: int, cmd_sn: int, ref_cmd_sn: int) -> int:
     """11.5.1: a task that we know is aborted; one that has yet to arrive counts as arrived and aborted."""
     task = session.tasks.get(referenced)
     if task is not None:
@@ -71,8 +86,6 @@ def _abort_task(session: Session, lun: int, referenced: int, ref_cmd_sn: int) ->
             return NO_SUCH_TASK
         task.itl.lu.abort_tasks(task.itl, referenced)
         return COMPLETE
-    if ref_cmd_sn in session.waiting or ref_cmd_sn == session.exp_cmd_sn:
-        return COMPLETE if session.skip(ref_cmd_sn, referenced) else NO_SUCH_TASK
-    if after(ref_cmd_sn, session.exp_cmd_sn) and not after(ref_cmd_sn, session.max_cmd_sn & MASK):
-        return COMPLETE if session.skip(ref_cmd_sn, referenced) else NO_SUCH_TASK
+    if after(cmd_sn, ref_cmd_sn) and session.skip(ref_cmd_sn, referenced):
+        return COMPLETE
     return NO_SUCH_TASK

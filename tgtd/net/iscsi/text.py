@@ -21,8 +21,12 @@ class TextExchange:
 
     def __init__(self, phase: FullFeature) -> None:
         self._phase = phase
+        self._reset()
+
+    def _reset(self) -> None:
         self._question = b""
-        self._answer = b""
+        self._answer = memoryview(b"")
+        self._open = False  # the initiator has our tag and may go on with it
 
     def request(self, head: Bytes, at: int, ahs: bytes, data: Bytes) -> None:
         """Handler for Text Request PDUs. Raises Rejected."""
@@ -31,25 +35,38 @@ class TextExchange:
         if not phase.in_order(opcode, cmd_sn, head, at, ahs, data):
             return
         phase.done_in_order(opcode)
-        if ttt == NO_TAG and not self._question:
-            self._answer = b""  # 11.10.4: a new exchange; the old one is forgotten
-        self._question += bytes(data)
+        try:
+            self._advance(flags, itt, ttt, lun, bytes(data))
+        except Rejected:
+            self._reset()
+            raise
+
+    def _advance(self, flags: int, itt: int, ttt: int, lun: int, data: bytes) -> None:
+        if ttt == NO_TAG:
+            self._reset()  # 11.10.4: a new exchange; the old one is forgotten
+        elif ttt != _TAG or not self._open:
+            raise Rejected(pdu.INVALID_PDU_FIELD, "a Text Request continues an exchange that does not exist")
+        if self._answer and data:
+            raise Rejected(pdu.PROTOCOL_ERROR, "a new question came before the answer to the last was through")
+        self._question += data
         if len(self._question) > _LONGEST:
-            self._question = b""
             raise Rejected(pdu.NEGOTIATION_RESET, "the text is too long")
         if flags & pdu.CONTINUE:
-            self._reply(itt, lun, b"", final=False, more=False)
+            if flags & pdu.FINAL:
+                raise Rejected(pdu.PROTOCOL_ERROR, "a Text Request has both the F and the C bit set")
+            self._reply(itt, lun, b"", False, False)
             return
-        question, self._question = self._question, b""
-        if question:
-            self._answer = self._respond(question)
-        elif ttt != NO_TAG and not self._answer:
-            raise Rejected(pdu.INVALID_PDU_FIELD, "a Text Request continues an answer that had ended")
-        chunk, self._answer = self._answer[: phase.send_limit], self._answer[phase.send_limit :]
+        if self._question:
+            question, self._question = self._question, b""
+            self._answer = memoryview(self._respond(question))
+        limit = self._phase.send_limit
+        chunk, self._answer = self._answer[:limit], self._answer[limit:]
         more = bool(self._answer)
-        self._reply(itt, lun, chunk, final=not more, more=more)
+        # 11.11.1: F may only answer F.
+        self._reply(itt, lun, chunk, bool(flags & pdu.FINAL) and not more, more)
 
-    def _reply(self, itt: int, lun: int, data: bytes, final: bool, more: bool) -> None:
+    def _reply(self, itt: int, lun: int, data: Bytes, final: bool, more: bool) -> None:
+        self._open = not final
         flags = (pdu.FINAL if final else 0) | (pdu.CONTINUE if more else 0)
         header = pdu.REPLY.pack(
             pdu.TEXT_RESPONSE, flags, 0, len(data), lun, itt, NO_TAG if final else _TAG, *self._phase.numbers()

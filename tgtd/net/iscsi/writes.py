@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tgtd.net.iscsi import pdu
-from tgtd.net.iscsi.pdu import NO_TAG, Rejected
+from tgtd.net.iscsi.pdu import NO_TAG, ProtocolError, Rejected
 from tgtd.net.iscsi.transfer import (
     INCORRECT_AMOUNT_OF_DATA,
     UNEXPECTED_UNSOLICITED_DATA,
@@ -20,7 +20,7 @@ from tgtd.net.iscsi.transfer import (
 )
 from tgtd.scsi.sense import CheckCondition, Refused, Sense
 from tgtd.scsi.target import encode_lun
-from tgtd.scsi.task import Task
+from tgtd.scsi.task import NO_RESPONSE, Task
 
 if TYPE_CHECKING:
     from tgtd.net.iscsi.connection import Bytes
@@ -45,6 +45,8 @@ class Writes:
         """By target transfer tag: the R2Ts that are out."""
         self._orphans: dict[int, None] = {}
         """Tags whose task is gone but whose data may still come; it is dropped without a word."""
+        self.solicitations: dict[int, int] = {}
+        """By initiator task tag: R2Ts sent for bidirectional commands whose data-out is complete."""
         self._next_tag = 1
         self.arriving: memoryview | Task | None = None
 
@@ -69,7 +71,12 @@ class Writes:
         """A command that sends data, or carries additional header segments."""
         bidi: int | None = None
         if ahs:
-            task.cdb, bidi = pdu.split_ahs(ahs, task.cdb)
+            try:
+                task.cdb, bidi = pdu.split_ahs(ahs, task.cdb)
+            except ProtocolError:
+                task.status = NO_RESPONSE
+                self._phase.complete(task)
+                raise
         if flags & pdu.WRITES:
             task.expected_out = expected
             task.expected_in = bidi or 0 if flags & pdu.READS else 0
@@ -141,6 +148,8 @@ class Writes:
             task.itl.lu.finish(task, task.itl.lu.refuse(task, transfer.failure))
             return
         task.data_out = transfer.view[: transfer.received]
+        if transfer.r2t_sn and task.expected_in:
+            self.solicitations[task.tag] = transfer.r2t_sn
         task.itl.execute(task)
 
     def _fail(self, transfer: Transfer, sense: Sense) -> None:
