@@ -5,6 +5,7 @@ Data only; carrying them out is for others.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ LOGOUT_SOME = "sessions that are no longer allowed are logged out"
 NEW_LOGINS = "new logins only"
 
 
-class Step:
+class Step(ABC):
     """Base of all steps. Those that touch a target have `target`, its name; those that touch a LUN have `lun` too;
     those that change some of several values have `fields`."""
 
@@ -39,9 +40,9 @@ class Step:
         """Whether sessions that are there now notice anything."""
         return any(effect not in (NONE, NEW_LOGINS) for effect in self.effects)
 
+    @abstractmethod
     def describe(self) -> str:
         """One line in plain words."""
-        raise NotImplementedError
 
     def as_dict(self) -> dict[str, object]:
         """For JSON output. Holds no secret: of changed values there are only the names."""
