@@ -35,7 +35,7 @@ def test_standard_data() -> None:
     assert data[:4].hex() == "00000732"
     assert data[7] == 0x02, "CMDQUE"
     assert data[8:36] == b"TGTD    DISK            0001"
-    assert struct.unpack_from(">5H", data, 58) == (0x00A0, 0x0960, 0x05C0, 0x0600, 0)
+    assert struct.unpack_from(">8H", data, 58) == (0x00A0, 0x0960, 0x05C0, 0x0460, 0x0600, 0x04C0, 0, 0)
 
 
 def test_removable() -> None:
@@ -48,7 +48,7 @@ def test_a_transport_that_names_no_protocol() -> None:
     bench = Bench()
     bench.disk()
     bench.nexus.transport_id = b""
-    assert struct.unpack_from(">4H", bench.good(inquiry()), 58) == (0x00A0, 0x05C0, 0x0600, 0)
+    assert struct.unpack_from(">6H", bench.good(inquiry()), 58) == (0x00A0, 0x05C0, 0x0460, 0x0600, 0x04C0, 0)
     assert [d[:2] for d in designators(bench.good(inquiry(0x83)))] == [(0, 1), (0, 3), (1, 4)]
 
 

@@ -18,7 +18,9 @@ from tgtd.scsi.task import Task
 VERSION = 0x07  # SPC-5
 SAM_5 = 0x00A0
 SPC_5 = 0x05C0
+SPC_4 = 0x0460
 SBC_4 = 0x0600
+SBC_3 = 0x04C0
 
 ISCSI = 0x5
 TRANSPORT_VERSIONS = {ISCSI: 0x0960}
@@ -64,7 +66,9 @@ def standard(unit: PrimaryUnit, itl: LunNexus) -> bytes:
     """Standard INQUIRY data, 96 bytes (SPC-5 6.6.2): NORMACA, HISUP and CMDQUE are set."""
     who = unit.identity
     transport = TRANSPORT_VERSIONS.get(protocol(itl) or 0)
-    versions = [SAM_5, *((transport,) if transport else ()), SPC_5, *unit.versions] if unit.qualifier == 0 else []
+    versions = (
+        [SAM_5, *((transport,) if transport else ()), SPC_5, SPC_4, *unit.versions] if unit.qualifier == 0 else []
+    )
     return _STANDARD.pack(
         unit.peripheral,
         0x80 if unit.removable else 0,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.scsi.workbench import Bench, cdb10, cdb16, pointer_of, sense_of
+from tgtd.media.null import NullMedium
 from tgtd.media.ram import RamMedium
 from tgtd.scsi.sense import (
     INVALID_FIELD_IN_PARAMETER_LIST,
@@ -37,6 +38,13 @@ class Holes(RamMedium):
             first, last = max(start, offset), min(start + size, offset + length)
             if first < last:
                 yield first, last - first, mapped
+
+
+class NullThin(NullMedium):
+    """Takes UNMAP, of nothing."""
+
+    can_discard = True
+    discard_granularity = 4096
 
 
 def make(medium: RamMedium | None = None, **settings: Any) -> Bench:
@@ -95,10 +103,14 @@ def test_unmap_lists_that_say_nothing() -> None:
 
 
 def test_unmap_limits() -> None:
-    bench = make(RamMedium(1 << 20))
-    task = bench.run(*unmap(unmap_list(*[(0, 1)] * 257)))
-    assert sense_of(task) == INVALID_FIELD_IN_PARAMETER_LIST[:3]
-    assert pointer_of(task)[:2] == (False, 2)
+    bench = Bench()
+    bench.disk(NullThin(1 << 32))
+    bench.ready()
+    bench.good(*unmap(unmap_list((0, 1 << 19), (0, 1 << 19))))
+    for ranges, at in (([(0, 1)] * 257, 2), ([(0, 1 << 19), (0, (1 << 19) + 1)], 32)):
+        task = bench.run(*unmap(unmap_list(*ranges)))
+        assert sense_of(task) == INVALID_FIELD_IN_PARAMETER_LIST[:3]
+        assert pointer_of(task)[:2] == (False, at)
 
 
 def same(lba: int, count: int, flags: int = 0, sixteen: bool = True) -> bytes:

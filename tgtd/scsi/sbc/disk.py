@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from tgtd.scsi.buffers import BufferPool
-from tgtd.scsi.inquiry import SBC_4
+from tgtd.scsi.inquiry import SBC_3, SBC_4
 from tgtd.scsi.lun import Identity
 from tgtd.scsi.medium import BlockMedium, Offload
 from tgtd.scsi.nexus import LunNexus
@@ -86,7 +86,7 @@ class Disk(PrimaryUnit):
 
     device_type = 0x00
     rows = ROWS
-    versions = (SBC_4,)
+    versions = (SBC_4, SBC_3)  # initiators older than SBC-4 look for the one they know
     vital_pages: ClassVar[tuple[VitalPage, ...]] = VITAL_PAGES
     mode_pages: ClassVar[tuple[ModePage, ...]] = MODE_PAGES
 

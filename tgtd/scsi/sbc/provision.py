@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 MOST_SAME_BYTES = 128 << 20
 """MAXIMUM WRITE SAME LENGTH of VPD page B0h, in bytes."""
-MOST_UNMAP_BYTES = 64 << 30
-"""MAXIMUM UNMAP LBA COUNT of VPD page B0h, in bytes."""
+MOST_UNMAP_BLOCKS = 1 << 20
+"""MAXIMUM UNMAP LBA COUNT of VPD page B0h."""
 MOST_UNMAP_DESCRIPTORS = 256
 MOST_STATUS_DESCRIPTORS = 1024
 
@@ -122,7 +122,7 @@ def _unmap_ranges(disk: Disk, data: bytes) -> list[tuple[int, int]]:
         if lba + count > disk.blocks:
             raise CheckCondition(LBA_OUT_OF_RANGE)
         total += count
-        if total > MOST_UNMAP_BYTES >> disk.shift:
+        if total > MOST_UNMAP_BLOCKS:
             raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=at + 8)
         if count:
             ranges.append((lba << disk.shift, count << disk.shift))

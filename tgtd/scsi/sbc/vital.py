@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tgtd.scsi.inquiry import EXTENDED, IDENTIFICATION, SERIAL, SUPPORTED, VitalPage
 from tgtd.scsi.nexus import LunNexus
 from tgtd.scsi.sbc.capacity import reads_zeros
-from tgtd.scsi.sbc.provision import MOST_SAME_BYTES, MOST_UNMAP_BYTES, MOST_UNMAP_DESCRIPTORS
+from tgtd.scsi.sbc.provision import MOST_SAME_BYTES, MOST_UNMAP_BLOCKS, MOST_UNMAP_DESCRIPTORS
 from tgtd.scsi.sbc.write import MOST_COMPARED
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def _block_limits(disk: Disk, itl: LunNexus) -> bytes:
         disk.most_blocks,
         _OPTIMAL_TRANSFER >> shift,
         disk.most_blocks,
-        min(MOST_UNMAP_BYTES >> shift, 0xFFFFFFFF) if disk.thin else 0,
+        MOST_UNMAP_BLOCKS if disk.thin else 0,
         MOST_UNMAP_DESCRIPTORS if disk.thin else 0,
         granularity,
         _UGAVALID if disk.thin else 0,
