@@ -73,9 +73,9 @@ class Schema:
         if isinstance(value, dict):
             return self._accepts_table(schema, value)
         if isinstance(value, list):
-            if "uniqueItems" in schema or "minItems" in schema:
+            if not _is_plain_array(schema):
                 return self._remembered((id(schema), *map(_hashable, value)), schema, value)
-            return schema.get("type") == "array" and all(self._accepts(schema["items"], entry) for entry in value)
+            return all(self._accepts(schema["items"], entry) for entry in value)
         return self._remembered((id(schema), type(value), value), schema, value)
 
     def _accepts_table(self, schema: Mapping[str, Any], value: dict[str, Any]) -> bool:
@@ -85,9 +85,13 @@ class Schema:
         if telling is None:
             telling = self._telling[mark] = tuple(sorted(_telling_keys(schema)))
         shape = (mark, *value, *[_hashable(value.get(key)) for key in telling])
-        if shape not in self._good:
-            return self._remembered(shape, schema, value)
         rows = schema["properties"]
+        if shape not in self._good:
+            probe = {key: [] if _is_plain_array(rows.get(key)) else entry for key, entry in value.items()}
+            if any(_is_plain_array(rows.get(key)) and not isinstance(entry, list) for key, entry in value.items()):
+                return False
+            if not self._remembered(shape, schema, probe):
+                return False
         return all(self._accepts(rows[key], entry) for key, entry in value.items())
 
     def _remembered(self, mark: tuple[object, ...], schema: Mapping[str, Any], value: object) -> bool:
@@ -97,6 +101,11 @@ class Schema:
             return False
         self._good.add(mark)
         return True
+
+
+def _is_plain_array(schema: Mapping[str, Any] | None) -> bool:
+    """Whether a schema asks of an array no more than what its entries are."""
+    return schema is not None and schema.get("type") == "array" and not schema.keys() & {"minItems", "uniqueItems"}
 
 
 def _hashable(value: object) -> object:
