@@ -170,8 +170,10 @@ class Disk(PrimaryUnit):
     def _deferred(
         self, task: Task, then: Callable[[Task], int] | None, writing: bool, error: BaseException | None
     ) -> None:
-        super()._deferred(task, then, writing, error)
-        self.turns.end()
+        try:
+            super()._deferred(task, then, writing, error)
+        finally:
+            self.turns.end()
 
     def refuse(self, task: Task, trouble: BaseException, writing: bool = False) -> int:
         self.counters.errors += 1
