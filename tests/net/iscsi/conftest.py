@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
-from tests.initiator import Initiator
+from tests.initiator import TEST_UNIT_READY, Initiator
 from tgtd.loop import Loop
 from tgtd.media.ram import RamMedium
 from tgtd.net.iscsi.node import IscsiTarget
@@ -27,10 +28,23 @@ T = TypeVar("T")
 NAME = "iqn.2026-11.org.test:target"
 
 
+class Errors(logging.Handler):
+    """Keeps what is logged as an error: nothing an initiator does may be one."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record))
+
+
 class Stage:
     """The service under test; `call` runs a function in its loop thread."""
 
     def __init__(self) -> None:
+        self.errors = Errors()
+        logging.getLogger("tgtd").addHandler(self.errors)
         self.loop = Loop()
         self.pool = BufferPool(64 << 20)
         self.workers = Workers(self.loop, 8)
@@ -71,26 +85,43 @@ class Stage:
         assert done.wait(10), "the loop does not answer"
         return answer[0]
 
-    def connect(self, **wishes: object) -> Initiator:
+    def connect(self, **wishes: Any) -> Initiator:
         wishes.setdefault("target", NAME)
-        return Initiator(self.address, **wishes)  # type: ignore[arg-type]
+        return Initiator(self.address, **wishes)
 
-    def login(self, **wishes: object) -> Initiator:
-        return self.connect(**wishes).login()
+    def login(self, **wishes: Any) -> Initiator:
+        """Logged in, and past the unit attention of LUN 1."""
+        initiator = self.connect(**wishes).login()
+        if initiator.target and not wishes.get("tsih"):
+            initiator.read(TEST_UNIT_READY, 0, lun=1)
+        return initiator
+
+    def becomes(self, condition: Callable[[], object]) -> bool:
+        """Does it come true, looked at in the loop thread, within five seconds?"""
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            if self.call(condition):
+                return True
+            time.sleep(0.005)
+        return False
 
     def pool_settles(self) -> bool:
         """Every pooled buffer comes back once nothing is under way."""
-        deadline = time.monotonic() + 5
-        while time.monotonic() < deadline:
-            if self.call(lambda: self.pool.used) == 0:
-                return True
-            time.sleep(0.01)
-        return False
+        return self.becomes(lambda: self.pool.used == 0)
+
+    def empties(self) -> bool:
+        """No connection, no session, no buffer is left."""
+        return self.becomes(lambda: not (self.service.connections or self.service.sessions or self.pool.used))
 
     def close(self) -> None:
+        """Raises AssertionError when anything was logged as an error meanwhile."""
         self.call(self.service.close)
         self.loop.call_from_thread(self.loop.stop)
         self.thread.join(10)
+        self.loop.close()
+        logging.getLogger("tgtd").removeHandler(self.errors)
+        assert not self.errors.lines
+        assert not self.loop.failures
 
 
 @pytest.fixture

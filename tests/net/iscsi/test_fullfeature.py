@@ -13,7 +13,7 @@ POWER_ON = (6, 0x29, 0)
 
 
 def test_write_and_read_back(stage: Stage) -> None:
-    with stage.login() as initiator:
+    with stage.connect().login() as initiator:
         assert initiator.read(TEST_UNIT_READY, 0, lun=1).asc == POWER_ON
         data = os.urandom(1 << 20)
         assert initiator.write(write10(8, 2048), data, lun=1).status == 0
