@@ -84,8 +84,8 @@ def test_a_declared_size_grows(site: Inside) -> None:
     itl = attached(site.nexus(), 1)
     site.write(site.lun(1, "3 MiB"))
     site.reload()
-    site.turn_until(lambda: site.unit(1).size == 3 * MIB)
-    site.turn_until(lambda: itl.attentions == [CAPACITY_DATA_CHANGED])
+    assert site.unit(1).size == 3 * MIB
+    assert itl.attentions == [CAPACITY_DATA_CHANGED]
     assert (site.media / "1.img").stat().st_size == 3 * MIB
 
 
@@ -137,7 +137,7 @@ def test_becoming_writable_opens_the_file_anew(site: Inside) -> None:
     assert not old.writable
     site.write(site.lun(1))
     site.reload()
-    site.turn_until(lambda: site.unit(1).state is State.ONLINE)
+    assert site.unit(1).state is State.ONLINE
     medium = site.unit(1).disk.medium
     assert medium is not None
     assert medium.writable
@@ -159,7 +159,7 @@ def test_two_luns_exchange_their_files(site: Inside) -> None:
     site.start()
     site.write(site.lun(1, "2 MiB", file="y"), site.lun(2, "1 MiB", file="x"))
     assert site.reload().result == "applied"
-    site.turn_until(lambda: all(site.unit(n).state is State.ONLINE for n in (1, 2)))
+    assert all(site.unit(n).state is State.ONLINE for n in (1, 2))
     assert (site.unit(1).size, site.unit(2).size) == (2 * MIB, MIB)
 
 
@@ -168,7 +168,7 @@ def test_a_file_moves_from_one_lun_to_another(site: Inside) -> None:
     site.start()
     site.write(site.lun(2, file="x"))
     assert site.reload().result == "applied"
-    site.turn_until(lambda: site.unit(2).state is State.ONLINE)
+    assert site.unit(2).state is State.ONLINE
 
 
 def test_offline_and_back(site: Inside) -> None:
@@ -191,6 +191,8 @@ def test_a_missing_file_does_not_stop_the_rest(site: Inside) -> None:
     where, _, cause = state(site, 2)
     assert where is State.PENDING
     assert "does not exist" in (cause or "")
+    site.write(site.lun(1), site.lun(2, None), site.lun(3, None))
+    assert any("LUN 3" in warning and "does not exist" in warning for warning in site.reload().warnings)
     (site.media / "2.img").write_bytes(bytes(MIB))
     site.tree.retry_pending()
     site.turn_until(lambda: state(site, 2) == (State.ONLINE, MIB, None))

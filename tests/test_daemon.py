@@ -221,9 +221,9 @@ def test_the_control_socket_answers_while_draining(site: Site) -> None:
         initiator = site.initiator()
         assert site.ask("stop")["timeout"] == 20.0
         assert site.status["state"] == "stopping"
-        initiator.close()
-        process.terminate()  # asked again: at once
+        process.terminate()  # asked again: without waiting for initiators
         assert process.wait(10) == 0
+        initiator.close()
 
 
 def test_systemd_hears_ready_reloading_and_stopping(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,3 +306,15 @@ def test_limits_and_log_level_change_live(site: Site) -> None:
         (site.place / "etc" / "tgtd.toml").write_text('[log]\nlevel = "debug"\n[reload]\nwatch = false\n')
         assert site.ask("reload")["result"] == "applied"
         assert site.ask("log-level") == {"level": "debug"}
+
+
+def test_a_secret_that_changes_is_noticed_from_the_start(site: Site) -> None:
+    secret = site.place / "secret"
+    secret.write_text("twelve-bytes-or-more")
+    secret.chmod(0o600)
+    (site.place / "etc" / "tgtd.toml").write_text("[reload]\ndebounce = 0.05\n")
+    site.write(access=f'chap = [{{ user = "u", secret = {{ file = "{secret}" }} }}]')
+    with daemon(site.place):
+        secret.write_text("another-secret-of-ours")
+        assert eventually(lambda: site.status["generation"] == 2)
+        assert "another-secret" not in site.log + json.dumps(site.status)

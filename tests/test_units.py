@@ -225,6 +225,10 @@ def test_growing_beyond_what_is_possible_is_told(site: Inside) -> None:
     site.turn_until(lambda: unit.cause is not None)
     assert "No space left" in (unit.cause or "")
     assert (unit.state, unit.size) == (State.ONLINE, MIB)
+    del medium.grow  # there is room again
+    unit.probe()
+    site.turn_until(lambda: unit.size == 5 * MIB)
+    assert unit.cause is None
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,7 @@ class Transaction:
         self._undo: list[Callable[[], None]] = []
         self._announce: dict[LiveTarget, None] = {}
         self._recheck: dict[LiveTarget, None] = {}
+        self._touched: dict[Unit, None] = {}
         self._warnings: list[str] = []
         self._steps: Mapping[type[Step], Callable[[Any], None]] = {
             AddTarget: self._add_target,
@@ -195,6 +196,14 @@ class Transaction:
         self._tell()
         for opening in self._openings.values():
             opening.abandon()
+        self._settle(self._loop.time() + PATIENCE)
+
+    def _settle(self, deadline: float) -> None:
+        """Answer when media that exist have been resized or opened anew, or when that takes too long."""
+        if self._loop.time() < deadline and any(unit.settling for unit in self._touched):
+            self._loop.call_later(0.005, partial(self._settle, deadline))
+            return
+        self._warnings += [f"{unit.place}: {unit.cause}" for unit in self._touched if unit.cause is not None]
         self._then(Outcome(warnings=tuple(self._warnings)))
 
     def _go_back(self, done: list[Step]) -> None:
@@ -224,6 +233,11 @@ class Transaction:
 
     def _unit(self, step: LunStep) -> Unit:
         return self._tree.targets[step.target].units[step.lun]
+
+    def _touch(self, step: LunStep) -> Unit:
+        unit = self._unit(step)
+        self._touched[unit] = None
+        return unit
 
     def _add_target(self, step: AddTarget) -> None:
         target = self._tree.make_target(step.new)
@@ -271,6 +285,9 @@ class Transaction:
         opening = self._openings.pop((target.wish.name, wish.number), None)
         if opening is not None:
             unit.adopt(opening)
+        elif wish.online:
+            unit.await_release()
+        self._touched[unit] = None
         target.scsi.add_lun(wish.number, unit.disk)
         target.units[wish.number] = unit
 
@@ -280,7 +297,7 @@ class Transaction:
         unit.close(self._tree.retry_pending)
 
     def _change_lun(self, step: ChangeLun) -> None:
-        unit, wish = self._unit(step), step.new
+        unit, wish = self._touch(step), step.new
         if unit.wish == wish:
             return  # done together with its medium
         identity = self._tree.identity(step.target, wish)
@@ -293,10 +310,10 @@ class Transaction:
             unit.change(wish, identity)
 
     def _resize_lun(self, step: GrowLun | ShrinkLun) -> None:
-        self._unit(step).resize(step.new)
+        self._touch(step).resize(step.new)
 
     def _replace_medium(self, step: ReplaceMedium) -> None:
-        unit, wish = self._unit(step), step.new
+        unit, wish = self._touch(step), step.new
         identity = self._tree.identity(step.target, wish)
         if step.elsewhere:
             unit.swap(wish, identity, self._openings.pop((step.target, step.lun), None), self._tree.retry_pending)

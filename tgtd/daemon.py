@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 from dataclasses import dataclass
@@ -48,7 +49,10 @@ class Options:
 
 
 class Daemon:
-    """One daemon; `run` returns its exit status. Raises CannotStart, ConfigErrors."""
+    """One daemon; `run` returns its exit status: 0, or 1 when not all media could be flushed and closed.
+
+    Raises CannotStart, ConfigErrors.
+    """
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -93,7 +97,7 @@ class Daemon:
             self._close()
         if self._failure is not None:
             raise CannotStart(self._failure)
-        return 0
+        return 1 if self._unclosed else 0
 
     def _started(self, outcome: Outcome) -> None:
         if outcome.errors:
@@ -103,13 +107,15 @@ class Daemon:
         if self.health.state == "stopping":
             return
         self.health.state = "running"
+        self._follow_secrets(self.reloader.secret_files())
         self.reloader.on_loaded = self._follow_secrets
         self._start_watching()
-        for warning in (*self._config.warnings, *outcome.warnings):
+        for warning in self._config.warnings:
             logger.warning("%s", warning)
         self._report_unused_sockets()
-        print(self._ready_line(), flush=True)
         self.notifier.ready(self.reloader.summary())
+        with contextlib.suppress(OSError):  # whoever started us may have closed the other end
+            print(self._ready_line(), flush=True)
         self.notifier.watch_over(self.loop)
         self.loop.call_later(TICK, self._tick)
 
@@ -149,7 +155,11 @@ class Daemon:
         self.loop.call_later(TICK, self._tick)
 
     def _hangup(self) -> None:
-        self.reloader.request("SIGHUP")
+        self._reload("SIGHUP")
+
+    def _reload(self, by: str) -> None:
+        if self.health.state != "stopping":
+            self.reloader.request(by)
 
     def _daemon_changed(self, new: model.Daemon) -> None:
         """Adopt another tgtd.toml."""
@@ -186,7 +196,7 @@ class Daemon:
 
     def _noticed(self) -> None:
         """In the watcher's thread."""
-        self.loop.call_from_thread(lambda: self.reloader.request(FILE_CHANGE))
+        self.loop.call_from_thread(lambda: self._reload(FILE_CHANGE))
 
     def _follow_secrets(self, files: list[Path]) -> None:
         if files != self._secret_files:
@@ -197,9 +207,12 @@ class Daemon:
     # Stopping
 
     def stop(self) -> None:
-        """Drain, then end; asked again, end at once."""
+        """Drain, then end. Asked again: wait no longer for initiators. Asked once more: nor for media."""
         if self.health.state == "stopping":
-            self._finish()
+            if self._deadline is not None:
+                self._drained()
+            else:
+                self._finish()
             return
         serving = self.health.state == "running"
         self.health.state = "stopping"

@@ -103,7 +103,7 @@ class Reloader:
     def _loaded(self, asked: list[tuple[str, Reply | None]], box: list[Any], error: BaseException | None) -> None:
         by = ", ".join(dict.fromkeys(who for who, _ in asked))
         if self.on_loaded is not None:
-            self.on_loaded(self._secret_files())
+            self.on_loaded(self.secret_files())
         if error is not None:
             self._end(asked, Reload("refused", by, time.time(), errors=tuple(_complaints(error))))
             return
@@ -135,6 +135,8 @@ class Reloader:
         if outcome.errors:
             self._end(asked, Reload("refused", by, time.time(), errors=outcome.errors))
             return
+        for warning in config.warnings:
+            log.warning("%s", warning)
         steps = tuple(step.describe() for step in plan)
         warnings = (*map(str, config.warnings), *outcome.warnings)
         self._end(asked, Reload("applied", by, time.time(), steps=steps, warnings=warnings))
@@ -166,8 +168,6 @@ class Reloader:
             log.error("reload (%s) refused; generation %d stays in force", reload.by, self._health.generation)
             for error in reload.errors:
                 log.error("%s", error)
-        for warning in reload.warnings:
-            log.warning("%s", warning)
         self._health.last_reload = reload
 
     def summary(self) -> str:
@@ -179,7 +179,8 @@ class Reloader:
             text += f"; RELOAD REFUSED: {last.errors[0]}{more}"
         return text
 
-    def _secret_files(self) -> list[Path]:
+    def secret_files(self) -> list[Path]:
+        """The files of secrets that the configuration names."""
         references = [reference for document in self._loader.documents() for reference in document.secrets]
         return [Path(name) for kind, name in references if kind == "file"]
 

@@ -68,7 +68,7 @@ class Tree:
         return LiveTarget(wish, iscsi)
 
     def make_unit(self, target: str, wish: model.Lun) -> Unit:
-        return Unit(self.shop, f"{target} LUN {wish.number}", wish, self.identity(target, wish))
+        return Unit(self.shop, target, wish, self.identity(target, wish))
 
     def _placeholder(self, target: str, number: int) -> LogicalUnit:
         """What answers where no unit is: the controller at LUN 0, else "not supported" (number -1)."""

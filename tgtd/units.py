@@ -96,9 +96,10 @@ class Opening:
 class Unit:
     """One LUN of a running target. `place` is what logs call it."""
 
-    def __init__(self, shop: Shop, place: str, wish: model.Lun, identity: Identity) -> None:
+    def __init__(self, shop: Shop, target: str, wish: model.Lun, identity: Identity) -> None:
         self.shop = shop
-        self.place = place
+        self.target = target
+        self.place = f"{target} LUN {wish.number}"
         self.wish = wish
         self.cause: str | None = None
         self.lane: Lane = shop.workers.lane(JOBS_AT_ONCE)
@@ -106,6 +107,8 @@ class Unit:
         self._opening: Opening | None = None
         self._reopening = False
         self._probing = False
+        self._resizing = False
+        self._awaiting = False  # another unit's medium has to be closed first
         self._gone = False
         self._told = False  # whether the log says that the unit is pending
 
@@ -120,9 +123,15 @@ class Unit:
         """Bytes, while there is a medium."""
         return None if self.disk.medium is None else self.disk.medium.size
 
+    @property
+    def settling(self) -> bool:
+        """On the way to another medium or size."""
+        return bool(self._opening or self._reopening or self._resizing or self._awaiting)
+
     def adopt(self, opening: Opening) -> None:
         """Use what an attempt brings: now, or when it ends; a failure makes the unit pending."""
         self._opening = opening
+        self._awaiting = False
         self.cause = self.cause or _BEING_OPENED
         opening.then(self._settle)
 
@@ -132,9 +141,13 @@ class Unit:
             self.adopt(Opening(self.shop, self.wish))
 
     def probe(self) -> None:
-        """An online unit whose size was not declared looks whether its medium has grown."""
+        """Look whether an undeclared size has grown; try again what a declared one asks for and could not be had."""
         medium = self.disk.medium
-        if medium is None or self.wish.medium.size is not None or self._probing or self._gone:
+        if medium is None or self._probing or self._resizing or self._gone:
+            return
+        if self.wish.medium.size is not None:
+            if self.wish.medium.size != medium.size:
+                self.resize(self.wish)
             return
         self._probing = True
         found = [0]
@@ -156,6 +169,7 @@ class Unit:
         if size is None:
             self.probe()
             return
+        self._resizing = True
         self.shop.workers.lane(1).submit(partial(medium.grow, size), partial(self._resized, medium))
 
     def change(self, wish: model.Lun, identity: Identity) -> None:
@@ -163,13 +177,18 @@ class Unit:
         self.disk.change(disk_settings(wish), identity)
         self.wish = wish
 
+    def await_release(self) -> None:
+        """Another unit still has the medium; `retry` will be called when it has let go."""
+        self.cause = "another LUN is about to let go of its medium"
+        self._awaiting = True
+
     def swap(self, wish: model.Lun, identity: Identity, opening: Opening | None, released: Callable[[], None]) -> None:
         """Go over to another medium (opening None: to none, for now). `released()` once the old one is closed."""
         old = self._let_go(wish, identity, BECOMING_READY if wish.online else None)
         if opening is not None:
             self.adopt(opening)
         elif wish.online:
-            self.cause = "its medium is about to be opened"
+            self.await_release()
         if old is not None:
             self._retire(partial(put_away, self.shop.workers, old, released))
 
@@ -189,6 +208,7 @@ class Unit:
 
     def _let_go(self, wish: model.Lun, identity: Identity, sense: Sense | None) -> BlockMedium | None:
         self._stop_opening()
+        self._awaiting = False
         old = self.disk.offline(sense)
         self.disk.change(disk_settings(wish), identity)
         self.wish = wish
@@ -259,6 +279,7 @@ class Unit:
         self.cause = cause
 
     def _resized(self, medium: BlockMedium, error: BaseException | None) -> None:
+        self._resizing = False
         if medium is not self.disk.medium:
             return
         if error is not None:
@@ -289,7 +310,7 @@ class Unit:
             close()
 
     def _fields(self) -> dict[str, object]:
-        return {"LUN": self.wish.number}
+        return {"TARGET": self.target, "LUN": self.wish.number}
 
 
 def open_medium(openers: Mapping[str, Opener], wish: model.Lun) -> BlockMedium:
