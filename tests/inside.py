@@ -84,6 +84,11 @@ class Inside:
         self.turn_until(lambda: bool(answers))
         return answers[0]
 
+    def retry(self) -> None:
+        """What the daemon does from time to time."""
+        for _, unit in self.tree.units():
+            unit.retry()
+
     def unit(self, number: int, name: str = IQN) -> Unit:
         return self.tree.targets[name].units[number]
 

@@ -180,7 +180,6 @@ def test_offline_and_back(site: Inside) -> None:
     site.turn_until(site.unit(1).lane.idle)
     site.write(site.lun(1))
     site.reload()
-    site.tree.retry_pending()
     site.turn_until(lambda: site.unit(1).state is State.ONLINE)
 
 
@@ -194,7 +193,7 @@ def test_a_missing_file_does_not_stop_the_rest(site: Inside) -> None:
     site.write(site.lun(1), site.lun(2, None), site.lun(3, None))
     assert any("LUN 3" in warning and "does not exist" in warning for warning in site.reload().warnings)
     (site.media / "2.img").write_bytes(bytes(MIB))
-    site.tree.retry_pending()
+    site.retry()
     site.turn_until(lambda: state(site, 2) == (State.ONLINE, MIB, None))
 
 
@@ -308,7 +307,7 @@ def test_a_fault_of_ours_takes_everything_back(site: Inside, monkeypatch: pytest
     assert live.iscsi.alias == ""
     assert live.units[3].disk.write_protected is None
     assert list(site.service.portals) == [("127.0.0.1", site.port)]
-    site.tree.retry_pending()
+    site.retry()
     site.turn_until(lambda: all(site.unit(n).state is State.ONLINE for n in (1, 2, 3)))
     site.turn_until(lambda: site.unit(1).size == MIB)
     assert site.reload().result == "applied"

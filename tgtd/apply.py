@@ -34,8 +34,9 @@ from tgtd.config.steps import (
     Step,
 )
 from tgtd.net.iscsi.node import Endpoint
+from tgtd.scsi.lun import Identity
 from tgtd.tree import LiveTarget, Tree, advice
-from tgtd.units import Opening, Unit
+from tgtd.units import Opening, State, Unit
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ class Transaction:
         self._announce: dict[LiveTarget, None] = {}
         self._recheck: dict[LiveTarget, None] = {}
         self._touched: dict[Unit, None] = {}
+        self._waiting: dict[Unit, None] = {}
         self._warnings: list[str] = []
         self._steps: Mapping[type[Step], Callable[[Any], None]] = {
             AddTarget: self._add_target,
@@ -287,6 +289,7 @@ class Transaction:
             unit.adopt(opening)
         elif wish.online:
             unit.await_release()
+            self._waiting[unit] = None
         self._touched[unit] = None
         target.scsi.add_lun(wish.number, unit.disk)
         target.units[wish.number] = unit
@@ -294,7 +297,7 @@ class Transaction:
     def _take_lun(self, target: LiveTarget, number: int) -> None:
         unit = target.units.pop(number)
         target.scsi.remove_lun(number)
-        unit.close(self._tree.retry_pending)
+        unit.close(self._released)
 
     def _change_lun(self, step: ChangeLun) -> None:
         unit, wish = self._touch(step), step.new
@@ -303,11 +306,25 @@ class Transaction:
         identity = self._tree.identity(step.target, wish)
         medium = unit.disk.medium
         if not wish.online or not step.old.online:
-            unit.swap(wish, identity, self._openings.pop((step.target, step.lun), None), self._tree.retry_pending)
+            self._swap(step, unit, identity)
         elif medium is None or (not wish.read_only and not medium.writable):
             unit.reopen(wish, identity)
         else:
             unit.change(wish, identity)
+
+    def _swap(self, step: ChangeLun | ReplaceMedium, unit: Unit, identity: Identity) -> None:
+        opening = self._openings.pop((step.target, step.lun), None)
+        unit.swap(step.new, identity, opening, self._released)
+        if opening is None and step.new.online:
+            self._waiting[unit] = None
+
+    def _released(self) -> None:
+        """A medium was closed: whoever waits for one may try."""
+        for unit in list(self._waiting):
+            if unit.state is State.PENDING:
+                unit.retry()
+            else:
+                del self._waiting[unit]
 
     def _resize_lun(self, step: GrowLun | ShrinkLun) -> None:
         self._touch(step).resize(step.new)
@@ -316,7 +333,7 @@ class Transaction:
         unit, wish = self._touch(step), step.new
         identity = self._tree.identity(step.target, wish)
         if step.elsewhere:
-            unit.swap(wish, identity, self._openings.pop((step.target, step.lun), None), self._tree.retry_pending)
+            self._swap(step, unit, identity)
         elif step.old.medium.direct != wish.medium.direct and wish.online:
             unit.reopen(wish, identity)
         else:

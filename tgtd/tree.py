@@ -76,11 +76,6 @@ class Tree:
         kind = Controller if number == 0 else AbsentUnit
         return kind(derive(self._installation, target, number, wish), self.shop.pool, self._idle_lane)
 
-    def retry_pending(self) -> None:
-        """Units without a medium try again now."""
-        for _, unit in self.units():
-            unit.retry()
-
     def open_portal(self, endpoint: Endpoint) -> None:
         """Listen, on the socket that systemd passed if there is one. Raises OSError."""
         self.service.open_portal(*endpoint, self.inherited.take(*endpoint))

@@ -190,7 +190,12 @@ class Unit:
         elif wish.online:
             self.await_release()
         if old is not None:
-            self._retire(partial(put_away, self.shop.workers, old, released))
+            self._retire(partial(put_away, self.shop.workers, old, partial(self._released, released)))
+
+    def _released(self, then: Callable[[], None]) -> None:
+        """The old medium is closed; it may have been the same one that is wanted again by now."""
+        self.retry()
+        then()
 
     def reopen(self, wish: model.Lun, identity: Identity) -> None:
         """Open the same medium in another way. Its lock admits one of us, so initiators are told to wait meanwhile."""
