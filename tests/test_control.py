@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import socket
 import stat
 import time
@@ -232,6 +233,23 @@ def test_clients_are_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> N
         bench.client()
     bench.turn_until(lambda: len(bench.server.clients) == 2)
     assert "try again" in bench.answer(bench.client())["error"]
+
+
+def test_running_out_of_descriptors_is_survived_quietly(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(control, "REST", 0.2)
+    sock = bench.client()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        for _ in range(10):
+            bench.loop.turn(0.01)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert caplog.text.count("cannot accept") == 1
+    sock.send(request("echo"))
+    assert bench.answer(sock)["ok"] is True
 
 
 def test_a_stranger_is_turned_away(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,8 @@ LONGEST_REQUEST = 64 << 10
 MOST_CLIENTS = 64
 PATIENCE = 120.0
 """Seconds that a client may take to send its next request or to read its answer."""
+REST = 1.0
+"""Seconds until the next try when a client could not be accepted."""
 
 _PIECE = 64 << 10
 _SO_PEERGROUPS = 59  # asm-generic/socket.h; the socket module has no name for it
@@ -54,12 +56,15 @@ class ControlServer:
         self.path = path
         self.commands = commands
         self.clients: dict[_Client, None] = {}
+        self._rest: Timer | None = None
         self._listener = _listen(path)
         self._group = os.stat(path).st_gid
         loop.watch(self._listener.fileno(), READ, self._accept)
 
     def close(self) -> None:
         """Stop listening, drop all clients, and remove the socket."""
+        if self._rest is not None:
+            self._rest.cancel()
         self.loop.unwatch(self._listener.fileno())
         self._listener.close()
         for client in list(self.clients):
@@ -70,8 +75,13 @@ class ControlServer:
     def _accept(self, events: int) -> None:
         try:
             sock, _ = self._listener.accept()
+        except BlockingIOError:
+            return
         except OSError as trouble:
+            # Out of descriptors, most likely: the client stays in the queue, and epoll would tell of it without end.
             log.warning("control socket: cannot accept: %s", trouble.strerror)
+            self.loop.rewatch(self._listener.fileno(), 0)
+            self._rest = self.loop.call_later(REST, self._resume)
             return
         sock.setblocking(False)
         if not _may_control(sock, self._group):
@@ -80,6 +90,9 @@ class ControlServer:
             self._turn_away(sock, f"{MOST_CLIENTS} clients are connected already; try again later")
         else:
             self.clients[_Client(self, sock)] = None
+
+    def _resume(self) -> None:
+        self.loop.rewatch(self._listener.fileno(), READ)
 
     @staticmethod
     def _turn_away(sock: socket.socket, why: str) -> None:
