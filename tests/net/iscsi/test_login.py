@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -123,7 +124,7 @@ def test_ways_that_lead_nowhere(requests: list[Request]) -> None:
 
 
 @pytest.mark.parametrize("change", [{"isid": 1}, {"tsih": 7}, {"cid": 1}])
-def test_identity_does_not_change(change: dict[str, int]) -> None:
+def test_identity_does_not_change(change: dict[str, Any]) -> None:
     assert refusal(make_login(), request(0, 1, WHO), request(1, 3, **change)).status == status.INVALID_REQUEST
 
 
