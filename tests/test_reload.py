@@ -39,7 +39,8 @@ def test_the_same_again_is_nothing(site: Inside) -> None:
 
 
 def test_a_broken_file_changes_nothing_and_is_named(site: Inside, caplog: pytest.LogCaptureFixture) -> None:
-    (site.config / "targets.d" / "b.toml").write_text('[[target]]\nname = "iqn.2026-11.org.test:b"\naccess.anyone = 3\n')
+    broken = '[[target]]\nname = "iqn.2026-11.org.test:b"\naccess.anyone = 3\n'
+    (site.config / "targets.d" / "b.toml").write_text(broken)
     site.write(site.lun(1), site.lun(2))
     reload = site.reload()
     assert reload.result == "refused"

@@ -72,7 +72,8 @@ class Transaction:
         self._announce: dict[LiveTarget, None] = {}
         self._recheck: dict[LiveTarget, None] = {}
         self._touched: dict[Unit, None] = {}
-        self._waiting: dict[Unit, None] = {}
+        self._waiting: dict[Unit, None] = {}  # units whose media this plan takes from others
+        self._closing = 0  # media that are still to be closed
         self._warnings: list[str] = []
         self._steps: Mapping[type[Step], Callable[[Any], None]] = {
             AddTarget: self._add_target,
@@ -202,7 +203,8 @@ class Transaction:
 
     def _settle(self, deadline: float) -> None:
         """Answer when media that exist have been resized or opened anew, or when that takes too long."""
-        if self._loop.time() < deadline and any(unit.settling for unit in self._touched):
+        moving = (self._waiting and self._closing) or any(unit.settling for unit in self._touched)
+        if moving and self._loop.time() < deadline:
             self._loop.call_later(0.005, partial(self._settle, deadline))
             return
         self._warnings += [f"{unit.place}: {unit.cause}" for unit in self._touched if unit.cause is not None]
@@ -297,6 +299,7 @@ class Transaction:
     def _take_lun(self, target: LiveTarget, number: int) -> None:
         unit = target.units.pop(number)
         target.scsi.remove_lun(number)
+        self._closing += 1
         unit.close(self._released)
 
     def _change_lun(self, step: ChangeLun) -> None:
@@ -314,12 +317,14 @@ class Transaction:
 
     def _swap(self, step: ChangeLun | ReplaceMedium, unit: Unit, identity: Identity) -> None:
         opening = self._openings.pop((step.target, step.lun), None)
+        self._closing += unit.disk.medium is not None
         unit.swap(step.new, identity, opening, self._released)
         if opening is None and step.new.online:
             self._waiting[unit] = None
 
     def _released(self) -> None:
         """A medium was closed: whoever waits for one may try."""
+        self._closing -= 1
         for unit in list(self._waiting):
             if unit.state is State.PENDING:
                 unit.retry()

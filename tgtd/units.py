@@ -109,6 +109,7 @@ class Unit:
         self._probing = False
         self._resizing = False
         self._awaiting = False  # another unit's medium has to be closed first
+        self._again = False  # what an attempt met may be out of date when it ends
         self._gone = False
         self._told = False  # whether the log says that the unit is pending
 
@@ -120,13 +121,13 @@ class Unit:
 
     @property
     def size(self) -> int | None:
-        """Bytes, while there is a medium."""
-        return None if self.disk.medium is None else self.disk.medium.size
+        """Bytes that initiators know of, while there is a medium."""
+        return None if self.disk.medium is None else self.disk.blocks << self.disk.shift
 
     @property
     def settling(self) -> bool:
         """On the way to another medium or size."""
-        return bool(self._opening or self._reopening or self._resizing or self._awaiting)
+        return bool(self._opening or self._reopening or self._resizing or self._probing or self._awaiting)
 
     def adopt(self, opening: Opening) -> None:
         """Use what an attempt brings: now, or when it ends; a failure makes the unit pending."""
@@ -136,8 +137,12 @@ class Unit:
         opening.then(self._settle)
 
     def retry(self) -> None:
-        """A pending unit tries again, unless an attempt is under way."""
-        if self.state is State.PENDING and not (self._opening or self._reopening or self._gone):
+        """A pending unit tries again: now, or when the attempt under way has failed."""
+        if self._reopening or self._gone:
+            return
+        if self._opening is not None or self.state is not State.PENDING:
+            self._again = True
+        else:
             self.adopt(Opening(self.shop, self.wish))
 
     def probe(self) -> None:
@@ -169,6 +174,8 @@ class Unit:
         if size is None:
             self.probe()
             return
+        if self._resizing or self._probing:
+            return  # one at a time; its end looks at what is wished by then
         self._resizing = True
         self.shop.workers.lane(1).submit(partial(medium.grow, size), partial(self._resized, medium))
 
@@ -243,6 +250,10 @@ class Unit:
         """An attempt to open the medium has ended."""
         opening, self._opening = self._opening, None
         assert opening is not None
+        again, self._again = self._again, False
+        if opening.medium is None and again:
+            self.retry()
+            return
         before = self.cause
         medium = opening.take()
         if medium is None:
@@ -277,6 +288,8 @@ class Unit:
         else:
             self.cause = None
             self._grown(medium)
+        if self.wish.medium.size not in (None, medium.size):
+            self.resize(self.wish)
 
     def _complain(self, cause: str) -> None:
         if cause != self.cause:
@@ -285,13 +298,15 @@ class Unit:
 
     def _resized(self, medium: BlockMedium, error: BaseException | None) -> None:
         self._resizing = False
-        if medium is not self.disk.medium:
+        if medium is not self.disk.medium or self._gone:
             return
         if error is not None:
             self._complain(f"cannot change its size to {self.wish.medium.size} bytes: {reason(error)}")
-        else:
-            self.cause = None
-            self._grown(medium)
+            return
+        self.cause = None
+        self._grown(medium)
+        if self.wish.medium.size not in (None, medium.size):
+            self.resize(self.wish)
 
     def _grown(self, medium: BlockMedium) -> None:
         size = self.disk.blocks << self.disk.shift
