@@ -65,8 +65,8 @@ class Session:
         self.connections: dict[int, FullFeature] = {}
         self.tasks: dict[int, Task] = {}
         self.immediate: dict[int, None] = {}
-        self.waiting: dict[int, Waiting] = {}
-        self._skipped: dict[int, None] = {}
+        self.waiting: dict[int, Waiting | None] = {}
+        """By CmdSN: what came before its turn; None for a number that is used up without a command."""
         self._held = 0
         self._resuming = False
         self._joining = False
@@ -108,7 +108,7 @@ class Session:
 
     def wait(self, cmd_sn: int, item: Waiting) -> None:
         """Keep a command that came before its turn (4.2.2.1). Raises ProtocolError when that becomes too much."""
-        if cmd_sn in self.waiting or cmd_sn in self._skipped:
+        if cmd_sn in self.waiting:
             return
         if self._held + len(item[3]) > _MOST_HELD:
             raise ProtocolError("too many commands with data came out of order")
@@ -126,15 +126,15 @@ class Session:
         if item is not None:
             if int.from_bytes(item[1][16:20], "big") != tag:
                 return False
-            self._discard(self.waiting.pop(cmd_sn))
-        self._skipped[cmd_sn] = None
+            self._discard(item)
+        self.waiting[cmd_sn] = None
         self.resume()
         return True
 
     def plug(self, cmd_sn: int) -> None:
         """The number is used up: the request that carried it is answered and leaves nothing to wait for."""
         if not (after(self.exp_cmd_sn, cmd_sn) or after(cmd_sn, self.max_cmd_sn) or cmd_sn in self.waiting):
-            self._skipped[cmd_sn] = None
+            self.waiting[cmd_sn] = None
             self.resume()
 
     def resume(self) -> None:
@@ -145,14 +145,13 @@ class Session:
         try:
             while not self._ended:
                 expected = self.exp_cmd_sn
-                if expected in self._skipped:
-                    del self._skipped[expected]
+                if expected not in self.waiting:
+                    return
+                item = self.waiting.pop(expected)
+                if item is None:
                     self.exp_cmd_sn = (expected + 1) & MASK
                     self.open_window()
                     continue
-                item = self.waiting.pop(expected, None)
-                if item is None:
-                    return
                 self._held -= len(item[3])
                 phase, head, ahs, data = item
                 phase.resume(head, ahs, data)
@@ -181,8 +180,10 @@ class Session:
         if self.connections.get(phase.cid) is not phase:
             return
         del self.connections[phase.cid]
-        for cmd_sn in [n for n, item in self.waiting.items() if item[0] is phase]:
-            self._discard(self.waiting.pop(cmd_sn))
+        for cmd_sn, item in list(self.waiting.items()):
+            if item is not None and item[0] is phase:
+                self._discard(item)
+                del self.waiting[cmd_sn]
         for task in [t for t in self.tasks.values() if t.owner is phase]:
             task.itl.lu.abort_tasks(task.itl, task.tag)
         log.info("%s: connection from %s ended: %s", self.describe(), phase.connection.peer[0], why)
@@ -206,8 +207,6 @@ class Session:
             self._retain.cancel()
         for phase in list(self.connections.values()):
             phase.connection.close(why)
-        for item in self.waiting.values():
-            self._discard(item)
         self.waiting.clear()
         self._held = 0
         if self.nexus is not None:
