@@ -261,3 +261,26 @@ def test_punching_past_the_end_leaves_the_size_alone(tmp_path: Path) -> None:
     fallocate(fd, KEEP_SIZE | PUNCH_HOLE, 1 << 20, 4096)
     assert os.fstat(fd).st_size == 100
     os.close(fd)
+
+
+def test_whole_pages_are_written_at_once(tmp_path: Path) -> None:
+    medium = FileMedium.open(str(tmp_path / "disk"), size=1 << 20, create=True)
+    try:
+        if medium.write_now.__name__ == "never_now":
+            pytest.fail("the temporary directory's file system is none that tests should be run on")
+        assert medium.write_now(4096, b"x" * 8192)
+        assert not medium.write_now(512, b"y" * 4096), "half a page may have to be read first"
+        assert not medium.write_now(4096, b"y" * 512)
+        into = memoryview(bytearray(16384))
+        medium.read(0, into)
+        assert bytes(into) == bytes(4096) + b"x" * 8192 + bytes(4096)
+    finally:
+        medium.close()
+
+
+@pytest.mark.parametrize("how", [{"direct": True}, {"writable": False}])
+def test_what_is_never_written_at_once(tmp_path: Path, how: dict[str, bool]) -> None:
+    (tmp_path / "disk").write_bytes(bytes(1 << 20))
+    medium = FileMedium.open(str(tmp_path / "disk"), **how)
+    assert not medium.write_now(0, bytes(4096))
+    medium.close()

@@ -36,6 +36,9 @@ class Faulty(NullMedium):
     def read_now(self, offset: int, into: memoryview) -> bool:
         return False
 
+    def write_now(self, offset: int, data: Buffer) -> bool:
+        return False
+
     def read(self, offset: int, into: memoryview) -> None:
         if self.error:
             raise self.error

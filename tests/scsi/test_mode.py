@@ -9,6 +9,7 @@ import pytest
 
 from tests.scsi.workbench import TUR, Bench, pointer_of, sense_of
 from tgtd.media.ram import RamMedium
+from tgtd.scsi.medium import Buffer
 from tgtd.scsi.mode import CHANGEABLE, CURRENT, DEFAULT
 from tgtd.scsi.sbc.modes import MODE_PAGES
 from tgtd.scsi.sense import (
@@ -24,6 +25,9 @@ class Volatile(RamMedium):
 
     volatile = True
     flushes = 0
+
+    def write_now(self, offset: int, data: Buffer) -> bool:
+        return False
 
     def flush(self) -> None:
         self.flushes += 1

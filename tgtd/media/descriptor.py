@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import mmap
 import os
 from collections.abc import Callable, Iterator
 
@@ -18,6 +19,7 @@ _LIBC.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c
 KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE = 0x01, 0x02, 0x10
 
 _STEP = 1 << 20
+_PAGE_MASK = mmap.PAGESIZE - 1
 _UNABLE = (errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOTTY)
 
 
@@ -50,8 +52,8 @@ def write_fully(fd: int, offset: int, data: Buffer, flags: int) -> None:
         offset += count
 
 
-def never_now(offset: int, into: memoryview) -> bool:
-    """The answer of a store of which nobody can say that reading takes no waiting."""
+def never_now(offset: int, data: Buffer) -> bool:
+    """`read_now` and `write_now` of a store of which nobody can say that it takes no waiting."""
     return False
 
 
@@ -73,6 +75,7 @@ class DescriptorMedium:
         self.discard_granularity = 0
         self.zero_after_discard = False
         self.read_now: Callable[[int, memoryview], bool] = never_now
+        self.write_now: Callable[[int, Buffer], bool] = never_now
         self._fd = fd
         self._direct = direct
         self._dsync = os.RWF_DSYNC
@@ -90,6 +93,15 @@ class DescriptorMedium:
             return os.preadv(self._fd, (into,), offset) == len(into)
         except OSError:
             return False
+
+    def cache_now(self, offset: int, data: Buffer) -> bool:
+        """`write_now` into the page cache. Whole pages only: the rest of a page might have to be read first."""
+        if (offset | len(data)) & _PAGE_MASK:
+            return False
+        try:
+            return os.pwritev(self._fd, (data,), offset) == len(data)
+        except OSError:
+            return False  # comes again, and is reported, when a worker writes
 
     def can_tell(self) -> bool:
         """Whether this descriptor takes RWF_NOWAIT at all."""

@@ -25,6 +25,16 @@ from tgtd.media.problem import MediumError
 _IN_MEMORY = {0x01021994: "tmpfs", 0x858458F6: "ramfs"}
 """Magic numbers of file systems in which reading is copying memory (statfs(2))."""
 
+_CACHED = {
+    0xEF53: "ext2, ext3, ext4",
+    0x58465342: "xfs",
+    0x9123683E: "btrfs",
+    0xF2F52010: "f2fs",
+    0x794C7630: "overlay",
+    **_IN_MEMORY,
+}
+"""Those in which writing whole pages is copying memory as a rule; not those behind a network or a process."""
+
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -68,10 +78,13 @@ class FileMedium(DescriptorMedium):
     def __init__(self, fd: int, direct: int | None, size: int, writable: bool) -> None:
         super().__init__(fd, direct, size, writable, (512, 1024, 2048, 4096))
         if direct is None:
+            kind = _file_system(fd)
             if self.can_tell():
                 self.read_now = self.try_now
-            elif _file_system(fd) in _IN_MEMORY:
+            elif kind in _IN_MEMORY:
                 self.read_now = self.read_at_once
+            if writable and kind in _CACHED:
+                self.write_now = self.cache_now
         self.can_discard = self.zero_after_discard = writable and _can_punch(fd, size)
         if self.can_discard:
             self.discard_granularity = os.fstat(fd).st_blksize

@@ -47,6 +47,9 @@ class NullMedium:
         self.read(offset, into)
         return True
 
+    def write_now(self, offset: int, data: Buffer) -> bool:
+        return True
+
     def read(self, offset: int, into: memoryview) -> None:
         for at in range(0, len(into), _ZEROS):
             part = into[at : at + _ZEROS]

@@ -74,6 +74,10 @@ class RamMedium:
         into[:] = self._views[chunk][start:end]
         return True
 
+    def write_now(self, offset: int, data: Buffer) -> bool:
+        self.write(offset, data, durable=True)
+        return True
+
     def read(self, offset: int, into: memoryview) -> None:
         for chunk, start, part, done in self._pieces(offset, len(into)):
             into[done : done + part] = self._views[chunk][start : start + part]

@@ -12,7 +12,7 @@ class BlockMedium(Protocol):
     """A byte-addressed store. Offsets and lengths are in bytes and lie within `size`; every verb raises OSError.
 
     The can_* answers and sizes are plain attributes, cached by the medium: reading them does no I/O.
-    `read_now` is called from the loop thread and must not block; the other verbs may block and are called from a worker
+    `read_now` and `write_now` are called from the loop thread; the other verbs may block and are called from a worker
     thread, several at once.
     """
 
@@ -30,6 +30,12 @@ class BlockMedium(Protocol):
 
     def read_now(self, offset: int, into: memoryview) -> bool:
         """Fill `into` if that takes no waiting (page cache, RAM). False: use `read`."""
+
+    def write_now(self, offset: int, data: Buffer) -> bool:
+        """Take `data`, not yet durably, if that is copying memory as a rule. False: use `write`, for all of it.
+
+        The rule has exceptions (a full page cache must be emptied first): scsi.sbc.pace says what is done then.
+        """
 
     def read(self, offset: int, into: memoryview) -> None: ...
 

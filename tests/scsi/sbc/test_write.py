@@ -37,6 +37,9 @@ class Noting(RamMedium):
         self.log: list[str] = []
         self.fails = False
 
+    def write_now(self, offset: int, data: Buffer) -> bool:
+        return False
+
     def write(self, offset: int, data: Buffer, durable: bool) -> None:
         self.log.append("durable" if durable else "cached")
         super().write(offset, data, durable)

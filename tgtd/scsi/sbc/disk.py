@@ -18,6 +18,7 @@ from tgtd.scsi.medium import BlockMedium, Offload
 from tgtd.scsi.nexus import LunNexus
 from tgtd.scsi.sbc.commands import ROWS
 from tgtd.scsi.sbc.modes import MODE_PAGES
+from tgtd.scsi.sbc.pace import Pace
 from tgtd.scsi.sbc.turns import Turns
 from tgtd.scsi.sbc.vital import VITAL_PAGES
 from tgtd.scsi.sense import (
@@ -97,6 +98,7 @@ class Disk(PrimaryUnit):
         self.settings = settings
         self.counters = DiskCounters()
         self.turns = Turns()
+        self.pace = Pace()
         self.medium = medium
         self.write_cache = settings.write_cache
         """WCE as it is wanted now: by the settings, or by MODE SELECT until the next reset."""

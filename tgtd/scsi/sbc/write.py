@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 FUA = 0x08
 BYTCHK = 0x02
 
+_AT_ONCE = 1 << 20  # bytes; copying more than this in the loop thread would keep the other initiators waiting
+
 MOST_COMPARED = 128
 """Blocks of one COMPARE AND WRITE (MAXIMUM COMPARE AND WRITE LENGTH of VPD page B0h)."""
 
@@ -67,7 +69,12 @@ def _write(disk: Disk, task: Task, lba: int, count: int, flags: int, field: int)
         return GOOD
     counters.write_bytes += len(data)
     durable = bool(flags & FUA) or not disk.write_cache
-    return disk.defer(task, partial(disk.store().write, lba << disk.shift, data, durable), writing=True)
+    medium = disk.medium or disk.store()
+    offset = lba << disk.shift
+    at_once = len(data) <= _AT_ONCE and not (durable and medium.volatile) and not disk.turns.closed
+    if at_once and disk.pace.write(medium, offset, data):
+        return GOOD
+    return disk.defer(task, partial(medium.write, offset, data, durable), writing=True)
 
 
 def arrived(task: Task, length: int, shift: int) -> Buffer:
