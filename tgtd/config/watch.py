@@ -1,21 +1,32 @@
 """Tells when the configuration's files may have changed: watchdog (inotify) on all layer directories, debounced.
 
-Directories are watched, not files, so an editor's rename-and-replace is seen. Links are followed: the directories that
-hold what they name are watched as well (Kubernetes swaps such a link, `..data`). Of a directory that does not exist the
-nearest one above it is watched. After every burst of changes the set of directories is worked out anew, before the
-caller is told, so that whatever happens while it reads is told again. A false alarm costs one look at the files; a
-missed one is a bug.
+Directories are watched, not files, so an editor's rename-and-replace is seen. Links are followed: the directories
+that hold what they name are watched as well (Kubernetes swaps such a link, `..data`). Of a directory that does not
+exist the nearest one above it is watched. Directories on the way are watched for what comes and goes in them only: a
+disk's file in one of them would tell of every write otherwise. After every burst of changes the set of directories is
+worked out anew, before the caller is told, so that whatever happens while it reads is told again. A false alarm costs
+one look at the files; a missed one is a bug.
 """
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.events import (
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
@@ -25,6 +36,15 @@ log = logging.getLogger(__name__)
 
 _HARMLESS = frozenset({"opened", "closed_no_write"})
 """Event types of watchdog 3 and newer that tell of readers."""
+
+_COMING_AND_GOING = [
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileMovedEvent,
+]
 
 _SUFFIX = ".toml"
 
@@ -47,7 +67,10 @@ class Watch(FileSystemEventHandler):
         self.debounce = debounce
         self._also = tuple(also)
         self._observer: BaseObserver = Observer()
-        self._watches: dict[str, ObservedWatch] = {}
+        self._watches: dict[str, tuple[bool, ObservedWatch]] = {}
+        """By directory; true: for changes in its files too."""
+        # Debian 12's watchdog cannot choose events; it tells of all.
+        self._chooses = "event_filter" in inspect.signature(BaseObserver.schedule).parameters
         self._ways: dict[str, _Marks] = {}
         self._stale: set[str] = set()
         self._pulse = threading.Condition()
@@ -131,33 +154,43 @@ class Watch(FileSystemEventHandler):
         inode."""
         for _ in range(_FARTHEST):
             ways: set[str] = set()
-            wanted = set(self._directories(ways))
+            wanted: dict[str, bool] = {}
+            for path, thorough in self._directories(ways):
+                wanted[path] = wanted.get(path, False) or thorough
             self._ways = {path: _marks(path) for path in ways}
             while self._stale:
                 self._release(self._stale.pop())
-            for path in self._watches.keys() - wanted:
-                self._release(path)
-            fresh = wanted - self._watches.keys()
+            for path, (thorough, _) in list(self._watches.items()):
+                if wanted.get(path) is not thorough:
+                    self._release(path)
+            fresh = wanted.keys() - self._watches.keys()
             for path in fresh:
                 try:
-                    self._watches[path] = self._observer.schedule(self, path, recursive=False)
+                    self._watches[path] = wanted[path], self._schedule(path, wanted[path])
                 except (FileNotFoundError, NotADirectoryError):
                     continue
             if not fresh:
                 return
 
+    def _schedule(self, path: str, thorough: bool) -> ObservedWatch:
+        if thorough or not self._chooses:
+            return self._observer.schedule(self, path, recursive=False)
+        return self._observer.schedule(self, path, recursive=False, event_filter=_COMING_AND_GOING)
+
     def _release(self, path: str) -> None:
-        watch = self._watches.pop(path, None)
-        if watch is None:
+        known = self._watches.pop(path, None)
+        if known is None:
             return
         try:
-            self._observer.unschedule(watch)
+            self._observer.unschedule(known[1])
         except (KeyError, OSError):
             # Its directory is gone, and inotify's watch with it.
             pass
 
-    def _directories(self, ways: set[str]) -> Iterator[str]:
-        """Existing directories in which a change may matter. ways: takes the paths whose coming and going matters."""
+    def _directories(self, ways: set[str]) -> Iterator[tuple[str, bool]]:
+        """Existing directories in which a change may matter; true: in their files too, not only what comes and goes.
+
+        ways: takes the paths whose coming and going matters."""
         for directory in self._layers.watched():
             yield from _stations(directory, ways)
             for link in _links(directory):
@@ -187,10 +220,11 @@ def _links(directory: Path) -> list[str]:
         return []
 
 
-def _stations(path: Path | str, ways: set[str]) -> Iterator[str]:
+def _stations(path: Path | str, ways: set[str]) -> Iterator[tuple[str, bool]]:
     """The directories that decide what a path leads to: that of each link on the way, and that of the end.
 
-    If the end is a directory, it is a station itself; if it is missing, so is the nearest above it.
+    If the end is a directory, it is a station itself; if it is missing, so is the nearest above it. True: the one that
+    holds what the path names, so that a change in its files matters.
     """
     text = os.path.abspath(path)
     for _ in range(_FARTHEST):
@@ -198,14 +232,15 @@ def _stations(path: Path | str, ways: set[str]) -> Iterator[str]:
         if link is None:
             break
         parent = os.path.dirname(link)
-        yield parent
+        yield parent, False
         try:
             text = os.path.normpath(os.path.join(parent, os.readlink(link)) + text[len(link) :])
         except OSError:
             break
-    if os.path.isdir(text):
-        yield text
-    yield _nearest(os.path.dirname(text))
+    directory = os.path.isdir(text)
+    if directory:
+        yield text, True
+    yield _nearest(os.path.dirname(text)), not directory and os.path.exists(text)
 
 
 def _first_link(text: str, ways: set[str]) -> str | None:
