@@ -144,6 +144,7 @@ PATH_METHODS = {
 
 NO_TEST_OF_ITS_OWN = {
     "tgtd.config.model": "data only",
+    "tgtd.net.iscsi.loops": "protocols only",
     "tgtd.scsi.medium": "protocols only",
 }
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.initiator import SYNCHRONIZE_CACHE, TEST_UNIT_READY, inquiry, read10, write10
 from tests.net.iscsi.conftest import Stage
+from tgtd.net.iscsi.settings import Settings
 
 POWER_ON = (6, 0x29, 0)
 
@@ -186,3 +187,69 @@ def test_an_answer_without_data_is_a_response(stage: Stage) -> None:
         read_capacity = bytes((0x9E, 0x10)) + bytes(14)
         initiator.read(TEST_UNIT_READY, 0, lun=1)
         assert initiator.read(read_capacity, 0, lun=1).response.opcode == 0x21
+
+
+def test_a_silent_initiator_is_pinged_and_answers(stage: Stage) -> None:
+    stage.target.settings = Settings(nop_interval=0.05, nop_timeout=5)
+    with stage.login() as initiator:
+        for _ in range(3):
+            ping = initiator.receive()
+            assert (ping.opcode, ping.flags, ping.itt, ping.word(24)) == (0x20, 0x80, 0xFFFFFFFF, initiator.exp_stat_sn)
+            assert ping.word(20) != 0xFFFFFFFF
+            initiator.nop(ttt=ping.word(20))
+        assert stage.call(lambda: len(stage.service.connections)) == 1
+
+
+def test_a_dead_initiator_is_dropped(stage: Stage) -> None:
+    stage.target.settings = Settings(nop_interval=0.05, nop_timeout=0.05)
+    with stage.login() as initiator:
+        assert initiator.receive().opcode == 0x20
+        with pytest.raises(ConnectionError):
+            initiator.receive()
+    assert stage.empties()
+
+
+def test_status_numbers_count_what_carries_status(stage: Stage) -> None:
+    """StatSN goes up by one with each response, and not with an R2T, a ping or Data-In without status."""
+    keys = {"InitialR2T": "Yes", "ImmediateData": "No", "MaxRecvDataSegmentLength": "512"}
+    with stage.login(keys=keys) as initiator:
+        expected = initiator.exp_stat_sn
+        itt = initiator.command_pdu(write10(0, 2), 1, 1024, 0xA0)
+        r2t = initiator.receive()
+        assert r2t.word(24) == expected
+        initiator.data_out_pdu(itt, r2t.word(20), 0, 0, bytes(1024), True, lun=1)
+        assert initiator.finish(itt).response.word(24) == expected
+        assert initiator.read(read10(0, 4), 2048, lun=1).response.word(24) == expected + 1
+        initiator.nop()
+        assert initiator.receive().word(24) == expected + 2
+        initiator.send(bytes((0x50, 0x80)) + bytes(46))
+        assert initiator.receive().word(24) == expected + 3
+        assert initiator.text_pdu(b"X-a=1\0").word(24) == expected + 4
+        assert initiator.task_management(2, 1) == 0
+        assert initiator.exp_stat_sn == expected + 6
+
+
+def test_pings_that_are_not_immediate_take_a_number(stage: Stage) -> None:
+    with stage.login() as initiator:
+        for itt in (77, 0xFFFFFFFF):
+            head = bytes((0x00, 0x80)) + bytes(14) + itt.to_bytes(4, "big") + b"\xff" * 4
+            initiator.send(head + initiator.cmd_sn.to_bytes(4, "big") + bytes(20))
+            initiator.cmd_sn += 1
+        assert initiator.receive().itt == 77
+        assert initiator.read(inquiry(), 96, lun=1).status == 0
+
+
+def test_the_reserved_tag_is_no_tag(stage: Stage) -> None:
+    with stage.login() as initiator:
+        initiator.command_pdu(inquiry(), 1, 96, 0xC0, itt=0xFFFFFFFF)
+        assert initiator.receive().opcode == 0x3F
+        assert initiator.read(inquiry(), 96, lun=1).status == 0
+
+
+@pytest.mark.parametrize("digests", [{}, {"HeaderDigest": "CRC32C", "DataDigest": "CRC32C"}])
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 4, 5, 95, 96])
+def test_data_of_any_length_is_padded(stage: Stage, length: int, digests: dict[str, str]) -> None:
+    with stage.login(keys=digests) as initiator:
+        result = initiator.read(inquiry(length), 255, lun=1)
+        assert (len(result.data), result.residual) == (length, 255 - length)
+        assert initiator.read(inquiry(), 96, lun=1).status == 0

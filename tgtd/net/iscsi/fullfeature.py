@@ -171,24 +171,10 @@ class FullFeature:
         stat_sn = self.stat_sn
         self.stat_sn = stat_sn + 1 & MASK
         out = connection.out
-        out.append(
-            _DATA_IN(
-                0x25,
-                flags,
-                0,
-                0,
-                length,
-                0,
-                itt,
-                NO_TAG,
-                stat_sn,
-                session.exp_cmd_sn,
-                session.max_cmd_sn,
-                0,
-                0,
-                residual,
-            )
-        )
+        header = _DATA_IN(
+            0x25, flags, 0, 0, length, 0, itt, NO_TAG, stat_sn, session.exp_cmd_sn, session.max_cmd_sn, 0, 0, residual
+        )  # fmt: skip
+        out.append(header)
         out.append(data)
         connection.queued += 48 + length
         if length & 3:

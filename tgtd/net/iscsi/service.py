@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections import Counter
 from collections.abc import Callable
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 from tgtd.net.iscsi.connection import ARENA, Connection
 from tgtd.net.iscsi.fullfeature import FullFeature
@@ -29,6 +29,9 @@ from tgtd.net.iscsi.session import Session, port_name, transport_id
 from tgtd.net.iscsi.settings import Access, Limits, Settings, plain_address
 from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.nexus import Nexus
+
+if TYPE_CHECKING:
+    import socket
 
 log = logging.getLogger(__name__)
 

@@ -94,19 +94,19 @@ class Transfer:
             self.view[offset : offset + keep] = data[:keep]
 
     def advance(self, tag: int | None, burst: Burst, length: int, final: bool) -> None:
-        """A payload of the burst is in. Raises DataError when the burst ends early (11.7.1: F marks its end)."""
+        """A payload of the burst is in. Raises DataError when F does not mark its end (11.7.1)."""
         burst.offset += length
         burst.data_sn += 1
         self.received = max(self.received, min(burst.offset, self.limit))
-        if tag is None:
-            if final or burst.offset >= burst.end:
-                self.unsolicited = None
-                self.solicited = max(self.solicited, burst.offset)
-                if not final:
-                    raise DataError(INCORRECT_AMOUNT_OF_DATA)
-        elif final or burst.offset >= burst.end:
+        if not final:
+            if burst.offset >= burst.end:
+                raise DataError(INCORRECT_AMOUNT_OF_DATA)
+        elif tag is None:
+            self.unsolicited = None
+            self.solicited = max(self.solicited, burst.offset)
+        else:
             del self.bursts[tag]
-            if burst.offset < burst.end or not final:
+            if burst.offset < burst.end:
                 raise DataError(INCORRECT_AMOUNT_OF_DATA)
 
     def solicit(self, tag: int, max_burst: int) -> tuple[int, int]:
