@@ -11,6 +11,7 @@ STAMP := $(VENV)/.installed
 BUILD_PACKAGES := gcc libc6-dev libsystemd-dev pkg-config python3 python3-dev python3-venv
 CHECK_PACKAGES := mandoc systemd
 DEMO_PACKAGES := e2fsprogs libiscsi-bin qemu-block-extra qemu-utils
+BENCH_PACKAGES := $(DEMO_PACKAGES) tgt
 TEST_PACKAGES := $(CHECK_PACKAGES) $(DEMO_PACKAGES) tshark
 
 MAN_PAGES := man/tgtd.8 man/tgtctl.1 man/tgtd.toml.5 man/tgtd-targets.5
@@ -60,8 +61,8 @@ check: setup
 
 .PHONY: bench
 bench: setup
-	@tools/system-packages $(DEMO_PACKAGES)
-	$(BIN)/python -m bench
+	@tools/system-packages $(BENCH_PACKAGES)
+	$(BIN)/python -m bench $(BENCH)
 
 # The tables of keys and commands in the pages come from the schemas and the command rows.
 .PHONY: man

@@ -11,10 +11,12 @@ import statistics
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.latency import percentiles
+from bench.nbd import nbd
 from bench.tgt import tgt
 from tests.daemon import daemon, free_port
 
@@ -69,15 +71,18 @@ class Side:
         cost = (cpu_time(self.pid) - before) / commands
         self.rounds.setdefault(work.name, []).append((commands / seconds, cost * 1e6))
 
+    def median(self, work: Work) -> tuple[float, float]:
+        """Commands per second, CPU µs per command."""
+        rates, costs = zip(*self.rounds[work.name], strict=True)
+        return statistics.median(rates), statistics.median(costs)
+
 
 def qemu(url: str, work: Work) -> tuple[float, int]:
     """Seconds and commands; with several clients, the slowest one's seconds."""
     words = f"qemu-img bench -f raw -t none -d {work.depth} -s {work.size} -c {work.count}".split()
     words += ["-w"] if work.write else []
-    running = [
-        subprocess.Popen((*words, f"{url}{number}"), stdout=subprocess.PIPE, text=True)
-        for number in range(1, work.clients + 1)
-    ]
+    places = [f"{url}{number}" for number in range(1, work.clients + 1)] if url.startswith("iscsi") else [url]
+    running = [subprocess.Popen((*words, place), stdout=subprocess.PIPE, text=True) for place in places]
     outputs = [process.communicate(timeout=600)[0] for process in running]
     found = [re.search(r"completed in ([0-9.]+) seconds", output) for output in outputs]
     return max(float(match[1]) for match in found if match), work.count * work.clients
@@ -99,10 +104,11 @@ def cpu_time(pid: int) -> float:
 
 
 @contextmanager
-def sides() -> Iterator[tuple[Side, Side]]:
-    with tempfile.TemporaryDirectory(prefix="tgtd-bench-") as name:
-        place, port = Path(name), free_port()
-        ours, theirs = _disks(place, "ours"), _disks(place, "theirs")
+def sides() -> Iterator[tuple[Side, Side, Side]]:
+    """Ours, tgt's, and qemu-nbd's, each on files of its own."""
+    with ExitStack() as stack:
+        place, port = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tgtd-bench-"))), free_port()
+        ours, theirs, third = (_disks(place, name) for name in ("ours", "theirs", "third"))
         targets = place / "etc" / "targets.d"
         targets.mkdir(parents=True)
         luns = "".join(
@@ -111,8 +117,12 @@ def sides() -> Iterator[tuple[Side, Side]]:
         )
         head = f'[[target]]\nname = "{TARGET}"\nportals = ["127.0.0.1:{port}"]\naccess = {{ anyone = true }}\n'
         (targets / "bench.toml").write_text(head + luns)
-        with daemon(place) as process, tgt(place, theirs) as (pid, url):
-            yield Side("tgtd", process.pid, f"iscsi://127.0.0.1:{port}/{TARGET}/"), Side("tgt", pid, url)
+        process = stack.enter_context(daemon(place))
+        yield (
+            Side("tgtd", process.pid, f"iscsi://127.0.0.1:{port}/{TARGET}/"),
+            Side("tgt", *stack.enter_context(tgt(place, theirs))),
+            Side("qemu-nbd", *stack.enter_context(nbd(third[0]))),
+        )
 
 
 def _disks(place: Path, name: str) -> list[Path]:
@@ -126,19 +136,44 @@ def _disks(place: Path, name: str) -> list[Path]:
     return paths
 
 
-def compare(rounds: int, wanted: str = "") -> Iterator[tuple[Work, Side, Side]]:
-    """After each work, with both sides' figures for it."""
-    with sides() as (ours, theirs):
-        for work in WORK:
-            if wanted not in work.name:
-                continue
-            for number in range(rounds):
-                for side in (ours, theirs) if number % 2 else (theirs, ours):
-                    side.measure(work)
-            yield work, ours, theirs
+@dataclass(slots=True)
+class Row:
+    """What was found for one work. nbd: its figures, where NBD can do that work with one client."""
+
+    work: Work
+    ours: tuple[float, float]
+    theirs: tuple[float, float]
+    nbd: tuple[float, float] | None
+    rate: float
+    cpu: float
+
+    @property
+    def reached(self) -> bool:
+        return self.rate >= self.work.rate and self.cpu <= self.work.cpu
 
 
-def ratios(work: Work, ours: Side, theirs: Side) -> tuple[float, float]:
+def compare(parties: tuple[Side, Side, Side], rounds: int, wanted: str = "") -> Iterator[Row]:
+    """One row after the other; `rate` and `cpu` are medians of the ratios of pairs of rounds."""
+    ours, theirs, third = parties
+    for work in WORK:
+        if wanted not in work.name:
+            continue
+        plain = work.clients == 1 and not work.random
+        for number in range(rounds):
+            for side in (ours, theirs) if number % 2 else (theirs, ours):
+                side.measure(work)
+            if plain:
+                third.measure(work)
+        rate, cpu = ratios(ours.rounds[work.name], theirs.rounds[work.name])
+        yield Row(work, ours.median(work), theirs.median(work), third.median(work) if plain else None, rate, cpu)
+
+
+def ratios(ours: list[tuple[float, float]], theirs: list[tuple[float, float]]) -> tuple[float, float]:
     """Medians of the pairs' ratios: rate, CPU per command."""
-    pairs = list(zip(ours.rounds[work.name], theirs.rounds[work.name], strict=True))
+    pairs = list(zip(ours, theirs, strict=True))
     return statistics.median(a[0] / b[0] for a, b in pairs), statistics.median(a[1] / max(b[1], 0.1) for a, b in pairs)
+
+
+def latencies(parties: tuple[Side, Side, Side]) -> dict[str, tuple[float, float]]:
+    """(p50, p99) of 4 KiB READs at depth 1 in µs, of us and of tgt."""
+    return {side.name: percentiles(side.url) for side in parties[:2]}
