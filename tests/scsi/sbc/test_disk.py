@@ -163,3 +163,16 @@ def test_large_blocks_of_cold_data_do_not_run_inline() -> None:
     assert bench.start(cdb10(0x28, 0, 2048)) in bench.done
     assert bench.start(cdb10(0x28, 0, 2049)) not in bench.done
     bench.lane.drain()
+
+
+def test_a_medium_that_grew_is_told_of_whatever_happens_before() -> None:
+    """A worker has changed the medium's size, and a MODE SELECT comes before the loop hears of it."""
+    _, disk, medium = make()
+    itl = next(iter(disk.nexuses))
+    before = disk.blocks
+    medium.grow(2 * medium.size)
+    disk.protect(True)
+    assert disk.blocks == before
+    disk.grown(medium.size)
+    assert disk.blocks == 2 * before
+    assert CAPACITY_DATA_CHANGED in itl.attentions

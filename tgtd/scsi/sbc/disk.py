@@ -100,6 +100,8 @@ class Disk(PrimaryUnit):
         self.turns = Turns()
         self.pace = Pace()
         self.medium = medium
+        self.size = 0 if medium is None else medium.size
+        """Bytes that initiators know of. Not the medium's, which a worker changes before the loop is told (`grown`)."""
         self.write_cache = settings.write_cache
         """WCE as it is wanted now: by the settings, or by MODE SELECT until the next reset."""
         self.software_protected = False
@@ -196,7 +198,7 @@ class Disk(PrimaryUnit):
     def insert(self, medium: BlockMedium) -> None:
         """The medium is there (again): NOT READY to ready (SBC-4 4.4). Raises ValueError when it does not fit."""
         _check_fit(medium, self.settings)
-        self.medium = medium
+        self.medium, self.size = medium, medium.size
         self.stopped = self.ejected = False
         self._survey()
         self.attend_all(MEDIUM_MAY_HAVE_CHANGED)
@@ -204,6 +206,7 @@ class Disk(PrimaryUnit):
     def offline(self, sense: Sense | None = None) -> BlockMedium | None:
         """Take the medium away and answer NOT READY from now on; returns it, to be closed when the lane is idle."""
         medium, self.medium = self.medium, None
+        self.size = 0
         self._absence = sense or (MEDIUM_NOT_PRESENT if self.settings.removable else MANUAL_INTERVENTION_REQUIRED)
         self._survey()
         return medium
@@ -215,6 +218,7 @@ class Disk(PrimaryUnit):
 
     def grown(self, size: int) -> None:
         """The medium has `size` bytes now: CAPACITY DATA HAS CHANGED (SBC-4 4.7)."""
+        self.size = size
         blocks = size >> self.shift
         if blocks != self.blocks:
             self.blocks = blocks
@@ -263,7 +267,7 @@ class Disk(PrimaryUnit):
         self.block_size = settings.block_size
         self.shift = settings.block_size.bit_length() - 1
         self.most_blocks = MOST_BYTES >> self.shift
-        self.blocks = 0 if medium is None else medium.size >> self.shift
+        self.blocks = self.size >> self.shift
         self.thin = settings.thin and medium is not None and medium.can_discard
         self.volatile_cache = medium is not None and medium.volatile
         self.obstacle = self._find_obstacle()
