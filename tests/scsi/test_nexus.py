@@ -9,6 +9,7 @@ from tgtd.scsi.sense import (
     LOGICAL_UNIT_RESET,
     MANUAL_INTERVENTION_REQUIRED,
     MODE_PARAMETERS_CHANGED,
+    NEXUS_LOSS,
     POWER_ON,
 )
 
@@ -40,9 +41,23 @@ def test_attentions_come_in_order_and_once() -> None:
 def test_reset_outranks_what_came_before() -> None:
     bench = Bench()
     bench.disk()
+    bench.ready()
     bench.itl().attend(INQUIRY_DATA_CHANGED)
     bench.itl().attend(LOGICAL_UNIT_RESET)
     assert bench.itl().attentions == [LOGICAL_UNIT_RESET]
+
+
+def test_the_greater_reset_stays() -> None:
+    """A power on that nobody has heard of yet is not hidden by the loss of a nexus."""
+    bench = Bench()
+    bench.disk()
+    itl = bench.itl()
+    itl.attend(NEXUS_LOSS)
+    assert itl.attentions == [POWER_ON]
+    bench.ready()
+    itl.attend(NEXUS_LOSS)
+    itl.attend(LOGICAL_UNIT_RESET)
+    assert itl.attentions == [LOGICAL_UNIT_RESET]
 
 
 def test_inquiry_does_not_report_and_request_sense_takes() -> None:

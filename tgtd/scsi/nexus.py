@@ -79,9 +79,14 @@ class LunNexus:
             raise CheckCondition(lu.write_protected)
 
     def attend(self, sense: Sense) -> None:
-        """Establish a unit attention condition (SAM-5 5.14); the same condition is not queued twice."""
+        """Establish a unit attention condition (SAM-5 5.14); the same condition is not queued twice.
+
+        Reset conditions outrank whatever came before them, and among them the greater one stays (SAM-5 6.2): the
+        catalogue's qualifiers of ASC 29h rise from power on to I_T nexus loss.
+        """
         if sense.asc == POWER_ON.asc:
-            self.attentions.clear()  # reset conditions outrank whatever came before them (SPC-5 table of UA precedence)
+            sense = min([sense, *(known for known in self.attentions if known.asc == POWER_ON.asc)])
+            self.attentions.clear()
         if sense not in self.attentions:
             self.attentions.append(sense)
         self.regate()

@@ -128,8 +128,9 @@ class Target:
     def set_view(self, nexus: Nexus, view: View | None) -> None:
         """Change what a live nexus sees."""
         self.nexuses[nexus] = view
+        seen = self.visible(nexus)
         for field, itl in list(nexus.luns.items()):
-            if self.visible(nexus).get(itl.number) is not itl.lu:
+            if seen.get(itl.number) is not itl.lu:
                 itl.lu.forget(itl)
                 del nexus.luns[field]
 
