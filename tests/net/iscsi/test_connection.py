@@ -285,3 +285,26 @@ def test_login_failure_is_told_before_the_end(stage: Stage) -> None:
             initiator.login()
         with pytest.raises(ConnectionError):
             initiator.receive()
+
+
+def test_last_words_nobody_reads(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tgtd.net.iscsi.connection._FAREWELL", 0.1)
+    with stage.login() as initiator:
+        initiator.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        for _ in range(7):
+            initiator.command_pdu(read10(0, 2048), 1, 1 << 20, 0xC0)
+        initiator.sock.sendall(logout(initiator.cmd_sn))
+        assert stage.empties()
+
+
+def test_an_ipv6_socket_that_takes_ipv4(stage: Stage) -> None:
+    server = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+    port = server.getsockname()[1]
+
+    def adopt() -> None:
+        stage.service.open_portal("::", port, server)
+        stage.target.portals = (("127.0.0.1", port),)
+
+    stage.call(adopt)
+    with Initiator(("127.0.0.1", port), target=NAME).login() as initiator:
+        assert initiator.send_targets("")[1] == ("TargetAddress", f"127.0.0.1:{port},1")

@@ -214,7 +214,8 @@ def test_who_loses_its_tasks(stage: Stage, function: int, others: int) -> None:
 
 
 def test_cold_reset_ends_every_session(stage: Stage) -> None:
-    with stage.login() as one, stage.login(isid=2) as two:
+    retained = {"DefaultTime2Retain": "20"}
+    with stage.login(keys=retained) as one, stage.login(isid=2, keys=retained) as two:
         assert one.task_management(COLD_RESET) == COMPLETE
         with pytest.raises(ConnectionError):
             one.receive()

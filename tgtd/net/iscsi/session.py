@@ -217,7 +217,6 @@ class Session:
     def log_out(self, reason: int, cid: int) -> tuple[int, list[FullFeature]]:
         """Response code, and the connections to close once the response has left."""
         if reason == 0:
-            self._leaving = True
             return CLOSED, list(self.connections.values())
         if reason == 2:
             return RECOVERY_NOT_SUPPORTED, []
