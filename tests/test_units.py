@@ -161,6 +161,33 @@ def test_a_removed_unit_waits_for_its_jobs_then_flushes_and_closes(site: Inside)
     assert flushed[0] >= 0
 
 
+@pytest.mark.parametrize(("verb", "size"), [("resize_probe", None), ("grow", "2 MiB")])
+@pytest.mark.parametrize("removed", [True, False])
+def test_a_medium_is_closed_only_after_its_probe(site: Inside, verb: str, size: str | None, removed: bool) -> None:
+    """Otherwise it would look at, or lengthen, whatever file has the descriptor's number by then."""
+    gate = threading.Event()
+    site.openers["file"] = gated(gate, verb)
+    (site.media / "1.img").write_bytes(bytes(MIB))
+    site.write(site.lun(1, "1 MiB" if size else None))
+    site.start()
+    unit = site.unit(1)
+    medium: Any = unit.disk.medium
+    if size is None:
+        unit.probe()
+    else:
+        unit.resize(dataclasses.replace(unit.wish, medium=dataclasses.replace(unit.wish.medium, size=2 * MIB)))
+    site.loop.turn(0.05)
+    site.write(site.lun(2) if removed else site.lun(1, file="other.img"))
+    try:
+        assert site.reload().result == "applied"
+        for _ in range(5):
+            site.loop.turn(0.03)
+        assert medium._fd >= 0
+    finally:
+        gate.set()
+    site.turn_until(lambda: medium._fd == -1)
+
+
 def test_an_abandoned_opening_closes_what_it_brings(site: Inside) -> None:
     gate = threading.Event()
     brought: list[Any] = []

@@ -27,7 +27,6 @@ log = logging.getLogger(__name__)
 JOBS_AT_ONCE = 16
 """How many commands of one unit may be with the workers at once."""
 
-
 _BEING_OPENED = "its medium is still being opened"
 
 
@@ -162,7 +161,7 @@ class Unit:
             if found[0] > medium.size:
                 medium.grow(found[0])
 
-        self.shop.workers.lane(1).submit(look, partial(self._probed, medium, found))
+        self.lane.submit(look, partial(self._probed, medium, found))  # the medium is closed after this lane's jobs
 
     def resize(self, wish: model.Lun) -> None:
         """The declared size changed: grow the medium (or cut it, where that was allowed), then tell initiators."""
@@ -177,7 +176,7 @@ class Unit:
         if self._resizing or self._probing:
             return  # one at a time; its end looks at what is wished by then
         self._resizing = True
-        self.shop.workers.lane(1).submit(partial(medium.grow, size), partial(self._resized, medium))
+        self.lane.submit(partial(medium.grow, size), partial(self._resized, medium))
 
     def change(self, wish: model.Lun, identity: Identity) -> None:
         """Adopt what needs no other medium. Raises ValueError when the medium cannot serve it."""
@@ -220,7 +219,7 @@ class Unit:
 
     def _let_go(self, wish: model.Lun, identity: Identity, sense: Sense | None) -> BlockMedium | None:
         self._stop_opening()
-        self._awaiting = False
+        self._awaiting = self._probing = self._resizing = False  # the old medium's are nobody's business any more
         old = self.disk.offline(sense)
         self.disk.change(disk_settings(wish), identity)
         self.wish = wish
@@ -275,9 +274,9 @@ class Unit:
             log.warning("%s is pending: %s", self.place, self.cause, extra=self._fields())
 
     def _probed(self, medium: BlockMedium, found: list[int], error: BaseException | None) -> None:
-        self._probing = False
-        if medium is not self.disk.medium:
+        if medium is not self.disk.medium or self._gone:
             return
+        self._probing = False
         if error is not None:
             log.warning("%s: cannot look at its medium: %s", self.place, reason(error), extra=self._fields())
         elif found[0] < medium.size:
@@ -297,9 +296,9 @@ class Unit:
         self.cause = cause
 
     def _resized(self, medium: BlockMedium, error: BaseException | None) -> None:
-        self._resizing = False
         if medium is not self.disk.medium or self._gone:
             return
+        self._resizing = False
         if error is not None:
             self._complain(f"cannot change its size to {self.wish.medium.size} bytes: {reason(error)}")
             return
