@@ -31,6 +31,23 @@ def test_nothing_at_all(tmp_path: Path) -> None:
     assert (config.targets, config.files, config.warnings) == ({}, (), ())
 
 
+@pytest.mark.parametrize("gone", [".", "targets.d"])
+def test_a_directory_that_vanishes_is_no_wish_for_nothing(tree: Tree, gone: str) -> None:
+    tree.write(HEAD)
+    loader = tree.loader()
+    before = loader.load()
+    directory = tree.root / gone
+    away = tree.root.parent / "away"
+    directory.rename(away)
+    with pytest.raises(ConfigErrors, match="the directory is not there any more; put it back") as refused:
+        loader.load()
+    assert [problem.file for problem in refused.value.problems] == [str(directory)]
+    away.rename(directory)
+    assert loader.load() == before
+    (tree.root / "targets.d/a.toml").unlink()
+    assert loader.load().targets == {}
+
+
 def test_files_are_named(tree: Tree) -> None:
     tree.write("stop_timeout = 1\n", "tgtd.toml")
     tree.write(HEAD)

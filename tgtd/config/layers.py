@@ -23,22 +23,24 @@ _LARGEST = 64 << 20
 class Layers:
     """Directories that hold tgtd.toml and targets.d/, lowest precedence first.
 
-    targets: more directories of target files. files: single target files (for checking one).
+    targets: more directories of target files. files: single target files (for checking one). home: that one of the
+    directories which a person keeps; the others may come and go with packages and boots.
     """
 
     directories: tuple[Path, ...] = ()
     targets: tuple[Path, ...] = ()
     files: tuple[Path, ...] = ()
+    home: Path | None = None
 
     @staticmethod
     def system() -> Layers:
         """Where an installed daemon looks."""
-        return Layers(tuple(Path(root, "tgtd") for root in ("/usr/lib", "/etc", "/run")))
+        return Layers(tuple(Path(root, "tgtd") for root in ("/usr/lib", "/etc", "/run")), home=Path("/etc/tgtd"))
 
     @staticmethod
     def single(directory: Path) -> Layers:
         """--config DIR: this directory and no other."""
-        return Layers((directory,))
+        return Layers((directory,), home=directory)
 
     @staticmethod
     def at(path: Path) -> Layers:

@@ -10,15 +10,16 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from tgtd.config.build import Placed, TargetBuilder, prune
 from tgtd.config.complaint import complaints
 from tgtd.config.crosscheck import crosscheck, repeated_numbers
 from tgtd.config.daemon_file import DaemonBuilder
 from tgtd.config.document import Document
-from tgtd.config.layers import Content, Layers, find, read, unreadable
+from tgtd.config.layers import TARGETS_DIR, Content, Layers, find, read, unreadable
 from tgtd.config.model import Config, Daemon
 from tgtd.config.problem import ERROR, ConfigErrors, Problem, in_order, printable
 from tgtd.config.schema import DAEMON, TARGETS, Schema
@@ -61,11 +62,12 @@ class Loader:
         self._daemon = DaemonBuilder(self._schemas[DAEMON])
         self._plain = self._daemon.build(Document("", b"", 0), {}, SecretStore({}), True)
         self._entries: dict[str, _Entry] = {}
+        self._seen: set[Path] = set()
 
     def load(self) -> Config:
         """The configuration as the files have it now. Raises ConfigErrors."""
         found = find(self.layers)
-        problems = list(found.problems)
+        problems = [*found.problems, *self._vanished()]
         secrets = SecretStore(self._environment)
         paths = [*filter(None, [found.daemon]), *found.targets]
         entries: dict[str, _Entry] = {}
@@ -88,6 +90,17 @@ class Loader:
             files=tuple(printable(path) for path in (*paths, *found.masked)),
             warnings=in_order(problems),
         )
+
+    def _vanished(self) -> Iterator[Problem]:
+        """What was there before and is not now: unmounted, or on its way elsewhere. That is no wish for no targets."""
+        home = self.layers.home
+        for directory in (home, home / TARGETS_DIR) if home else ():
+            if directory.is_dir():
+                self._seen.add(directory)
+            elif directory in self._seen:
+                fix = "put it back; if you want no targets at all, leave an empty directory there"
+                yield Problem(printable(directory), 0, 0, "", "", "the directory is not there any more", fix)
+                return
 
     def documents(self) -> tuple[Document, ...]:
         """The files of the last load that say something, in order: tgtd.toml first."""
