@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
+import pytest
+
 from tests.config.tree import NAME, Tree
 
 TARGET = f'[[target]]\nname = "{NAME}"\n[target.access]\n'
@@ -62,6 +64,15 @@ def test_each_wrong_entry_is_told(tree: Tree) -> None:
             'write "10.0.0.0/8" for the network or "10.0.0.1" for one'
         ),
     ]
+
+
+@pytest.mark.parametrize("pattern", ["10.0.0.5", "host1", "iqm.*"])
+def test_a_pattern_that_no_name_matches_is_doubtful(tree: Tree, pattern: str) -> None:
+    tree.write(
+        f'[[target]]\nname = "{NAME}"\n[target.access]\ninitiators = ["iqn.*", "{pattern}", "*", "?qn.x", "eui.0"]\n'
+    )
+    (warning,) = tree.load().warnings
+    assert (warning.line, warning.severity, warning.problem) == (4, "warning", f'"{pattern}" lets nobody in')
 
 
 def test_two_users_of_one_name(tree: Tree) -> None:

@@ -58,7 +58,7 @@ IN_LUN = f'target "{NAME}" lun 1: '
         ),
         (
             f"{LUN}medium = {{ type = 'ram', size = 1 }}\n",
-            f"a.toml:7:33: {IN_LUN}medium.size: 1 is less than 512 bytes; write 512 bytes to 9007199254740991 KiB",
+            f"a.toml:7:33: {IN_LUN}medium.size: 1 is less than 512 bytes; write 512 bytes or more, and less than 8 EiB",
         ),
         (
             f"{LUN}medium = {{ type = 'file', path = '/x', create = true }}\n",
@@ -145,7 +145,64 @@ IN_LUN = f'target "{NAME}" lun 1: '
         ),
         (
             "[target]\nname = 'x'\n",
-            "a.toml:1:1: target: must be an array, not a table; write [[...]] with double brackets",
+            (
+                "a.toml:1:1: target: must be an array, not a table; write [[target]] with double brackets, "
+                "or target = [{ ... }]"
+            ),
+        ),
+        (
+            f"{ACCESS}[target.access]\nchap = {{ user = 'a', secret = {{ file = '/x' }} }}\n",
+            (
+                f"a.toml:4:8: {IN_TARGET}access.chap: must be an array, not a table; "
+                "write [[target.access.chap]] with double brackets, or chap = [{ ... }]"
+            ),
+        ),
+        (
+            f"{HEAD}[[lun]]\nnumber = 1\n",
+            "a.toml:5:3: lun: is not a known key; write [[target.lun]], below its [[target]]",
+        ),
+        (
+            f"{ACCESS}[target.access]\nanyone = true\nportals = ['10.0.0.1']\n",
+            (
+                f"a.toml:5:1: {IN_TARGET}access.portals: is not a known key; "
+                "it belongs to the target: write it below [[target]], above [target.access] and [[target.lun]]"
+            ),
+        ),
+        (
+            f"[limits]\nsessions = 5\n{HEAD}",
+            "a.toml:1:2: limits: is not a known key; it belongs in tgtd.toml",
+        ),
+        (
+            f"{LUN}{RAM}path = '/x'\n",
+            (
+                f"a.toml:8:1: {IN_LUN}path: is not a known key; "
+                'it belongs to the medium: medium = { type = "file", ... }'
+            ),
+        ),
+        (
+            f"{LUN}medium = {{ type = 'ram', siez = '1 MiB' }}\n",
+            f'a.toml:7:26: {IN_LUN}medium.siez: is not a known key; did you mean "size"?',
+        ),
+        (
+            f"{LUN}medium = '/srv/x.img'\n",
+            (
+                f"a.toml:7:10: {IN_LUN}medium: must be a table, not text; "
+                'for example { type = "file", path = "/srv/vm1.img", size = "100 GiB", create = true }'
+            ),
+        ),
+        (
+            f"{LUN}medium = {{ type = 'ram', size = 1.5 }}\n",
+            (
+                f"a.toml:7:33: {IN_LUN}medium.size: must be a whole number or text in quotes, "
+                'not a number with a fraction; for example "100 GiB"'
+            ),
+        ),
+        (
+            f"{ACCESS}[target.access]\nanyone = 'yes'\n",
+            (
+                f"a.toml:4:10: {IN_TARGET}access.anyone: must be true or false, not text; "
+                "write true or false, without quotes"
+            ),
         ),
     ],
 )

@@ -27,6 +27,27 @@ def _said(text: str | bytes) -> list[str]:
         ("a = 'x\n", 'a.toml:2:1: is not TOML: Expected "\'" before the end of the file', "close what was opened"),
         ("a = [1, 2\n", "a.toml:2:1: is not TOML: Unclosed array before the end", "close what was opened"),
         ("a = 1 b = 2\n", "a.toml:1:7: is not TOML: Expected newline", "write one key = value a line"),
+        ('a = "x\nb = 1\n', "a.toml:1:7: is not TOML: a text in quotes does not end", "write the closing quote"),
+        ('a = "x\r\nb = 1\r\n', "a.toml:1:7: is not TOML: a text in quotes does not end", "write the closing quote"),
+        ("a = { b = 1,\nc = 2 }\n", "a.toml:1:13: is not TOML: a table in braces ends too early", "before the }"),
+        (
+            "a = { b = 1, }\n",
+            "a.toml:1:14: is not TOML: a table in braces ends too early",
+            "without a comma before the }",
+        ),
+        (
+            "a = { b = 1 c = 2 }\n",
+            "a.toml:1:13: is not TOML: Unclosed inline table",
+            "a comma between two keys, and } at the end",
+        ),
+        ("a = { b = 10 GiB }\n", "a.toml:1:14: is not TOML: Unclosed inline table", "and } at the end"),
+        ("a: 1\n", "a.toml:1:2: is not TOML: Expected '='", "write key = value"),
+        ("<<<<<<< HEAD\na = 1\n", "a.toml:1:1: is not TOML: a merge conflict was left in it", "remove the marks"),
+        (
+            "[[target.lun]]\n[[target]]\n",
+            "a.toml:2:",
+            "write [[target]] before its [[target.lun]], both with double brackets",
+        ),
     ],
 )
 def test_syntax_errors(text: str, begin: str, end: str) -> None:
@@ -39,6 +60,11 @@ def test_not_text() -> None:
     assert _said("a = 'ä'\nb = 'ö'\n".encode().replace("ö".encode(), b"\xf6")) == [
         "a.toml:2:6: is not UTF-8 text; save the file in the encoding UTF-8"
     ]
+
+
+def test_a_byte_order_mark_says_nothing() -> None:
+    document = _document(b"\xef\xbb\xbfa = 1\n")
+    assert (document.data, document.problems) == ({"a": 1}, [])
 
 
 def test_nested_too_deeply() -> None:

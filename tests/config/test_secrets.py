@@ -64,11 +64,19 @@ def test_length(tmp_path: Path, length: int, good: bool) -> None:
         assert outcome.mistake[0] == f"file {tmp_path}/s holds a secret of {length} bytes"
 
 
+def test_more_than_one_line_is_no_secret(tmp_path: Path) -> None:
+    _, outcome = SecretStore({}).fetch(_file(tmp_path / "s", VALUE + "\n\n"))
+    assert outcome.mistake == (
+        f"file {tmp_path}/s has more than one line",
+        "write the secret as one line, and nothing else",
+    )
+
+
 def test_missing(tmp_path: Path) -> None:
     _, outcome = SecretStore({}).fetch({"file": str(tmp_path / "s")})
     assert outcome.missing
     assert outcome.mistake is not None
-    assert outcome.mistake[1].endswith(f"openssl rand -hex 16 > {tmp_path}/s")
+    assert f"umask 027; openssl rand -hex 16 > {tmp_path}/s;" in outcome.mistake[1]
 
 
 def test_inline_only_in_a_private_file() -> None:

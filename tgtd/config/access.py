@@ -8,7 +8,7 @@ from typing import Any
 
 from tgtd.config.address import parse_network
 from tgtd.config.document import Document
-from tgtd.config.iscsi_name import check_pattern
+from tgtd.config.iscsi_name import can_match, check_pattern
 from tgtd.config.model import Access, Chap, ChapUser, Secret
 from tgtd.config.positions import Path
 from tgtd.config.problem import ERROR, WARNING, Mistake
@@ -66,6 +66,9 @@ def _patterns(document: Document, path: Path, texts: list[str | None]) -> Iterat
             check_pattern(text)
         except Mistake as mistake:
             document.complain((*path, index), str(mistake), mistake.fix)
+        if not can_match(text.lower()):
+            fix = "initiator names begin with iqn., eui. or naa.; addresses stand in addresses = [...]"
+            document.complain((*path, index), f'"{text}" lets nobody in', fix, severity=WARNING)
         yield text
 
 

@@ -20,7 +20,7 @@ from tgtd.config.positions import Path
 from tgtd.config.problem import Mistake
 from tgtd.config.schema import Schema, Section
 from tgtd.config.secrets import SecretStore
-from tgtd.config.size import parse_size, show_size
+from tgtd.config.size import out_of_bounds, parse_size, show_size
 
 T = TypeVar("T")
 
@@ -85,10 +85,7 @@ def fill(document: Document, path: Path, section: Section, given: Mapping[str, A
         if isinstance(value, str):
             size = checked(document, (*path, key), parse_size, value)
             if size is not None and not low <= size <= high:
-                side = "more" if size > high else "less"
-                bound = show_size(high if size > high else low)
-                fix = f"write {show_size(low)} to {show_size(high)}"
-                document.complain((*path, key), f'"{value}" is {side} than {bound}', fix)
+                document.complain((*path, key), *out_of_bounds(f'"{value}"', size, low, high))
             filled[key] = low if size is None else min(max(size, low), high)
     return filled
 

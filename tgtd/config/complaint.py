@@ -12,7 +12,7 @@ from jsonschema.exceptions import ValidationError
 
 from tgtd.config.positions import Path
 from tgtd.config.problem import Mistake
-from tgtd.config.size import parse_size, show_size
+from tgtd.config.size import out_of_bounds, parse_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,22 @@ def complaints(error: ValidationError) -> list[Complaint]:
         return list(_unknown_keys(path, error))
     if error.validator == "required":
         return list(_missing_keys(path, error))
+    if _told_elsewhere(error):
+        return []
     row = _ROWS[str(error.validator)]
-    return [Complaint(path, *row(error.instance, error.validator_value, _schema(error)))]
+    problem, fix = row(error.instance, error.validator_value, _schema(error))
+    if error.validator == "type" and error.validator_value == "array" and isinstance(error.instance, dict):
+        header = ".".join(str(step) for step in path if isinstance(step, str))
+        fix = f"write [[{header}]] with double brackets, or {path[-1]} = [{{ ... }}]"
+    return [Complaint(path, problem, fix)]
+
+
+def _told_elsewhere(error: ValidationError) -> bool:
+    """A violation that only follows from a value of the wrong type, which is told by itself."""
+    instance: Any = error.instance
+    if error.validator in ("minimum", "maximum"):
+        return isinstance(instance, float) and "number" not in _schema(error).get("type", ())
+    return error.validator == "anyOf" and not isinstance(instance.get("anyone", False), bool)
 
 
 def _schema(error: ValidationError) -> Any:
@@ -76,8 +90,28 @@ def _unknown_keys(path: Path, error: ValidationError) -> Iterable[Complaint]:
         if key in properties:
             continue
         meant = suggestion(key, (name for name in properties if name not in instance))
-        fix = f'did you mean "{meant}"?' if meant else f"remove it; known keys are {', '.join(properties)}"
+        if meant:
+            fix = f'did you mean "{meant}"?'
+        else:
+            fix = _HOMES.get(key) or f"remove it; known keys are {', '.join(properties)}"
         yield Complaint((*path, key), "is not a known key", fix, key=True)
+
+
+_IN_TARGET = "it belongs to the target: write it below [[target]], above [target.access] and [[target.lun]]"
+_IN_LUN = "it belongs to a LUN: write it below [[target.lun]]"
+_IN_ACCESS = "it says who gets in: write it below [target.access], above [[target.lun]]"
+_HOMES = {
+    "access": "write [target.access], below its [[target]]",
+    "lun": "write [[target.lun]], below its [[target]]",
+    "map": "write [[target.map]], below its [[target]]",
+    **dict.fromkeys(("name", "alias", "transport", "portals", "redirect", "iscsi"), _IN_TARGET),
+    **dict.fromkeys(("number", "device", "medium", "write_cache", "block_size", "read_only", "thin"), _IN_LUN),
+    **dict.fromkeys(("path", "size", "create", "direct"), 'it belongs to the medium: medium = { type = "file", ... }'),
+    **dict.fromkeys(("anyone", "initiators", "addresses", "chap", "chap_mutual", "chap_algorithms"), _IN_ACCESS),
+    **dict.fromkeys(("limits", "log", "reload", "discovery", "stop_timeout"), "it belongs in tgtd.toml"),
+    "target": "it belongs in a file of targets.d",
+}
+"""Where a key that stands in the wrong place may be."""
 
 
 def _missing_keys(path: Path, error: ValidationError) -> Iterable[Complaint]:
@@ -87,7 +121,7 @@ def _missing_keys(path: Path, error: ValidationError) -> Iterable[Complaint]:
     wanted: Any = error.validator_value
     unknown = [key for key in instance if key not in properties]
     for key in wanted:
-        if key in instance or any(suggestion(word, properties) == key for word in unknown):
+        if key in instance or any(suggestion(word, {*properties, key}) == key for word in unknown):
             continue
         fix = _missing_fix(key, error)
         yield Complaint(path, "is missing", fix, missing=key)
@@ -137,10 +171,12 @@ def _type(value: object, wanted: str | list[str], schema: Mapping[str, Any]) -> 
     problem = f"must be {' or '.join(_KINDS[name] for name in names)}, not {_kind(value)}"
     if isinstance(value, str) and names == ["boolean"] and value.lower() in ("true", "false"):
         return problem, f"write {value.lower()} without quotes"
+    if names == ["boolean"]:
+        return problem, "write true or false, without quotes"
     if isinstance(value, str) and names in (["integer"], ["number"]) and value.strip().isdecimal():
         return problem, f"write {value.strip()} without quotes"
     if names == ["array"] and schema["items"].get("type") == _toml_type(value):
-        return problem, "write [[...]] with double brackets" if isinstance(value, dict) else f"write [{show(value)}]"
+        return problem, f"write [{show(value)}]"
     return problem, f"for example {_example(schema)}"
 
 
@@ -150,7 +186,7 @@ def _toml_type(value: object) -> str:
 
 def _example(schema: Mapping[str, Any]) -> str:
     if "examples" in schema:
-        return show(schema["examples"][0])
+        return show(schema["examples"][0], longest=0)
     if "default" in schema:
         return show(schema["default"])
     if "enum" in schema:
@@ -171,8 +207,7 @@ def _range(value: float, bound: float, schema: Mapping[str, Any]) -> tuple[str, 
     side = "more" if value > bound else "less"
     unit = schema.get("x-unit", "")
     if schema.get("x-form") == "a size":
-        low, high = show_size(schema["minimum"]), show_size(schema["maximum"])
-        return f"{show(value)} is {side} than {show_size(int(bound))}", f"write {low} to {high}"
+        return out_of_bounds(show(value), value, schema["minimum"], schema["maximum"])
     return f"{show(value)} is {side} than {bound}", f"write {schema['minimum']} to {schema['maximum']} {unit}".rstrip()
 
 

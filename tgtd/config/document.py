@@ -7,6 +7,7 @@ tomllib's verdict counts. Places are looked up only when somebody asks (see posi
 
 from __future__ import annotations
 
+import codecs
 import re
 import tomllib
 from functools import cached_property
@@ -77,7 +78,8 @@ class Document:
         except RecursionError:
             self._broken(1, 1, "nests arrays or tables too deeply", "no key here takes more than four levels")
         except ValueError as error:
-            self._broken(*self._syntax(str(error)), fix=_syntax_fix(str(error)))
+            line, column, problem = self._syntax(str(error))
+            self._broken(line, column, *self._plainly(line, column, problem))
         return {}
 
     def shed(self) -> None:
@@ -119,6 +121,7 @@ class Document:
         return places if len(places) == expected else None
 
     def _decode(self, content: bytes) -> str:
+        content = content.removeprefix(codecs.BOM_UTF8)  # some editors for Windows begin every file with it
         try:
             return content.decode()
         except UnicodeDecodeError as error:
@@ -140,6 +143,21 @@ class Document:
         lines = self.text.split("\n")
         return len(lines), len(lines[-1]) + 1, f"is not TOML: {cause} before the end of the file"
 
+    def _plainly(self, line: int, column: int, problem: str) -> tuple[str, str]:
+        """Problem and fix, in plainer words where the line shows what happened."""
+        text = self.text.split("\n")[line - 1]
+        before, after = text[: column - 1], text[column - 1 :]
+        if text.startswith(("<<<<<<<", "=======", ">>>>>>>")):
+            return "is not TOML: a merge conflict was left in it", "keep one of the two sides, and remove the marks"
+        if "Illegal character" in problem and not after.rstrip("\r"):
+            return "is not TOML: a text in quotes does not end on its line", "write the closing quote"
+        if "initial character for a key part" in problem and "{" in before:
+            return (
+                "is not TOML: a table in braces ends too early, or has a comma at its end",
+                "write { ... } on one line, without a comma before the }",
+            )
+        return problem, _syntax_fix(problem)
+
     def _second_account(self) -> str:
         """How tomlkit puts it, in brackets: it often names the key or the character."""
         try:
@@ -153,13 +171,19 @@ class Document:
 
 
 def _syntax_fix(verdict: str) -> str:
+    if "Expected '='" in verdict:
+        return "write key = value"
+    if "Unclosed inline table (Unexpected" in verdict:
+        return "put text in quotes, a comma between two keys, and } at the end"
+    if '"target" already exists' in verdict:
+        return "write [[target]] before its [[target.lun]], both with double brackets"
     if "Cannot overwrite a value" in verdict or "twice" in verdict or "Cannot declare" in verdict:
         return "remove one of the two"
     if "Invalid value" in verdict:
         return 'text stands in quotes: key = "text"; numbers, true and false without'
     if "after a statement" in verdict:
         return "write one key = value a line"
-    if "Unclosed" in verdict or "Unterminated" in verdict or verdict.startswith("Expected"):
+    if "Unclosed" in verdict or "Unterminated" in verdict or "TOML: Expected" in verdict:
         return "close what was opened"
     return "correct the line; see toml.io"
 

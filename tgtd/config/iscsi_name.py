@@ -37,6 +37,12 @@ def _check_form(name: str) -> None:
         raise Mistake(f'"{name}" does not begin with iqn., eui. or naa.', _EXAMPLE)
 
 
+def can_match(pattern: str) -> bool:
+    """Whether a pattern, judged by how it begins, matches any name there may be."""
+    begin = re.split(r"[*?[]", pattern)[0]
+    return any(kind.startswith(begin) or begin.startswith(kind) for kind in ("iqn.", "eui.", "naa."))
+
+
 def check_pattern(pattern: str) -> None:
     """Raises Mistake for a pattern that can never match a name."""
     if pattern != pattern.lower():

@@ -71,6 +71,8 @@ class SecretStore:
         if content.mode & 0o007:
             raise Mistake(f"{kind} {name} can be read by everybody (mode {content.mode:04o})", f"chmod o= {path}")
         value = content.data.removesuffix(b"\n").removesuffix(b"\r")
+        if b"\n" in value and value.isascii():
+            raise Mistake(f"{kind} {name} has more than one line", "write the secret as one line, and nothing else")
         check_length(value, f"{kind} {name}")
         return value
 
@@ -79,9 +81,10 @@ def _unread(kind: str, name: str, error: OSError) -> tuple[str, str]:
     if kind == "credential":
         fix = f"add LoadCredential={name}:/path to the service (systemctl edit tgtd)"
     elif isinstance(error, PermissionError):
-        fix = "let the daemon's group read it: chgrp tgtd and chmod 0640"
+        fix = f"let the daemon's group read it: chgrp tgtd {name}; chmod 0640 {name}"
     else:
-        fix = f"put the secret there, or name another file: openssl rand -hex 16 > {name}"
+        new = f"(umask 027; openssl rand -hex 16 > {name}; chgrp tgtd {name})"
+        fix = f"name another file, or make a secret there: {new}"
     return f"{kind} {name} cannot be read: {error.strerror or error}", fix
 
 

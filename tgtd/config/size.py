@@ -53,3 +53,13 @@ def show_size(size: int) -> str:
         if unit.endswith("iB") and size >= factor and size % factor == 0:
             return f"{size // factor} {unit}"
     return f"{size} bytes"
+
+
+def out_of_bounds(written: str, size: float, low: int, high: int) -> tuple[str, str]:
+    """Problem and fix for a size that is not between `low` and `high`; a bound of 2^63 is told roughly."""
+    least = show_size(low)
+    if high >= 1 << 62:
+        problem = f"{written} is too large" if size > high else f"{written} is less than {least}"
+        return problem, f"write {least} or more, and less than 8 EiB"
+    problem = f"{written} is more than {show_size(high)}" if size > high else f"{written} is less than {least}"
+    return problem, f"write {least} to {show_size(high)}"
