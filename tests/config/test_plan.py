@@ -71,7 +71,7 @@ def test_from_nothing(tree: Tree) -> None:
         (
             "a.img",
             "z.img",
-            'move lun 1 of target "{}" from file /srv/a.img (1 GiB) to file /srv/z.img (1 GiB)',
+            'put lun 1 of target "{}" on file /srv/z.img (1 GiB) instead of file /srv/a.img (1 GiB), copying nothing',
             "unit attention: medium may have changed",
         ),
         (
@@ -174,9 +174,9 @@ def test_a_listener_in_the_way_goes_first(tree: Tree, before: str, after: str) -
 def test_the_daemon(tree: Tree) -> None:
     before = config(tree, BASE)
     plan = diff(before, config(tree, BASE, 'stop_timeout = 5\n[log]\nlevel = "debug"\n'))
-    assert told(plan) == [("change log_level and stop_timeout of the daemon", ("none",))]
+    assert told(plan) == [("change log.level and stop_timeout of tgtd.toml", ("none",))]
     plan = diff(before, config(tree, BASE, "[limits]\nsessions = 5\n"))
-    assert told(plan) == [("change limits of the daemon", ("new logins only",))]
+    assert told(plan) == [("change limits of tgtd.toml", ("new logins only",))]
 
 
 def test_a_secret_that_changed_is_a_change_of_access(tree: Tree) -> None:

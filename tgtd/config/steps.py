@@ -74,6 +74,15 @@ class RemovePortal(Step):
         return f"stop listening on {self.portal}"
 
 
+_DAEMON_KEYS = {
+    "log_level": "log.level",
+    "log_format": "log.format",
+    "reload_debounce": "reload.debounce",
+    "watch": "reload.watch",
+}
+"""How tgtd.toml writes what model.Daemon calls by another name."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChangeDaemon(Step):
     """fields: names of model.Daemon's attributes that differ."""
@@ -87,7 +96,7 @@ class ChangeDaemon(Step):
         return (NEW_LOGINS,) if {"discovery", "limits"}.intersection(self.fields) else (NONE,)
 
     def describe(self) -> str:
-        return f"change {listed(self.fields)} of the daemon"
+        return f"change {listed(tuple(_DAEMON_KEYS.get(name, name) for name in self.fields))} of tgtd.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +295,8 @@ class ReplaceMedium(LunStep):
     def describe(self) -> str:
         name = _name(self.target, self.lun)
         if self.elsewhere:
-            return f"move {name} from {medium_words(self.old.medium)} to {medium_words(self.new.medium)}"
+            old, new = medium_words(self.old.medium), medium_words(self.new.medium)
+            return f"put {name} on {new} instead of {old}, copying nothing"
         return f"open the medium of {name} anew: {medium_words(self.new.medium)}"
 
 
