@@ -56,8 +56,9 @@ def examine(path: Path | None) -> tuple[Config | None, tuple[Problem, ...]]:
     try:
         layers = Layers.system() if path is None else Layers.at(path)
         config = Loader(layers, secrets=False).load()
-    except FileNotFoundError as error:
-        return None, (Problem(printable(path or ""), 0, 0, "", "", str(error), "name a directory or file"),)
+    except FileNotFoundError:
+        fix = "name a directory that holds tgtd.toml or targets.d, or one file"
+        return None, (Problem(printable(path or ""), 0, 0, "", "", "does not exist", fix),)
     except ConfigErrors as errors:
         return None, errors.problems
     if config.files:
