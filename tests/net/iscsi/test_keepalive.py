@@ -125,3 +125,15 @@ def test_off_and_stopped(wire: Wire, interval: float) -> None:
     wire.loop.advance(1000)
     assert not wire.pings
     assert not wire.closed
+
+
+def test_an_answer_is_seen_before_a_long_timeout_is_over(wire: Wire) -> None:
+    watch(wire, 1, 100)
+    for _ in range(10):
+        wire.loop.advance(2)
+        wire.heard = wire.loop.now
+    assert len(wire.pings) >= 5
+    wire.loop.advance(99)
+    assert not wire.closed
+    wire.loop.advance(3)
+    assert wire.closed

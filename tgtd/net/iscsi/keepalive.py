@@ -55,5 +55,7 @@ class KeepAlive:
             self._ping()
             self._mark = connection.queued
         self._sent = connection.sent
-        wait = self._interval if self._pinged is None else self._timeout
+        wait = self._interval
+        if self._pinged is not None:
+            wait = min(wait, self._pinged + self._timeout - now)
         self._timer = connection.loop.call_later(wait, self._tick)
