@@ -10,8 +10,12 @@ from typing import Any
 
 import pytest
 
+from tests.daemon import free_port
 from tests.inside import IQN, Inside, inside
+from tgtd import apply
+from tgtd.media.file import FileMedium
 from tgtd.reload import FILE_CHANGE
+from tgtd.scsi.medium import BlockMedium
 from tgtd.status import Reload
 
 
@@ -111,6 +115,48 @@ def test_files_are_read_in_a_worker(site: Inside) -> None:
     finally:
         gate.set()
     site.turn_until(lambda: bool(answers))
+
+
+def test_stopping_gives_up_what_is_not_visible_yet(site: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reload that waits for a medium when the daemon stops would add units to a tree that is being taken down."""
+    told: list[str] = []
+    monkeypatch.setattr(site.reloader._notifier, "_send", told.append)
+    gate = threading.Event()
+
+    def slow(path: str | None, **options: Any) -> BlockMedium:
+        gate.wait(20)
+        return FileMedium.open(path, **options)
+
+    site.openers["file"] = slow
+    extra = free_port()
+    site.write(site.lun(1), site.lun(2), head=f'portals = ["127.0.0.1:{site.port}", "127.0.0.1:{extra}"]')
+    answers: list[Reload] = []
+    site.reloader.request("one", answers.append)
+    try:
+        site.turn_until(lambda: ("127.0.0.1", extra) in site.service.portals)
+        site.reloader.request("two", answers.append)
+        site.reloader.stop()
+        assert [(reload.result, reload.by) for reload in answers] == [("refused", "one"), ("refused", "two")]
+        assert all("stopping" in reload.errors[0] for reload in answers)
+        assert not any("READY" in message for message in told)
+    finally:
+        gate.set()
+    site.turn_until(lambda: not site.tree.shop.workers.lanes)
+    assert list(site.service.portals) == [("127.0.0.1", site.port)]
+    assert sorted(site.tree.targets[IQN].units) == [1]
+
+
+def test_a_fault_while_a_plan_begins_is_a_refusal(site: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the reload after it is not kept waiting."""
+
+    def fail(self: object) -> None:
+        raise RuntimeError("on purpose")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(apply.Transaction, "_open_media", fail)
+        site.write(site.lun(1), site.lun(2))
+        assert "internal error" in site.reload().errors[0]
+    assert site.reload().result == "applied"
 
 
 def test_a_fault_while_loading_is_a_refusal(site: Inside) -> None:

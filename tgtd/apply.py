@@ -33,6 +33,7 @@ from tgtd.config.steps import (
     ShrinkLun,
     Step,
 )
+from tgtd.loop import Timer
 from tgtd.net.iscsi.node import Endpoint
 from tgtd.scsi.lun import Identity
 from tgtd.tree import LiveTarget, Tree, advice
@@ -42,6 +43,8 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 5.0
 """Seconds to wait for media to open; what takes longer goes on in the background while its unit is pending."""
+
+_FAULT = "internal error; the log has the details"
 
 Place = tuple[str, int]
 """Target and LUN."""
@@ -68,6 +71,8 @@ class Transaction:
         self._loop = tree.shop.workers.loop
         self._openings: dict[Place, Opening] = {}
         self._missing = 0
+        self._timer: Timer | None = None
+        self._over = False  # it is refused, or it is visible and goes on to its end
         self._undo: list[Callable[[], None]] = []
         self._announce: dict[LiveTarget, None] = {}
         self._recheck: dict[LiveTarget, None] = {}
@@ -90,6 +95,18 @@ class Transaction:
 
     def start(self) -> None:
         """Check, listen, and begin to open media."""
+        try:
+            self._begin()
+        except Exception:
+            log.exception("a plan could not be begun")
+            self._refuse([_FAULT])
+
+    def cancel(self, why: str) -> None:
+        """Refuse it, unless it is visible already: then it goes on to its end."""
+        if not self._over:
+            self._refuse([why])
+
+    def _begin(self) -> None:
         errors = [str(problem) for problem in refusals(self._plan)] + list(self._hidden_shrinking())
         if errors:
             self._refuse(errors)
@@ -106,10 +123,14 @@ class Transaction:
             self._commit()
 
     def _refuse(self, errors: list[str]) -> None:
+        self._over = True
+        if self._timer is not None:
+            self._timer.cancel()
         for undo in reversed(self._undo):
             try:
                 undo()
-            except OSError as trouble:
+            except Exception as trouble:
+                log.warning("on the way back", exc_info=trouble)
                 errors.append(f"and then, on the way back: {trouble}")
         for opening in self._openings.values():
             opening.abandon()
@@ -177,12 +198,16 @@ class Transaction:
     def _opened(self) -> None:
         self._missing -= 1
         if not self._missing:
-            self._timer.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
             self._loop.call_soon(self._commit)
 
     # From here on within one turn of the loop.
 
     def _commit(self) -> None:
+        if self._over:
+            return
+        self._over = True
         done: list[Step] = []
         try:
             for step in self._plan:
@@ -193,7 +218,7 @@ class Transaction:
         except Exception:
             log.exception("a step failed; going back")
             self._go_back(done)
-            self._refuse(["internal error; the log has the details"])
+            self._refuse([_FAULT])
             return
         self._close_portals()
         self._tell()

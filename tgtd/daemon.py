@@ -142,6 +142,7 @@ class Daemon:
     def _tick(self) -> None:
         if self.health.state != "running":
             return
+        self.loop.call_later(TICK, self._tick)
         units = [unit for _, unit in self.tree.units()]
         for unit in _slice(units, self._round):
             if unit.state is State.PENDING:
@@ -152,7 +153,6 @@ class Daemon:
         self._ticks += 1
         if self._ticks % _STATUS_TICKS == 0:
             self.notifier.status(self.reloader.summary())
-        self.loop.call_later(TICK, self._tick)
 
     def _hangup(self) -> None:
         self._reload("SIGHUP")
@@ -222,6 +222,7 @@ class Daemon:
             self.loop.stop()
             return
         self._deadline = self.loop.call_later(self.settings.stop_timeout, self._drained)
+        self.reloader.stop()
         self.tree.service.drain(self._drained)
         self._stop_watching()
 

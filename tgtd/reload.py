@@ -22,6 +22,8 @@ from tgtd.workers import Lane
 log = logging.getLogger(__name__)
 
 Reply = Callable[[Reload], None]
+Asked = tuple[str, Reply | None]
+"""Who asked for a reload, and where the answer goes."""
 
 
 class Reloader:
@@ -49,7 +51,9 @@ class Reloader:
         self._daemon_changed = daemon_changed
         self._lane: Lane = tree.shop.workers.lane(1)  # a Loader belongs to one thread at a time
         self._busy = False
-        self._asked: list[tuple[str, Reply | None]] = []
+        self._stopped = False
+        self._transaction: Transaction | None = None
+        self._asked: list[Asked] = []
 
     def start(self, config: model.Config, then: Callable[[Outcome], None]) -> None:
         """Apply the first configuration."""
@@ -66,6 +70,12 @@ class Reloader:
         self._asked.append((by, reply))
         if not self._busy:
             self._next()
+
+    def stop(self) -> None:
+        """Change nothing from now on: what is not visible yet is given up, and whoever asked is told."""
+        self._stopped = True
+        if self._transaction is not None:
+            self._transaction.cancel(_STOPPING)
 
     def preview(self, reply: Callable[[dict[str, object]], None]) -> None:
         """What a reload would do: {"steps", "sessions", "errors"}."""
@@ -96,55 +106,62 @@ class Reloader:
             return
         asked, self._asked = self._asked, []
         self._busy = True
+        if self._stopped:
+            self._end(asked, _refused(asked, (_STOPPING,)))
+            return
         self._notifier.reloading()
         box: list[Any] = []
         self._lane.submit(partial(self._load, box), partial(self._loaded, asked, box))
 
-    def _loaded(self, asked: list[tuple[str, Reply | None]], box: list[Any], error: BaseException | None) -> None:
-        by = ", ".join(dict.fromkeys(who for who, _ in asked))
+    def _loaded(self, asked: list[Asked], box: list[Any], error: BaseException | None) -> None:
+        if self._stopped:
+            self._end(asked, _refused(asked, (_STOPPING,)))
+            return
         if self.on_loaded is not None:
             self.on_loaded(self.secret_files())
         if error is not None:
-            self._end(asked, Reload("refused", by, time.time(), errors=tuple(_complaints(error))))
+            self._end(asked, _refused(asked, tuple(_complaints(error))))
             return
         config: model.Config = box[0]
         plan: Plan = box[2] if box[1] is self.running else diff(self.running, config)
         if not plan:
             self.running = config
-            self._end(asked, Reload("nothing", by, time.time(), warnings=tuple(map(str, config.warnings))))
+            self._end(asked, Reload("nothing", _by(asked), time.time(), warnings=tuple(map(str, config.warnings))))
             return
-        self._transact(config, plan, partial(self._applied, asked, by, config, plan))
+        self._transact(config, plan, partial(self._applied, asked, config, plan))
 
     def _transact(self, config: model.Config, plan: Plan, then: Callable[[Outcome], None]) -> None:
         def ended(outcome: Outcome) -> None:
+            self._transaction = None
             if not outcome.errors:
                 self.running = config
                 self._health.generation += 1
             then(outcome)
 
-        Transaction(self._tree, plan, self._daemon_changed, ended).start()
+        self._transaction = Transaction(self._tree, plan, self._daemon_changed, ended)
+        self._transaction.start()
 
     def _applied(
         self,
-        asked: list[tuple[str, Reply | None]],
-        by: str,
+        asked: list[Asked],
         config: model.Config,
         plan: Plan,
         outcome: Outcome,
     ) -> None:
         if outcome.errors:
-            self._end(asked, Reload("refused", by, time.time(), errors=outcome.errors))
+            self._end(asked, _refused(asked, outcome.errors))
             return
         for warning in config.warnings:
             log.warning("%s", warning)
         steps = tuple(step.describe() for step in plan)
         warnings = (*map(str, config.warnings), *outcome.warnings)
-        self._end(asked, Reload("applied", by, time.time(), steps=steps, warnings=warnings))
+        self._end(asked, Reload("applied", _by(asked), time.time(), steps=steps, warnings=warnings))
 
-    def _end(self, asked: list[tuple[str, Reply | None]], reload: Reload) -> None:
+    def _end(self, asked: list[Asked], reload: Reload) -> None:
         self._busy = False
         self._record(reload)
-        self._notifier.ready(self.summary())
+        if not self._stopped:
+            self._notifier.ready(self.summary())
         for _, reply in asked:
             if reply is not None:
                 try:
@@ -186,6 +203,15 @@ class Reloader:
 
 
 FILE_CHANGE = "file change"
+_STOPPING = "the daemon is stopping; its configuration does not change now"
+
+
+def _by(asked: list[Asked]) -> str:
+    return ", ".join(dict.fromkeys(who for who, _ in asked))
+
+
+def _refused(asked: list[Asked], errors: tuple[str, ...]) -> Reload:
+    return Reload("refused", _by(asked), time.time(), errors=errors)
 
 
 def _complaints(error: BaseException) -> Iterable[str]:
