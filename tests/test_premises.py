@@ -25,6 +25,18 @@ def test_a_directory_is_made_and_held(tmp_path: Path) -> None:
     Claim(place, "--state").close()
 
 
+def test_nobody_else_can_hold_the_lock_or_lead_it_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "lock").touch(0o666)
+    Claim(tmp_path, "--run").close()
+    assert (tmp_path / "lock").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "lock").unlink()
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / "lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(CannotStart, match="--run"):
+        Claim(tmp_path, "--run")
+    assert (tmp_path / "precious").read_text() == "kept"
+
+
 def test_a_claim_ends_with_its_process(tmp_path: Path) -> None:
     code = f"from pathlib import Path; from tgtd.premises import Claim; c = Claim(Path({str(tmp_path)!r}), '--run')"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])

@@ -36,7 +36,9 @@ class Claim:
     def __init__(self, directory: Path, option: str) -> None:
         try:
             directory.mkdir(mode=0o755, parents=True, exist_ok=True)
-            self._lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            # Nobody else may open it, as whoever can also can lock it; and no link may lead us to another file.
+            self._lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            os.fchmod(self._lock, 0o600)
         except OSError as trouble:
             raise CannotStart(
                 f"{trouble.filename or directory}: {trouble.strerror}; give the daemon's user a directory it can write "

@@ -36,6 +36,40 @@ def test_created_sparse_private_and_locked(tmp_path: Path) -> None:
     make(tmp_path / "disk").close()
 
 
+def test_a_new_file_that_another_took_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two daemons begin at once: the one that comes second to the lock must not remove the other's disk."""
+    real = file._open
+    first: list[FileMedium] = []
+
+    def opened(path: str, size: int | None, create: bool, writable: bool) -> tuple[int, bool]:
+        found = real(path, size, create, writable)
+        monkeypatch.setattr(file, "_open", real)
+        first.append(FileMedium.open(path, size=SIZE))
+        return found
+
+    monkeypatch.setattr(file, "_open", opened)
+    with pytest.raises(MediumError, match="in use"):
+        make(tmp_path / "disk")
+    assert (tmp_path / "disk").stat().st_ino == os.fstat(first[0]._fd).st_ino
+    first[0].close()
+
+
+def test_direct_io_is_on_the_file_that_was_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever its path leads to by then."""
+    real = file._measure
+
+    def measured(fd: int, path: str, size: int | None, writable: bool) -> int:
+        os.rename(path, tmp_path / "moved")
+        (tmp_path / "disk").write_bytes(bytes(SIZE))
+        return real(fd, path, size, writable)
+
+    monkeypatch.setattr(file, "_measure", measured)
+    medium = make(tmp_path / "disk", direct=True)
+    assert medium._direct is not None
+    assert os.path.sameopenfile(medium._fd, medium._direct)
+    medium.close()
+
+
 def test_the_lock_holds_against_another_process(tmp_path: Path) -> None:
     medium = make(tmp_path / "disk")
     script = f"from tgtd.media.file import FileMedium; FileMedium.open({str(tmp_path / 'disk')!r})"

@@ -155,7 +155,7 @@ class DescriptorMedium:
 
     def close(self) -> None:
         """Idempotent: a descriptor number that was given back belongs to somebody else."""
-        for fd in (self._fd, self._direct):
+        fds, self._fd, self._direct = (self._fd, self._direct), -1, None
+        for fd in fds:
             if fd is not None and fd >= 0:
                 os.close(fd)
-        self._fd, self._direct = -1, None

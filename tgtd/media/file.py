@@ -63,14 +63,14 @@ class FileMedium(DescriptorMedium):
         try:
             _lock(fd, path, writable)
             size = _measure(fd, path, size, writable)
-            unaligned = _open_direct(path, writable) if direct else -1
+            unaligned = _open_direct(fd, path, writable) if direct else -1
             return cls(fd, unaligned if direct else None, size, writable)
         except BaseException as error:
             for opened in (fd, unaligned):
                 if opened >= 0:
                     os.close(opened)
-            if made:
-                os.unlink(path)
+            if made and not (isinstance(error, MediumError) and error.errno == errno.EBUSY):
+                os.unlink(path)  # unless another has locked it before us: then it is that one's disk
             if isinstance(error, OSError) and not isinstance(error, MediumError):
                 raise _explain(error, path, writable) from error
             raise
@@ -143,9 +143,10 @@ def _open(path: str, size: int | None, create: bool, writable: bool) -> tuple[in
         raise _explain(error, path, writable) from error
 
 
-def _open_direct(path: str, writable: bool) -> int:
+def _open_direct(fd: int, path: str, writable: bool) -> int:
+    """The same file once more: not by its path, which may lead to another one by now."""
     try:
-        return os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC | os.O_DIRECT)
+        return os.open(f"/proc/self/fd/{fd}", (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC | os.O_DIRECT)
     except OSError as error:
         if error.errno == errno.EINVAL:
             raise MediumError(
