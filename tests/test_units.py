@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,35 @@ def test_a_pending_unit_says_why_once(site: Inside, caplog: pytest.LogCaptureFix
     site.turn_until(lambda: unit.state is State.ONLINE)
     assert "LUN 1 is online" in caplog.text
     assert unit.cause is None
+
+
+def test_a_medium_that_fails_is_told_of_once(site: Inside, caplog: pytest.LogCaptureFixture) -> None:
+    def opener(path: str | None, **options: Any) -> BlockMedium:
+        medium = FileMedium.open(path, **options)
+
+        def full(*_: Any) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        medium.read = full  # type: ignore[method-assign]
+        medium.read_now = lambda offset, into: False
+        return medium
+
+    site.write(site.lun(1))
+    site.openers["file"] = opener
+    site.start()
+    unit = site.unit(1)
+    unit.note_errors()
+    assert unit.failing.count == 0
+    done: list[Task] = []
+    for _ in range(3):
+        read_one(site, 1, done)
+    site.turn_until(lambda: len(done) == 3)
+    unit.note_errors()
+    unit.note_errors()
+    told = "LUN 1: 3 commands failed on its medium, the last with: No space left on device; make room"
+    assert caplog.text.count(told) == 1
+    assert (unit.failing.count, unit.failing.last) == (3, "No space left on device")
+    assert abs(unit.failing.when - time.time()) < 60
 
 
 def test_a_file_that_grows_is_noticed(site: Inside) -> None:

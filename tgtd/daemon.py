@@ -145,6 +145,7 @@ class Daemon:
         self.loop.call_later(TICK, self._tick)
         units = [unit for _, unit in self.tree.units()]
         for unit in _slice(units, self._round):
+            unit.note_errors()
             if unit.state is State.PENDING:
                 unit.retry()
             else:

@@ -164,6 +164,7 @@ def unit_row(unit: Unit) -> dict[str, object]:
         },
         "tasks": len(disk.tasks),
         "counters": disk.counters.as_dict(),
+        "last_medium_error": None if not unit.failing.count else {"what": unit.failing.last, "time": unit.failing.when},
         "origin": str(wish.origin),
     }
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import errno
 import logging
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -28,6 +30,15 @@ JOBS_AT_ONCE = 16
 """How many commands of one unit may be with the workers at once."""
 
 _BEING_OPENED = "its medium is still being opened"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Failing:
+    """What commands met on a medium that is there. count: since the unit was made; when: seconds since the epoch."""
+
+    count: int = 0
+    last: str = ""
+    when: float = 0.0
 
 
 class State(enum.Enum):
@@ -110,6 +121,7 @@ class Unit:
         self._awaiting = False  # another unit's medium has to be closed first
         self._again = False  # what an attempt met may be out of date when it ends
         self._gone = False
+        self.failing = Failing()
         self._told = False  # whether the log says that the unit is pending
 
     @property
@@ -143,6 +155,23 @@ class Unit:
             self._again = True
         else:
             self.adopt(Opening(self.shop, self.wish))
+
+    def note_errors(self) -> None:
+        """Tell of commands that failed on the medium since the last look: once, however many they are."""
+        count, error = self.disk.counters.medium_errors, self.disk.last_medium_error
+        if error is None or count == self.failing.count:
+            return
+        new = count - self.failing.count
+        self.failing = Failing(count, reason(error), time.time())
+        log.error(
+            "%s: %d command%s failed on its medium, the last with: %s%s",
+            self.place,
+            new,
+            "" if new == 1 else "s",
+            self.failing.last,
+            "; make room on its file system" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "",
+            extra=self._fields(),
+        )
 
     def probe(self) -> None:
         """Look whether an undeclared size has grown; try again what a declared one asks for and could not be had."""

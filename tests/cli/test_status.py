@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,9 @@ def document(tmp_path: Path) -> Any:
         site.health.last_reload = Reload("refused", "SIGHUP", 0.0, errors=("a.toml:1:1: no",))
         found = json.loads("".join(pieces(site.tree, site.health)))
     found["targets"][0]["sessions"].append(SESSION)
+    found["targets"][0]["luns"][0]["counters"]["medium_errors"] = 3
+    found["targets"][0]["luns"][0]["last_medium_error"] = {"what": "No space left on device", "time": time.time() - 61}
+    found["counters"]["refused_logins"] = 2
     return found
 
 
@@ -51,6 +55,9 @@ def test_status_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         "1 target, 2 LUNs (1 online, 1 pending, 0 offline), 0 sessions",
         'iqn.2026-11.org.test:a "vms"',
         "2.img does not exist",
+        "a.toml:13:1)",
+        "LUN 1: 3 commands failed on its medium, the last 1 min 1 s ago: No space left on device",
+        "2 logins refused since the start; the log says why",
         "INITIATOR",
         "10.0.0.1:5",
     ):

@@ -44,6 +44,8 @@ def _lines(answer: Row) -> Iterator[str]:
         f"({counters['online']} online, {counters['pending']} pending, {counters['offline']} offline), "
         f"{count(counters['sessions'], 'session')}"
     )
+    if counters["refused_logins"]:
+        yield f"{count(counters['refused_logins'], 'login')} refused since the start; the log says why"
     for target in answer["targets"]:
         yield ""
         yield from _target(target)
@@ -73,7 +75,12 @@ def _target(target: Row) -> Iterator[str]:
         yield columns(_luns(target["luns"]), indent="  ")
     for lun in target["luns"]:
         if lun["cause"]:
-            yield f"  LUN {lun['number']}: {lun['cause']}"
+            yield f"  LUN {lun['number']}: {lun['cause']} ({lun['origin']})"
+        error = lun["last_medium_error"]
+        if error:
+            times = count(lun["counters"]["medium_errors"], "command")
+            ago = duration(time.time() - error["time"])
+            yield f"  LUN {lun['number']}: {times} failed on its medium, the last {ago} ago: {error['what']}"
     if target["sessions"]:
         yield columns(session_table(target["sessions"]), indent="  ")
     else:

@@ -64,7 +64,8 @@ class DiskSettings:
 
 @dataclass(slots=True)
 class DiskCounters:
-    """Plain counts since the disk was made; `other`: commands besides reads and writes."""
+    """Plain counts since the disk was made; `other`: commands besides reads and writes. medium_errors: those of
+    `errors` that the medium is to blame for."""
 
     reads: int = 0
     writes: int = 0
@@ -74,6 +75,7 @@ class DiskCounters:
     unmaps: int = 0
     other: int = 0
     errors: int = 0
+    medium_errors: int = 0
 
     def as_dict(self) -> dict[str, int]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
@@ -112,6 +114,7 @@ class Disk(PrimaryUnit):
         """Who prevents medium removal (SBC-4 5.17)."""
         self.unflushed: OSError | None = None
         """What a flush in the background met; the next SYNCHRONIZE CACHE reports it."""
+        self.last_medium_error: OSError | None = None
         self._absence = MANUAL_INTERVENTION_REQUIRED
         self.block_size = self.shift = self.blocks = self.most_blocks = 0
         self.thin = False
@@ -181,6 +184,9 @@ class Disk(PrimaryUnit):
 
     def refuse(self, task: Task, trouble: BaseException, writing: bool = False) -> int:
         self.counters.errors += 1
+        if isinstance(trouble, OSError):
+            self.counters.medium_errors += 1
+            self.last_medium_error = trouble
         return super().refuse(task, trouble, writing)
 
     def flush_behind(self) -> None:
