@@ -123,7 +123,7 @@ def test_a_shorter_file_is_extended_and_a_longer_one_is_left_alone(tmp_path: Pat
     [
         (None, {}, r"does not exist; create it, or set create = true"),
         (None, {"create": True}, r"no size is given; give the medium a size"),
-        (None, {"create": True, "size": SIZE, "writable": False}, r"does not exist"),
+        (None, {"create": True, "size": SIZE, "writable": False}, r"does not exist; create it: for a read-only LUN"),
         ("directory", {}, r"is a directory; name a file in it"),
         ("fifo", {"writable": False}, r"is not a regular file; name a regular file"),
         ("empty", {}, r"is empty and no size is given"),
@@ -153,7 +153,7 @@ def test_a_device_is_pointed_at_the_other_type() -> None:
     ("number", "message"),
     [
         (errno.EACCES, "may not read and write"),
-        (errno.EROFS, "read_only = true"),
+        (errno.EROFS, "read-only for the daemon; name its directory in ReadWritePaths= .*read_only = true"),
         (errno.ENOSPC, "choose a smaller size"),
         (errno.ELOOP, "check the path"),
     ],
@@ -165,6 +165,24 @@ def test_errors_of_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(MediumError, match=message):
         FileMedium.open(str(tmp_path / "disk"), size=SIZE)
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.ENOENT, "the directory {} does not exist; make it, or mount"),
+        (errno.EACCES, "may not create files in {}; let its user, .* write there, or make {}/disk for it"),
+        (errno.EROFS, "the file system of {}/disk is read-only"),
+    ],
+)
+def test_files_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, message: str) -> None:
+    def refuse(path: str, flags: int, *_: object) -> int:
+        number_now = number if flags & os.O_CREAT else errno.ENOENT
+        raise OSError(number_now, os.strerror(number_now)) if number_now != errno.ENOENT else FileNotFoundError(2, path)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(MediumError, match=message.replace("{}", str(tmp_path))):
+        FileMedium.open(str(tmp_path / "disk"), size=SIZE, create=True)
 
 
 def test_no_room_to_extend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import pwd
 import stat
 import struct
 from collections.abc import Iterator
@@ -140,7 +141,7 @@ def _open(path: str, size: int | None, create: bool, writable: bool) -> tuple[in
     try:
         return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600), True
     except OSError as error:
-        raise _explain(error, path, writable) from error
+        raise _explain_creation(error, path) from error
 
 
 def _open_direct(fd: int, path: str, writable: bool) -> int:
@@ -159,17 +160,50 @@ def _explain(error: OSError, path: str, writable: bool) -> MediumError:
     """The usual ways in which opening goes wrong, with what to do."""
     number = error.errno or errno.EIO
     if number == errno.ENOENT:
-        return MediumError(number, f"{path} does not exist", "create it, or set create = true and a size")
+        advice = (
+            "create it, or set create = true and a size" if writable else "create it: for a read-only LUN none is made"
+        )
+        return MediumError(number, f"{path} does not exist", advice)
     if number in (errno.EACCES, errno.EPERM):
         mode = "read and write" if writable else "read"
-        return MediumError(number, f"the daemon may not {mode} {path}", "give its user the permission")
+        return MediumError(number, f"the daemon may not {mode} {path}", f"give {_user()} the permission")
     if number == errno.EROFS:
-        return MediumError(number, f"{path} is on a read-only file system", "set read_only = true for the LUN")
+        return MediumError(
+            number,
+            f"the file system of {path} is read-only for the daemon",
+            "name its directory in ReadWritePaths= (systemctl edit tgtd) if the service keeps the daemon out, remount "
+            "it, or set read_only = true for the LUN",
+        )
     if number == errno.EISDIR:
         return MediumError(number, f"{path} is a directory", "name a file in it")
     if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return MediumError(number, f"{path}: {os.strerror(number)}", "choose a smaller size or another file system")
     return MediumError(number, f"{path}: {os.strerror(number)}", "check the path and the file system it is on")
+
+
+def _explain_creation(error: OSError, path: str) -> MediumError:
+    """The same for a file that is to be made."""
+    number, directory = error.errno or errno.EIO, os.path.dirname(path)
+    if number == errno.ENOENT:
+        return MediumError(
+            number, f"the directory {directory} does not exist", "make it, or mount the file system that holds it"
+        )
+    if number in (errno.EACCES, errno.EPERM):
+        return MediumError(
+            number,
+            f"the daemon may not create files in {directory}",
+            f"let {_user()} write there, or make {path} for it",
+        )
+    return _explain(error, path, True)
+
+
+def _user() -> str:
+    """Whom the daemon runs as, for advice."""
+    number = os.geteuid()
+    try:
+        return f"its user, {pwd.getpwuid(number).pw_name},"
+    except KeyError:
+        return f"its user, number {number},"
 
 
 def _lock(fd: int, path: str, writable: bool) -> None:
