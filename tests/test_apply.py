@@ -191,7 +191,10 @@ def test_a_missing_file_does_not_stop_the_rest(site: Inside) -> None:
     assert where is State.PENDING
     assert "does not exist" in (cause or "")
     site.write(site.lun(1), site.lun(2, None), site.lun(3, None))
-    assert any("LUN 3" in warning and "does not exist" in warning for warning in site.reload().warnings)
+    assert any(
+        "a.toml:" in warning and "LUN 3: " in warning and "does not exist" in warning
+        for warning in site.reload().warnings
+    )
     (site.media / "2.img").write_bytes(bytes(MIB))
     site.retry()
     site.turn_until(lambda: state(site, 2) == (State.ONLINE, MIB, None))
@@ -209,6 +212,7 @@ def test_a_portal_that_cannot_be_had_refuses_all_and_is_undone(site: Inside) -> 
     assert refused.result == "refused"
     assert f"127.0.0.1:{port}" in refused.errors[0]
     assert "another program" in refused.errors[0]
+    assert f'a.toml:1:1: target "{IQN}": portals: cannot listen on' in refused.errors[0]
     assert list(site.service.portals) == [("127.0.0.1", site.port)]
     assert sorted(site.tree.targets[IQN].units) == [1]
     assert not (site.media / "2.img").exists()

@@ -155,11 +155,21 @@ class Transaction:
         rest = [step for step in self._plan if isinstance(step, AddPortal)]
         for step in self._plan:
             if isinstance(step, AddPortal):
-                self._listen(endpoint(step.portal))
+                try:
+                    self._listen(endpoint(step.portal))
+                except OSError as trouble:
+                    raise OSError(f"{self._wanted_by(step.portal)}{trouble}") from trouble
                 rest.pop()
             elif isinstance(step, RemovePortal) and rest and endpoint(step.portal) in service.portals:
                 service.close_portal(*endpoint(step.portal))
                 self._undo.append(partial(self._listen, endpoint(step.portal)))
+
+    def _wanted_by(self, portal: model.Portal) -> str:
+        """Where the files ask for a portal, as errors begin."""
+        for step in self._plan:
+            if isinstance(step, AddTarget | ChangeTarget) and portal in step.new.portals:
+                return f'{step.new.origin}: target "{step.target}": portals: '
+        return ""
 
     def _listen(self, where: Endpoint) -> None:
         try:
@@ -232,7 +242,9 @@ class Transaction:
         if moving and self._loop.time() < deadline:
             self._loop.call_later(0.005, partial(self._settle, deadline))
             return
-        self._warnings += [f"{unit.place}: {unit.cause}" for unit in self._touched if unit.cause is not None]
+        self._warnings += [
+            f"{unit.wish.origin}: {unit.place}: {unit.cause}" for unit in self._touched if unit.cause is not None
+        ]
         self._then(Outcome(warnings=tuple(self._warnings)))
 
     def _go_back(self, done: list[Step]) -> None:

@@ -84,9 +84,9 @@ class Tree:
 def advice(endpoint: Endpoint, trouble: OSError) -> str:
     """Why a portal cannot be had, and what to do."""
     hints = {
-        errno.EADDRINUSE: "another program listens there: stop it, or choose another port",
-        errno.EADDRNOTAVAIL: "no interface of this host has that address",
-        errno.EACCES: "ports below 1024 need CAP_NET_BIND_SERVICE or socket activation",
+        errno.EADDRINUSE: "another program listens there (ss -ltnp shows which): stop it, or choose another port",
+        errno.EADDRNOTAVAIL: "no interface of this host has that address: correct it, or set the address up first",
+        errno.EACCES: "choose a port above 1023, such as 3260; below, the service needs CAP_NET_BIND_SERVICE",
     }
     address, port = endpoint
     place = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

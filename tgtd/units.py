@@ -300,7 +300,7 @@ class Unit:
             log.info("%s is online", self.place, extra=self._fields())
         elif self.cause is not None and self.cause != before:
             self._told = True
-            log.warning("%s is pending: %s", self.place, self.cause, extra=self._fields())
+            log.warning("%s is pending: %s (%s)", self.place, self.cause, self.wish.origin, extra=self._fields())
 
     def _probed(self, medium: BlockMedium, found: list[int], error: BaseException | None) -> None:
         if medium is not self.disk.medium or self._gone:
