@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.inside import IQN, Inside, inside
-from tgtd.status import Census, Health, Reload, pieces
+from tgtd.net.iscsi.session import Session
+from tgtd.status import Census, Health, Reload, pieces, session_row
 
 
 @pytest.fixture
@@ -78,6 +80,19 @@ def test_a_target_that_goes_while_pieces_are_taken_does_no_harm(site: Inside) ->
         (site.config / "targets.d" / file).unlink()
     site.reload()
     assert json.loads("".join(begun) + "".join(text))["targets"][0]["name"] == IQN
+
+
+def test_a_session_began_at_one_moment(site: Inside) -> None:
+    """However often one asks, and whatever the wall clock does meanwhile."""
+    site.write(site.lun(1))
+    site.start()
+    session = Session(site.service, site.tree.targets[IQN].iscsi, "iqn.2026-11.org.test:i", 1, 1, 1, 8)
+    rows = []
+    for _ in range(2):
+        rows.append(session_row(session, site.health))
+        site.loop.turn(0.01)
+    assert rows[0]["since"] == rows[1]["since"]
+    assert abs(time.time() - float(str(rows[0]["since"]))) < 60
 
 
 def test_the_last_reload_is_shown(site: Inside) -> None:

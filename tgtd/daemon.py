@@ -23,7 +23,7 @@ from tgtd.premises import CannotStart, Claim, installation, layers, listen, rais
 from tgtd.reload import FILE_CHANGE, Reloader
 from tgtd.requests import Requests
 from tgtd.scsi.buffers import BufferPool
-from tgtd.status import Census, Health
+from tgtd.status import Census, Health, counted
 from tgtd.tree import Tree
 from tgtd.units import Shop, State, Unit
 from tgtd.workers import Workers
@@ -124,9 +124,9 @@ class Daemon:
         portals = sorted(str(model.Portal(*endpoint)) for endpoint in self.tree.service.portals)
         more = f" and {len(portals) - 4} more" if len(portals) > 4 else ""
         where = ", ".join(portals[:4]) + more or "no portal"
-        targets = f"{census.targets} target{'' if census.targets == 1 else 's'}"
-        luns = f"{census.luns} LUN{'' if census.luns == 1 else 's'}"
-        return f"tgtd {__version__} ready: {targets}, {luns} on {where}"
+        return (
+            f"tgtd {__version__} ready: {counted(census.targets, 'target')}, {counted(census.luns, 'LUN')} on {where}"
+        )
 
     def _report_unused_sockets(self) -> None:
         for address, port in self.inherited.addresses():

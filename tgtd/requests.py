@@ -47,7 +47,7 @@ class Requests:
         reply(pieces(self._tree, self._health))
 
     def _sessions(self, arguments: Arguments, reply: Reply) -> None:
-        reply({"sessions": [session_row(session) for session in self._tree.service.sessions.values()]})
+        reply({"sessions": [session_row(one, self._health) for one in self._tree.service.sessions.values()]})
 
     def _plan(self, arguments: Arguments, reply: Reply) -> None:
         self._must_run()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tgtd import __version__
+from tgtd.config import model
 from tgtd.net.iscsi.session import Session
 from tgtd.tree import LiveTarget, Tree
 from tgtd.units import State, Unit
@@ -40,9 +41,14 @@ class Reload:
 
 @dataclass(slots=True)
 class Health:
-    """The daemon's own state. started: seconds since the epoch. generation: how many configurations were applied."""
+    """The daemon's own state. started: seconds since the epoch. generation: how many configurations were applied.
+
+    epoch: when the loop's clock was zero, in seconds since the epoch. Asked once, so that what is shown of one moment
+    is the same each time.
+    """
 
     started: float = field(default_factory=time.time)
+    epoch: float = field(default_factory=lambda: time.time() - time.monotonic())
     state: str = "starting"
     generation: int = 0
     last_reload: Reload | None = None
@@ -76,8 +82,8 @@ class Census:
     def summary(self) -> str:
         """One line, for systemd."""
         asleep = [f"{n} {word}" for n, word in ((self.pending, "pending"), (self.offline, "offline")) if n]
-        luns = f"{self.luns} LUN{_s(self.luns)}" + (f" ({', '.join(asleep)})" if asleep else "")
-        return f"{self.targets} target{_s(self.targets)}, {luns}, {self.sessions} session{_s(self.sessions)}"
+        luns = counted(self.luns, "LUN") + (f" ({', '.join(asleep)})" if asleep else "")
+        return f"{counted(self.targets, 'target')}, {luns}, {counted(self.sessions, 'session')}"
 
 
 def pieces(tree: Tree, health: Health) -> Iterator[str]:
@@ -90,7 +96,7 @@ def pieces(tree: Tree, health: Health) -> Iterator[str]:
         separator = ", "
         yield from _joined(json.dumps(unit_row(unit)) for unit in list(target.units.values()))
         yield '], "sessions": ['
-        yield from _joined(json.dumps(session_row(one)) for one in list(target.iscsi.sessions.values()))
+        yield from _joined(json.dumps(session_row(one, health)) for one in list(target.iscsi.sessions.values()))
         yield "]}"
     yield "]}"
 
@@ -112,7 +118,7 @@ def overview(tree: Tree, health: Health) -> dict[str, object]:
         "state": health.state,
         "generation": health.generation,
         "last_reload": None if health.last_reload is None else health.last_reload.as_dict(),
-        "portals": [_place(*endpoint) for endpoint in tree.service.portals],
+        "portals": [str(model.Portal(*endpoint)) for endpoint in tree.service.portals],
         "counters": {
             "targets": census.targets,
             "luns": census.luns,
@@ -182,10 +188,9 @@ def flags(unit: Unit) -> list[str]:
     return [word for word, holds in words.items() if holds]
 
 
-def session_row(session: Session) -> dict[str, object]:
+def session_row(session: Session, health: Health) -> dict[str, object]:
     """One session; target null: a discovery session. since: seconds since the epoch."""
     peers = [phase.connection.peer for phase in session.connections.values()]
-    age = session.service.loop.time() - session.since
     return {
         "initiator": session.initiator,
         "alias": session.alias,
@@ -193,17 +198,14 @@ def session_row(session: Session) -> dict[str, object]:
         "isid": f"{session.isid:012x}",
         "tsih": session.tsih,
         "user": session.user,
-        "addresses": [_place(*peer) for peer in peers],
-        "since": time.time() - age,
+        "addresses": [str(model.Portal(*peer)) for peer in peers],
+        "since": health.epoch + session.since,
         "tasks": len(session.tasks),
         "bytes_read": session.bytes_in,
         "bytes_written": session.bytes_out,
     }
 
 
-def _place(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-
-
-def _s(count: int) -> str:
-    return "" if count == 1 else "s"
+def counted(number: int, noun: str) -> str:
+    """ "1 LUN", "2 LUNs"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -88,8 +88,6 @@ def advice(endpoint: Endpoint, trouble: OSError) -> str:
         errno.EADDRNOTAVAIL: "no interface of this host has that address: correct it, or set the address up first",
         errno.EACCES: "choose a port above 1023, such as 3260; below, the service needs CAP_NET_BIND_SERVICE",
     }
-    address, port = endpoint
-    place = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-    text = f"cannot listen on {place}: {trouble.strerror or trouble}"
+    text = f"cannot listen on {model.Portal(*endpoint)}: {trouble.strerror or trouble}"
     hint = hints.get(trouble.errno or 0)
     return f"{text}; {hint}" if hint else text
