@@ -17,7 +17,6 @@ from systemd.journal import JournalHandler
 
 FIELDS = ("TARGET", "LUN", "INITIATOR", "ADDRESS", "PORTAL", "FILE")
 LEVELS = ("debug", "info", "warning", "error")
-FORMATS = ("auto", "text", "json", "journal")
 
 
 class TextFormatter(logging.Formatter):
@@ -64,7 +63,7 @@ def goes_to_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
 
 
 def handler(form: str, stream: TextIO, environment: Mapping[str, str]) -> logging.Handler:
-    """form: one of FORMATS. "auto" is the journal where stderr leads there, else text."""
+    """form: "text", "json", "journal" or "auto", which is the journal where stderr leads there, else text."""
     if form == "journal" or (form == "auto" and goes_to_journal(stream, environment)):
         journal: logging.Handler = JournalHandler(SYSLOG_IDENTIFIER="tgtd")
         return journal

@@ -169,7 +169,7 @@ def unit_row(unit: Unit) -> dict[str, object]:
             "stalled": unit.lane.stalled(),
         },
         "tasks": len(disk.tasks),
-        "counters": disk.counters.as_dict(),
+        "counters": {**disk.counters.as_dict(), "faults": disk.faults},
         "last_medium_error": None if not unit.failing.count else {"what": unit.failing.last, "time": unit.failing.when},
         "origin": str(wish.origin),
     }

@@ -36,8 +36,11 @@ def test_information() -> None:
     assert data[7:].hex() == "0c" + "000a8000" + "0000000000000001"
 
 
-def test_information_beyond_32_bits_needs_descriptors() -> None:
-    assert encode(CheckCondition(MISCOMPARE_DURING_VERIFY, information=1 << 32))[0] == 0x72
+def test_information_beyond_32_bits_is_for_descriptors_only() -> None:
+    """An initiator that did not ask for descriptors (D_SENSE) never gets them."""
+    trouble = CheckCondition(MISCOMPARE_DURING_VERIFY, information=1 << 32)
+    assert encode(trouble)[:8].hex() == "70000e000000000a"
+    assert encode(trouble, descriptor=True)[-8:].hex() == "0000000100000000"
 
 
 def test_no_condition_has_two_names() -> None:

@@ -64,6 +64,7 @@ class LogicalUnit:
         self.report_aborts = False
         """TAS of the control mode page."""
         self.faults = 0
+        """Commands that met an error of our own."""
         self.ops: tuple[Entry, ...] = ()
         self.refresh_commands()
 
@@ -183,11 +184,10 @@ class LogicalUnit:
 
     # Task management (SAM-5 7): each answers at once, whatever the medium does.
 
-    def abort_tasks(self, itl: LunNexus, tag: int | None = None) -> bool:
-        """ABORT TASK (with a tag) or ABORT TASK SET. False when no such task exists."""
+    def abort_tasks(self, itl: LunNexus, tag: int | None = None) -> None:
+        """ABORT TASK (with a tag) or ABORT TASK SET."""
         victims = [t for t in self.tasks if t.itl is itl and (tag is None or t.tag == tag)]
         self.tasks.abort(victims, itl.nexus, self.report_aborts)
-        return bool(victims)
 
     def clear_tasks(self, by: Nexus | None) -> None:
         """CLEAR TASK SET: the tasks of every nexus."""

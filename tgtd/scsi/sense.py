@@ -87,8 +87,6 @@ SPACE_ALLOCATION_FAILED = Sense(DATA_PROTECT, 0x27, 0x07, "space allocation fail
 
 MISCOMPARE_DURING_VERIFY = Sense(MISCOMPARE, 0x1D, 0x00, "miscompare during verify operation")
 
-OVERLAPPED_COMMANDS = Sense(ABORTED_COMMAND, 0x4E, 0x00, "overlapped commands attempted")
-
 
 class Refused(Exception):
     """A command ends with a status other than GOOD and without sense data (SAM-5 5.3)."""
@@ -136,17 +134,22 @@ def _pointer(trouble: CheckCondition) -> bytes:
 
 
 def encode(trouble: CheckCondition, descriptor: bool = False) -> bytes:
-    """Sense data in fixed (18 bytes, SPC-5 4.4.3) or descriptor format (SPC-5 4.4.2)."""
+    """Sense data in fixed (18 bytes, SPC-5 4.4.3) or descriptor format (SPC-5 4.4.2).
+
+    Information that does not fit in 32 bits is left out of the fixed format, as its clause has it.
+    """
     key, asc, ascq, _ = trouble.sense
     information = trouble.information
     pointer = _pointer(trouble)
-    if descriptor or (information is not None and information > 0xFFFFFFFF):
+    if descriptor:
         parts = b""
         if information is not None:
             parts += struct.pack(">BBBxQ", 0x00, 0x0A, 0x80, information)
         if pointer != _NO_POINTER:
             parts += struct.pack(">BB2x3sx", 0x02, 0x06, pointer)
         return struct.pack(">BBBB3xB", 0x72, key, asc, ascq, len(parts)) + parts
+    if information is not None and information > 0xFFFFFFFF:
+        information = None
     first = 0x70 if information is None else 0xF0
     return _FIXED.pack(first, key, information or 0, 10, asc, ascq, pointer)
 

@@ -59,12 +59,11 @@ def test_offline_hands_the_medium_back_and_finishes_what_runs() -> None:
     assert disk.offline() is None
 
 
-def test_eject_does_not_ask() -> None:
+def test_the_administrator_does_not_ask_who_prevents_removal() -> None:
     bench, disk, medium = make(removable=True)
     bench.good(bytes((0x1E, 0, 0, 0, 1, 0)))
-    assert disk.eject() is medium
+    assert disk.offline() is medium
     assert bench.refused(TUR) == MEDIUM_NOT_PRESENT[:3]
-    assert not disk.preventing
 
 
 def test_growing() -> None:

@@ -50,7 +50,7 @@ def test_request_sense() -> None:
     disk = bench.disk(removable=True)
     data = bench.good(bytes.fromhex("030100001200"))
     assert data[:4] == bytes((0x72, *POWER_ON[:3]))
-    disk.eject()
+    disk.offline()
     data = bench.good(bytes.fromhex("030000001200"))
     assert (data[2], data[12], data[13]) == MEDIUM_NOT_PRESENT[:3]
     assert len(bench.good(bytes.fromhex("030000000500"))) == 5

@@ -217,11 +217,6 @@ class Disk(PrimaryUnit):
         self._survey()
         return medium
 
-    def eject(self) -> BlockMedium | None:
-        """The administrator takes the medium out, whoever prevents its removal."""
-        self.preventing.clear()
-        return self.offline(MEDIUM_NOT_PRESENT)
-
     def grown(self, size: int) -> None:
         """The medium has `size` bytes now: CAPACITY DATA HAS CHANGED (SBC-4 4.7)."""
         self.size = size
