@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
+import json
+import re
 import subprocess
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests.inside import inside
+from tgtd.config.problem import Problem
+from tgtd.status import Reload, pieces
 
 MAN = Path(__file__).parents[1] / "man"
 PAGES = sorted(path.name for path in MAN.glob("*.[158]"))
@@ -57,9 +64,35 @@ def test_every_key_is_in_the_manual(page: str) -> None:
 def test_every_sub_command_is_in_the_manual() -> None:
     from tgtd.cli import COMMANDS
 
-    text = (MAN / "tgtctl.1").read_text()
+    page = (MAN / "tgtctl.1").read_text()
+    text, _, rest = page.partition(".Sh JSON\n")
     assert [name for name in COMMANDS if f".It Cm {name}" not in text] == []
     assert text.count(".It Cm ") == len(COMMANDS)
+    speak_json = [name for name, module in COMMANDS.items() if '"--json"' in (inspect.getsource(module))]
+    assert sorted(re.findall(r"^\.It Cm (\S+)$", rest, re.MULTILINE)) == sorted(speak_json)
+
+
+def test_what_json_has_is_in_the_manual(tmp_path: Path) -> None:
+    with inside(tmp_path) as site:
+        site.write(site.lun(1))
+        site.start()
+        status = json.loads("".join(pieces(site.tree, site.health)))
+    reload = Reload("applied", "test", 0.0).as_dict()
+    target = status["targets"][0]
+    lun = target["luns"][0]
+    plan = ["steps", "sessions", "errors", "step", "does", "effects", "initiator", "address", "fields", "lun"]
+    problem = Problem("a", 1, 1, "", "", "", "").as_dict()
+    keys = {
+        *status,
+        *reload,
+        *(target.keys() - {"transport"}),
+        *(lun.keys() - {"tasks"}),
+        *plan,
+        *problem,
+        "generation",
+    }
+    page = (MAN / "tgtctl.1").read_text()
+    assert keys - set(re.findall(r"^\.Va (\w+)", page, re.MULTILINE)) == set()
 
 
 def test_what_a_key_becomes() -> None:
