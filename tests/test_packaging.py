@@ -97,6 +97,16 @@ def test_install_puts_everything_in_place(tmp_path: Path) -> None:
     assert all(name.startswith("usr/") for name in files), "nothing below /etc: that is the administrator's"
 
 
+def test_a_source_archive_has_all_that_the_makefile_needs() -> None:
+    named = {word for line in (ROOT / "MANIFEST.in").read_text().splitlines() for word in line.split()[1:]}
+    makefile = (ROOT / "Makefile").read_text()
+    needed = {word for word in re.findall(r"[\w.]+", makefile) if (ROOT / word).exists() and not word.startswith(".")}
+    automatic = {"README.md", "pyproject.toml", "tgtd"}
+    made = {"build", "demo", "dist", "python", "python3", "tgtd.egg"}
+    assert {"Makefile", "etc", "man", "systemd", "tests", "tools", "bench"} <= named
+    assert needed - automatic - made <= named
+
+
 def test_version_is_in_the_changelog() -> None:
     assert re.search(rf"^## {re.escape(tgtd.__version__)}\b", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
 
