@@ -38,9 +38,11 @@ In another terminal, try:
      qemu-img convert -n -f raw -O raw {place}/sample.img iscsi://{portal}/{target}/1
      qemu-img compare -f raw -F raw {place}/sample.img iscsi://{portal}/{target}/1
 
-  3. Let the disk grow while it is in use:
-     sed -i 's/"1 GiB"/"2 GiB"/' {place}/etc/targets.d/demo.toml
+  3. Let the disk grow while it is offered:
+     sed -i 's/"1 GiB"/"2 GiB"/' {place}/etc/targets.d/demo.toml; sleep 1
      .venv/bin/tgtctl --run {place}/run status
+
+Ctrl-C ends it; `rm -r {place}` removes all of it.
 """
 
 
