@@ -125,4 +125,5 @@ def test_counters() -> None:
         "unmaps": 0,
         "other": 1,
         "errors": 1,
+        "medium_errors": 0,
     }
