@@ -138,6 +138,14 @@ def test_luns_come_and_go(tree: Tree) -> None:
     assert told(change(tree, BASE + LUN2, BASE)) == [(f'remove lun 2 of target "{NAME}"', changed)]
 
 
+def test_what_memory_holds_is_lost(tree: Tree) -> None:
+    memory = BASE + '[[target.lun]]\nnumber = 2\nmedium = { type = "ram", size = "1 MiB" }\n'
+    (gone,) = change(tree, memory, BASE)
+    assert gone.describe() == f'remove lun 2 of target "{NAME}" and lose what its memory holds'
+    (other,) = change(tree, memory, BASE + LUN2)
+    assert other.describe().endswith("instead of ram (1 MiB), copying nothing and losing what memory holds")
+
+
 def test_another_block_size_makes_another_lun(tree: Tree) -> None:
     plan = change(tree, BASE, BASE + "block_size = 4096\n")
     assert [type(step).__name__ for step in plan] == ["RemoveLun", "AddLun"]

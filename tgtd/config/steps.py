@@ -186,7 +186,7 @@ class AddLun(Step):
 
 @dataclass(frozen=True, slots=True)
 class RemoveLun(Step):
-    """A LUN goes; its medium's data stay."""
+    """A LUN goes; its medium's data stay, unless they are in memory."""
 
     target: str
     old: Lun
@@ -200,7 +200,8 @@ class RemoveLun(Step):
         return (LUNS_CHANGED,)
 
     def describe(self) -> str:
-        return f"remove {_name(self.target, self.lun)}"
+        lost = " and lose what its memory holds" if self.old.medium.type == "ram" else ""
+        return f"remove {_name(self.target, self.lun)}{lost}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +297,8 @@ class ReplaceMedium(LunStep):
         name = _name(self.target, self.lun)
         if self.elsewhere:
             old, new = medium_words(self.old.medium), medium_words(self.new.medium)
-            return f"put {name} on {new} instead of {old}, copying nothing"
+            lost = " and losing what memory holds" if self.old.medium.type == "ram" else ""
+            return f"put {name} on {new} instead of {old}, copying nothing{lost}"
         return f"open the medium of {name} anew: {medium_words(self.new.medium)}"
 
 
