@@ -82,10 +82,10 @@ install:
 	install -m 644 $(filter %.1,$(MAN_PAGES)) $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 $(filter %.5,$(MAN_PAGES)) $(DESTDIR)$(PREFIX)/share/man/man5/
 	install -m 644 $(filter %.8,$(MAN_PAGES)) $(DESTDIR)$(PREFIX)/share/man/man8/
-	install -d $(DESTDIR)$(PREFIX)/share/tgtd/schema $(DESTDIR)$(PREFIX)/share/doc/tgtd
+	install -d $(DESTDIR)$(PREFIX)/share/tgtd/schema $(DESTDIR)$(PREFIX)/share/doc/tgtd/examples
 	install -m 644 tgtd/config/schema/*.json $(DESTDIR)$(PREFIX)/share/tgtd/schema/
 	install -m 644 README.md CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/tgtd/
-	cp -RL --no-preserve=mode,ownership etc $(DESTDIR)$(PREFIX)/share/doc/tgtd/examples
+	cp -RL --no-preserve=mode,ownership etc/. $(DESTDIR)$(PREFIX)/share/doc/tgtd/examples
 
 .PHONY: clean
 clean:
