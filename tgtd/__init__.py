@@ -10,8 +10,8 @@ configuration is a wish: it is compared with what runs, and only the difference 
     cli/       tgtctl, one file per sub-command: speaks to the daemon through its control socket.
 
 The files beside this one wire the rooms together: daemon (the composition root) with its loop and workers, tree and
-units (what runs), apply (carries a plan out on it), translate (config's words to net's), control (the admin socket),
-notify (systemd), identity (serials and WWIDs).
+units (what runs), reload and apply (one configuration to the next), translate (config's words to net's), control and
+requests (the admin socket), status, notify (systemd), log, identity (serials and WWIDs), premises (what a start needs).
 
 ARCHITECTURE.md walks one READ(10) and one edit of a file through all of it.
 """
