@@ -201,16 +201,16 @@ def test_a_portal_that_is_taken_is_told_and_nothing_starts(site: Site) -> None:
 
 
 def test_drain_waits_for_the_initiator_and_no_longer_than_told(site: Site) -> None:
-    (site.place / "etc" / "tgtd.toml").write_text("stop_timeout = 1.0\n")
+    (site.place / "etc" / "tgtd.toml").write_text("stop_timeout = 3.0\n")
     with daemon(site.place) as process:
         initiator = site.initiator()
         began = time.monotonic()
         process.terminate()
         assert eventually(lambda: "stopping" in site.log)
-        assert eventually(lambda: not connects(site.port), 0.5)
+        assert eventually(lambda: not connects(site.port), 1.5)
         assert process.poll() is None
         assert process.wait(20) == 0
-        assert 0.9 < time.monotonic() - began < 10
+        assert 2.9 < time.monotonic() - began < 15
         assert "did not log out in time" in site.log
         initiator.close()
 

@@ -119,7 +119,7 @@ def test_a_stalled_lane_does_not_stop_others(loop: Loop) -> None:
     try:
         for _ in range(100):
             healthy.submit(lambda: None, lambda error: done.append(None))
-        turn_until(loop, lambda: len(done) == 100, limit=3)
+        turn_until(loop, lambda: len(done) == 100)
         assert stalled.running == 2
     finally:
         gate.set()
@@ -154,7 +154,7 @@ def test_a_quick_job_is_reported_though_the_next_one_hangs(loop: Loop) -> None:
     try:
         lane.submit(lambda: None, lambda error: done.append("quick"))
         lane.submit(gate.wait, lambda error: done.append("slow"))
-        turn_until(loop, lambda: done == ["quick"], limit=2)
+        turn_until(loop, lambda: done == ["quick"])
     finally:
         gate.set()
     turn_until(loop, lambda: done == ["quick", "slow"])
