@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import subprocess
@@ -47,6 +48,41 @@ def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CannotStart, match="--run"):
         Claim(tmp_path / "file" / "x", "--run")
+
+
+def test_a_file_is_no_directory(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CannotStart, match=r"file: is not a directory; .* --state"):
+        Claim(tmp_path / "file", "--state")
+
+
+def test_a_full_disk_does_not_hinder_a_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    claim = Claim(tmp_path, "--run")
+    with pytest.raises(CannotStart, match="another tgtd"):
+        Claim(tmp_path, "--run")
+    claim.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (errno.ENOSPC, r"No space left on device; make room there"),
+        (errno.EACCES, r"Permission denied; give it to the daemon's user \(chown\)"),
+    ],
+)
+def test_an_installation_id_that_cannot_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, told: str
+) -> None:
+    def refuse(state: Path) -> bytes:
+        raise OSError(number, os.strerror(number), str(state / "installation-id"))
+
+    monkeypatch.setattr(premises, "installation_id", refuse)
+    with pytest.raises(CannotStart, match=f"^{tmp_path}/installation-id: {told}"):
+        installation(tmp_path)
 
 
 def test_a_damaged_installation_id(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import logging
 import os
@@ -41,7 +43,7 @@ class Claim:
             os.fchmod(self._lock, 0o600)
         except OSError as trouble:
             raise CannotStart(
-                f"{trouble.filename or directory}: {trouble.strerror}; give the daemon's user a directory it can write "
+                f"{trouble.filename or directory}: {_cause(trouble)}; give the daemon's user a directory it can write "
                 f"to with {option}"
             ) from None
         try:
@@ -53,8 +55,9 @@ class Claim:
                 f"another tgtd (process {holder or 'unknown'}) uses {directory}; stop it, or give this one a directory "
                 f"of its own with {option}"
             ) from None
-        os.ftruncate(self._lock, 0)
-        os.write(self._lock, f"{os.getpid()}\n".encode())
+        with contextlib.suppress(OSError):  # it is there to be read by people; a full disk is no reason not to serve
+            os.ftruncate(self._lock, 0)
+            os.write(self._lock, f"{os.getpid()}\n".encode())
 
     def close(self) -> None:
         os.close(self._lock)
@@ -64,8 +67,17 @@ def installation(state: Path) -> bytes:
     """The installation's id. Raises CannotStart."""
     try:
         return installation_id(state)
-    except (OSError, ValueError) as trouble:
+    except OSError as trouble:
+        space = trouble.errno in (errno.ENOSPC, errno.EDQUOT)
+        fix = "make room there" if space else "give it to the daemon's user (chown), with mode 0600"
+        raise CannotStart(f"{trouble.filename or state}: {_cause(trouble)}; {fix}") from None
+    except ValueError as trouble:
         raise CannotStart(str(trouble)) from None
+
+
+def _cause(trouble: OSError) -> str:
+    """In words; "File exists" is how the system says that it is no directory."""
+    return "is not a directory" if isinstance(trouble, FileExistsError) else trouble.strerror or str(trouble)
 
 
 def layers(config: Path | None) -> Layers:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.config.tree import HEAD, LUN, NAME, Tree
 from tgtd.cli import main
+from tgtd.config.layers import Layers
 
 ROOT = Path(__file__).parents[2]
 WARNS = HEAD.replace("anyone = true", 'chap = [{ user = "u", secret = { file = "/nowhere/s" } }]')
@@ -27,6 +28,18 @@ def test_good(tree: Tree, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["check", str(argument)]) == 0
         assert capsys.readouterr().out == "ok: 1 file, 1 target, 1 lun\n"
     assert main(["--config", str(tree.root), "check"]) == 0
+
+
+def test_a_place_that_may_not_be_looked_at(
+    tree: Tree, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> Layers:
+        raise PermissionError(13, "Permission denied", str(path / "tgtd.toml"))
+
+    monkeypatch.setattr(Layers, "at", refuse)
+    assert main(["check", "--json", str(tree.root)]) == 1
+    (problem,) = json.loads(capsys.readouterr().out)["problems"]
+    assert (problem["file"], problem["problem"]) == (str(tree.root), "cannot be read: Permission denied")
 
 
 def test_bad(tree: Tree, capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,6 +53,14 @@ def test_no_directory_is_no_problem(tmp_path: Path) -> None:
     assert (found.daemon, found.targets, found.problems) == (None, [], [])
 
 
+def test_a_file_where_a_directory_belongs(tmp_path: Path) -> None:
+    (tmp_path / "targets.d").touch()
+    (problem,) = find(Layers.single(tmp_path)).problems
+    assert str(problem) == (
+        f"{tmp_path}/targets.d: cannot be read: Not a directory; make it a directory, with the files of targets in it"
+    )
+
+
 def test_what_a_person_points_at(tmp_path: Path) -> None:
     (tmp_path / "whole/targets.d").mkdir(parents=True)
     target = tmp_path / "whole/targets.d/a.toml"

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from tgtd.config.layers import Layers
+from tgtd.config.layers import Layers, unreadable
 from tgtd.config.load import Loader
 from tgtd.config.model import Config
 from tgtd.config.problem import ERROR, WARNING, ConfigErrors, Problem, printable
@@ -59,6 +59,8 @@ def examine(path: Path | None) -> tuple[Config | None, tuple[Problem, ...]]:
     except FileNotFoundError:
         fix = "name a directory that holds tgtd.toml or targets.d, or one file"
         return None, (Problem(printable(path or ""), 0, 0, "", "", "does not exist", fix),)
+    except OSError as error:
+        return None, (unreadable(path or "/etc/tgtd", error),)
     except ConfigErrors as errors:
         return None, errors.problems
     if config.files:

@@ -99,7 +99,7 @@ def _names(directory: Path, problems: list[Problem]) -> list[str]:
     """Names of target files in one directory. Dot files are editors' own."""
     try:
         names = sorted(os.listdir(directory))
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return []
     except OSError as error:
         problems.append(unreadable(directory, error))
@@ -111,6 +111,7 @@ def unreadable(path: Path | str, error: OSError) -> Problem:
     """The complaint about what cannot be read."""
     fix = {
         FileNotFoundError: "it is a link to nothing: point it at a file, or at /dev/null to mask the name",
+        NotADirectoryError: "make it a directory, with the files of targets in it",
         PermissionError: f"let the daemon's user read it: check the owner and mode of {printable(path)}",
     }.get(type(error), "give the daemon a file it can read")
     return Problem(printable(path), 0, 0, "", "", f"cannot be read: {error.strerror or error}", fix)

@@ -95,7 +95,7 @@ class Loader:
         """What was there before and is not now: unmounted, or on its way elsewhere. That is no wish for no targets."""
         home = self.layers.home
         for directory in (home, home / TARGETS_DIR) if home else ():
-            if directory.is_dir():
+            if os.path.isdir(directory):
                 self._seen.add(directory)
             elif directory in self._seen:
                 fix = "put it back; if you want no targets at all, leave an empty directory there"
