@@ -218,6 +218,36 @@ def test_a_medium_is_closed_only_after_its_probe(site: Inside, verb: str, size: 
     site.turn_until(lambda: medium._fd == -1)
 
 
+def test_a_unit_is_closed_when_every_medium_it_had_is(site: Inside) -> None:
+    """Or else a daemon that stops would not wait for the flush of the one before."""
+    gate = threading.Event()
+    slow = gated(gate, "flush")
+
+    def opener(path: str | None, **options: Any) -> BlockMedium:
+        opened: BlockMedium = (slow if str(path).endswith("1.img") else FileMedium.open)(path, **options)
+        return opened
+
+    site.openers["file"] = opener
+    site.write(site.lun(1))
+    site.start()
+    unit = site.unit(1)
+    old: Any = unit.disk.medium
+    site.write(site.lun(1, file="other.img"))
+    assert site.reload().result == "applied"
+    new: Any = unit.disk.medium
+    closed: list[int] = []
+    unit.close(lambda: closed.append(old._fd))
+    try:
+        site.turn_until(lambda: new._fd == -1)
+        for _ in range(3):
+            site.loop.turn(0.02)
+        assert closed == []
+    finally:
+        gate.set()
+    site.turn_until(lambda: closed == [-1])
+    site.tree.targets.clear()
+
+
 def test_an_abandoned_opening_closes_what_it_brings(site: Inside) -> None:
     gate = threading.Event()
     brought: list[Any] = []

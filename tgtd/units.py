@@ -121,6 +121,8 @@ class Unit:
         self._awaiting = False  # another unit's medium has to be closed first
         self._again = False  # what an attempt met may be out of date when it ends
         self._gone = False
+        self._retiring = 0  # media of before that are not closed yet
+        self._closed: Callable[[], None] | None = None
         self.failing = Failing()
         self._told = False  # whether the log says that the unit is pending
 
@@ -225,7 +227,7 @@ class Unit:
         elif wish.online:
             self.await_release()
         if old is not None:
-            self._retire(partial(put_away, self.shop.workers, old, partial(self._released, released)))
+            self._retire(old, partial(self._released, released))
 
     def _released(self, then: Callable[[], None]) -> None:
         """The old medium is closed; it may have been the same one that is wanted again by now."""
@@ -240,7 +242,7 @@ class Unit:
             self.retry()
         else:
             self._reopening = True
-            self._retire(partial(put_away, self.shop.workers, old, self._reopen))
+            self._retire(old, self._reopen)
 
     def _reopen(self) -> None:
         self._reopening = False
@@ -262,10 +264,14 @@ class Unit:
         medium = self.disk.medium
 
         def drained() -> None:
-            if medium is None:
-                done()
+            if medium is not None:
+                put_away(self.shop.workers, medium, ended)
             else:
-                put_away(self.shop.workers, medium, done)
+                ended()
+
+        def ended() -> None:
+            self._closed = done
+            self._report_closed()
 
         self.lane.close(drained)
 
@@ -342,11 +348,24 @@ class Unit:
         if self.disk.blocks << self.disk.shift != size:
             log.info("%s now has %d bytes (before: %d)", self.place, medium.size, size, extra=self._fields())
 
-    def _retire(self, close: Callable[[], None]) -> None:
+    def _report_closed(self) -> None:
+        """Once every medium that this unit has had is closed."""
+        if self._closed is not None and not self._retiring:
+            done, self._closed = self._closed, None
+            done()
+
+    def _retire(self, medium: BlockMedium, then: Callable[[], None]) -> None:
         """Close the old medium once nothing can still use it; what starts from now on has a lane of its own."""
         old, self.lane = self.lane, self.shop.workers.lane(JOBS_AT_ONCE)
         self.disk.lane = self.lane
+        self._retiring += 1
+        close = partial(put_away, self.shop.workers, medium, partial(self._retired, then))
         self._when_released(old, list(self.disk.tasks), close)
+
+    def _retired(self, then: Callable[[], None]) -> None:
+        self._retiring -= 1
+        then()
+        self._report_closed()
 
     def _when_released(self, lane: Lane, tasks: list[Task], close: Callable[[], None]) -> None:
         """Not before the old lane is empty and the tasks that knew the old medium are through, aborted ones too."""
