@@ -85,10 +85,13 @@ class LogicalUnit:
         Never raises: a command that will be refused wants nothing.
         """
         wanted = 0
+        cdb = task.cdb
         try:
-            row = self.find(task.cdb)
+            row = self.ops[cdb[0]]
+            if row.__class__ is not Command:
+                row = self.find(cdb)
             if row.data_out is not None:
-                wanted = row.data_out(self, task.cdb)
+                wanted = row.data_out(self, cdb)
         except Refused:
             pass
         task.wanted_out = wanted

@@ -35,6 +35,7 @@ _PING_TAG = 0x50494E47
 
 _COMMAND = pdu.COMMAND.unpack_from
 _DATA_IN = pdu.DATA_IN_HEADER.pack
+_RESPONSE = pdu.RESPONSE.pack
 
 
 class FullFeature:
@@ -152,10 +153,19 @@ class FullFeature:
             task.release()
             return
         data = task.data_in
-        if not data or task.status or task.expected_out or not self._inline or len(data) > self.send_limit:
+        if task.status or not self._inline:
+            self._respond(task, data)
+        elif data:
+            self._data_in(task, data)
+        else:
+            self._good(task)
+
+    def _data_in(self, task: Task, data: Bytes) -> None:
+        """Data and GOOD in one PDU, where that is possible."""
+        length = len(data)
+        if task.expected_out or length > self.send_limit:
             self._respond(task, data)
             return
-        length = len(data)
         residual = task.expected_in - length
         flags = 0x81
         if residual > 0:
@@ -170,9 +180,12 @@ class FullFeature:
             flags = 0x85
         stat_sn = self.stat_sn
         self.stat_sn = stat_sn + 1 & MASK
+        session = self.session
+        connection = self.connection
         out = connection.out
         header = _DATA_IN(
-            0x25, flags, 0, 0, length, 0, itt, NO_TAG, stat_sn, session.exp_cmd_sn, session.max_cmd_sn, 0, 0, residual
+            0x25, flags, 0, 0, length, 0, task.tag, NO_TAG, stat_sn, session.exp_cmd_sn, session.max_cmd_sn, 0, 0,
+            residual,
         )  # fmt: skip
         out.append(header)
         out.append(data)
@@ -183,6 +196,25 @@ class FullFeature:
         session.bytes_in += length
         if task.buffer is not None:
             connection.hold(task)
+        if not connection.scheduled:
+            connection.schedule()
+
+    def _good(self, task: Task) -> None:
+        """GOOD and nothing to say of residuals."""
+        if task.expected_in or task.expected_out != task.wanted_out:
+            self._respond(task, None)
+            return
+        session = self.session
+        connection = self.connection
+        stat_sn = self.stat_sn
+        self.stat_sn = stat_sn + 1 & MASK
+        header = _RESPONSE(
+            0x21, 0x80, 0, 0, 0, 0, task.tag, 0, stat_sn, session.exp_cmd_sn, session.max_cmd_sn, 0, 0, 0
+        )  # fmt: skip
+        connection.out.append(header)
+        connection.queued += 48
+        if task.buffer is not None:
+            task.release()
         if not connection.scheduled:
             connection.schedule()
 

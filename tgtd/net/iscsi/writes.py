@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tgtd.net.iscsi.fullfeature import FullFeature
 
 _MOST_ORPHANS = 1024
+_FINAL_WRITE = pdu.FINAL | pdu.WRITES
 
 
 class Writes:
@@ -40,6 +41,7 @@ class Writes:
         self._parameters = phase.parameters
         self._session = phase.session
         self._pool = phase.session.service.pool
+        self._most_whole = phase.parameters.first_burst if phase.parameters.immediate_data else 0
         self.transfers: dict[int, Transfer] = {}
         self._tags: dict[int, Transfer] = {}
         """By target transfer tag: the R2Ts that are out."""
@@ -69,6 +71,9 @@ class Writes:
 
     def begin(self, task: Task, flags: int, expected: int, ahs: bytes, data: Bytes) -> None:
         """A command that sends data, or carries additional header segments."""
+        if flags & 0xE0 == _FINAL_WRITE and len(data) == expected <= self._most_whole and not ahs and not self.arriving:
+            self._whole(task, expected, data)
+            return
         bidi: int | None = None
         if ahs:
             try:
@@ -104,6 +109,24 @@ class Writes:
         lu.tasks.admit(task)
         self.transfers[task.tag] = transfer
         self._solicit(transfer)
+
+    def _whole(self, task: Task, expected: int, data: Bytes) -> None:
+        """The usual small write, on the hot path: all of its data came with the command."""
+        task.expected_out = expected
+        self._session.bytes_out += expected
+        lu = task.itl.lu
+        wanted = lu.data_out_length(task)
+        try:
+            if wanted < expected:
+                expected = wanted
+                data = data[:wanted]
+            if expected:
+                view = task.data_out = task.allocate(self._pool, expected)
+                view[:] = data
+        except Refused as refused:
+            lu.finish(task, lu.refuse(task, refused))
+            return
+        task.itl.execute(task)
 
     def _open(self, task: Task, wanted: int, spare: memoryview | Task | None) -> Transfer:
         """A transfer with its buffer: the one the immediate data already lies in, if that is large enough."""
