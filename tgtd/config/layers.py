@@ -52,7 +52,7 @@ class Layers:
             if not path.exists():
                 raise FileNotFoundError(f"{printable(path)} does not exist")
             return Layers(files=(path,))
-        whole = (path / DAEMON_FILE).exists() or (path / TARGETS_DIR).is_dir()
+        whole = (path / DAEMON_FILE).exists() or (path / TARGETS_DIR).exists()
         return Layers((path,)) if whole else Layers(targets=(path,))
 
     def watched(self) -> tuple[Path, ...]:
