@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.scsi.workbench import Bench, cdb10
+from tgtd.scsi.sense import TASK_SET_FULL, Refused
 from tgtd.scsi.task import naca
 
 
@@ -42,3 +43,19 @@ def test_release_waits_for_the_worker() -> None:
     task.release()
     task.release()
     assert bench.pool.used == 0
+
+
+def test_one_initiator_cannot_take_the_whole_pool() -> None:
+    bench = Bench()
+    bench.disk()
+    greedy = [bench.task(bytes(6)) for _ in range(8)]
+    for task in greedy[:4]:
+        task.allocate(bench.pool, bench.pool.share // 4)
+    with pytest.raises(Refused) as refused:
+        greedy[4].allocate(bench.pool, 4096)
+    assert refused.value.status == TASK_SET_FULL
+    other = bench.task(bytes(6), nexus=bench.connect("other"))
+    other.allocate(bench.pool, 4096)
+    for task in (*greedy, other):
+        task.release()
+    assert bench.pool.used == bench.nexus.buffered == 0

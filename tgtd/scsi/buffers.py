@@ -11,15 +11,20 @@ import mmap
 from tgtd.scsi.sense import BUSY, Refused
 
 _SMALLEST = 12  # 4 KiB: a page
-_KEEP = 32 << 20  # bytes of free buffers of one size that are kept for reuse
+_KEEP = 24 << 20  # bytes of free buffers that are kept for reuse
 
 
 class BufferPool:
-    """Takes and gives buffers; `limit` bounds the bytes handed out. Belongs to the loop thread."""
+    """Takes and gives buffers; `limit` bounds the bytes handed out. Belongs to the loop thread.
+
+    share: what one I_T nexus may hold of them, so that a greedy initiator does not starve the others.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        self.share = limit // 2
         self.used = 0
+        self._kept = 0
         self._free: list[list[memoryview]] = [[] for _ in range(48)]
 
     def take(self, length: int) -> memoryview:
@@ -30,12 +35,15 @@ class BufferPool:
             raise Refused(BUSY)
         self.used += size
         free = self._free[order]
-        return free.pop() if free else memoryview(mmap.mmap(-1, size))
+        if free:
+            self._kept -= size
+            return free.pop()
+        return memoryview(mmap.mmap(-1, size))
 
     def give(self, buffer: memoryview) -> None:
         """Return what `take` handed out (the same object, not a slice of it)."""
         size = len(buffer)
         self.used -= size
-        free = self._free[size.bit_length() - 1]
-        if len(free) * size < _KEEP:
-            free.append(buffer)
+        if self._kept + size <= _KEEP:
+            self._kept += size
+            self._free[size.bit_length() - 1].append(buffer)

@@ -25,7 +25,7 @@ class Nexus:
     (iSCSI: "iqn…,i,0x<ISID>"). transport_id: SPC-5 7.6.4 TransportID. relative_port: relative target port identifier.
     """
 
-    __slots__ = ("initiator", "luns", "port", "relative_port", "target", "transport_id")
+    __slots__ = ("buffered", "initiator", "luns", "port", "relative_port", "target", "transport_id")
 
     def __init__(self, target: Target, initiator: str, port: str, transport_id: bytes, relative_port: int = 1) -> None:
         self.target = target
@@ -33,6 +33,8 @@ class Nexus:
         self.port = port
         self.transport_id = transport_id
         self.relative_port = relative_port
+        self.buffered = 0
+        """Bytes of pooled buffers that its tasks hold."""
         self.luns: dict[int, LunNexus] = {}
         """By the 64-bit LUN field as it came over the wire; filled by `lun`."""
 

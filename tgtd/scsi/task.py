@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from tgtd.scsi.sense import TASK_SET_FULL, Refused
+
 if TYPE_CHECKING:
     from tgtd.scsi.buffers import BufferPool
     from tgtd.scsi.nexus import LunNexus
@@ -101,18 +103,28 @@ class Task:
     def allocate(self, pool: BufferPool, length: int) -> memoryview:
         """A page-aligned buffer of exactly `length` bytes that lives as long as the task.
 
-        Raises Refused(BUSY) when the pool's limit is reached. A second call gives the first buffer back.
+        Raises Refused: TASK SET FULL when the initiator's share of the pool is used up, BUSY when the pool is. A second
+        call gives the first buffer back.
         """
         if self.buffer is not None:
             self.release()
-        buffer = self.buffer = pool.take(length)
-        self.pool = pool
+        if self.itl.nexus.buffered + length > pool.share:
+            raise Refused(TASK_SET_FULL)
+        buffer = pool.take(length)
+        self.adopt(pool, buffer)
         return buffer if len(buffer) == length else buffer[:length]
+
+    def adopt(self, pool: BufferPool, buffer: memoryview) -> None:
+        """Make a buffer that was taken from the pool this task's."""
+        self.buffer = buffer
+        self.pool = pool
+        self.itl.nexus.buffered += len(buffer)
 
     def release(self) -> None:
         """Give the buffer back. While a worker is busy with it, that is put off until the worker is done."""
         if self.buffer is not None and not self.busy:
             assert self.pool is not None
             self.data_in = self.data_out = None
+            self.itl.nexus.buffered -= len(self.buffer)
             self.pool.give(self.buffer)
             self.buffer = None

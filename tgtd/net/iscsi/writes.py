@@ -135,7 +135,7 @@ class Writes:
         if not wanted:
             pass
         elif isinstance(spare, memoryview) and len(spare) >= wanted:
-            task.buffer, task.pool = spare, self._pool
+            task.adopt(self._pool, spare)
             view = spare[:wanted]
         else:
             try:
