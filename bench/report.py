@@ -89,7 +89,10 @@ def picture(rows: list[Row]) -> str:
     height = step * len(rows) + 60
     whole = left + width + 70
     shapes = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {whole} {height}" font-family="sans-serif" font-size="12">',
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {whole} {height}" '
+            'font-family="sans-serif" font-size="12">'
+        ),
         f'<rect width="{whole}" height="{height}" fill="white"/>',
         f'<text x="{left}" y="18">rate (dark) and CPU per command (light), Debian\'s tgt = 1</text>',
     ]
