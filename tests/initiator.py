@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 from dataclasses import dataclass, field
+from typing import Self
 
 from crc32c import crc32c
 
@@ -101,7 +102,7 @@ class Initiator:
         self._itt = 0
         self._buffer = b""
 
-    def __enter__(self) -> Initiator:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

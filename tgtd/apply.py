@@ -99,7 +99,7 @@ class Transaction:
             self._begin()
         except Exception:
             log.exception("a plan could not be begun")
-            self._refuse([_FAULT])
+            self.cancel(_FAULT)
 
     def cancel(self, why: str) -> None:
         """Refuse it, unless it is visible already: then it goes on to its end."""
