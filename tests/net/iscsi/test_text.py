@@ -6,6 +6,7 @@ import pytest
 
 from tests.initiator import Initiator, Pdu
 from tests.net.iscsi.conftest import NAME, Stage
+from tgtd.net.iscsi.settings import Access
 
 NO_TAG = 0xFFFFFFFF
 
@@ -100,3 +101,11 @@ def test_segment_length_is_declared_anew(stage: Stage) -> None:
         assert initiator.text_pdu(b"MaxRecvDataSegmentLength=512\0").data == b""
         initiator.nop(bytes(600))
         assert len(initiator.receive().data) == 512
+
+
+def test_why_nothing_is_discovered_is_in_the_log(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="tgtd.net.iscsi.service")
+    stage.target.access = Access(initiators=("iqn.2026-11.org.test:somebody",))
+    with stage.login(target="") as initiator:
+        assert initiator.send_targets() == []
+    assert f"discovers nothing: {NAME}: its name matches no entry of access.initiators" in caplog.text

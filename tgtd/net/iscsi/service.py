@@ -330,12 +330,27 @@ class IscsiService:
             wanted = [found] if found is not None else []
         peer = next(iter(session.connections.values())).connection.peer[0]
         pairs: list[tuple[str, str]] = []
+        hidden: list[str] = []
         for target in wanted:
             addresses = advertised(target.portals, local)
-            if target.online and addresses and target.access.refusal(session.initiator, peer) is None:
-                pairs.append(("TargetName", target.name))
-                pairs += [("TargetAddress", f"{address},{PORTAL_GROUP}") for address in addresses]
+            why = _hides(target, session.initiator, peer, addresses)
+            if why is not None:
+                hidden.append(f"{target.name}: {why}")
+                continue
+            pairs.append(("TargetName", target.name))
+            pairs += [("TargetAddress", f"{address},{PORTAL_GROUP}") for address in addresses]
+        if not pairs:
+            log.info("%s from %s discovers nothing: %s", session.initiator, peer, "; ".join(hidden[:5]) or "no targets")
         return pairs
+
+
+def _hides(target: IscsiTarget, initiator: str, peer: str, addresses: list[str]) -> str | None:
+    """Why a target is not told of to this initiator; None when it is."""
+    if not target.online:
+        return "it is offline (online = false)"
+    if not addresses:
+        return "none of its portals can be reached from there"
+    return target.access.refusal(initiator, peer)
 
 
 def advertised(portals: tuple[Endpoint, ...], local: Endpoint) -> list[str]:
