@@ -263,7 +263,7 @@ def _may_control(sock: socket.socket, group: int) -> bool:
 
     Checked here too, because the mode may be changed, or mapped away by a container.
     """
-    _, uid, gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    _, uid, gid = struct.unpack("iII", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     if uid in {0, os.geteuid()}:
         return True
     return group in {gid, *_peer_groups(sock)}
