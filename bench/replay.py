@@ -65,6 +65,7 @@ class Replay:
         node = IscsiTarget(target, access=Access(anyone=True), settings=Settings(nop_interval=0))
         self.service.add_target(node)
         portal = self.service.open_portal("127.0.0.1", 0)
+        self.service.accept()
         node.portals = (("127.0.0.1", portal.port),)
         self._log_in(portal.port)
 

@@ -132,6 +132,7 @@ class Transaction:
             except Exception as trouble:
                 log.warning("on the way back", exc_info=trouble)
                 errors.append(f"and then, on the way back: {trouble}")
+        self._tree.service.accept()  # at portals that were closed and are open again
         for opening in self._openings.values():
             opening.abandon()
         self._then(Outcome(tuple(errors)))
@@ -231,6 +232,7 @@ class Transaction:
             self._refuse([_FAULT])
             return
         self._close_portals()
+        self._tree.service.accept()
         self._tell()
         for opening in self._openings.values():
             opening.abandon()

@@ -68,6 +68,7 @@ class Stage:
         target = IscsiTarget(Target(name, placeholder), access=Access(anyone=True), settings=Settings(nop_interval=0))
         target.scsi.add_lun(1, disk)
         portal = self.service.open_portal("127.0.0.1", 0)
+        self.service.accept()
         target.portals = (("127.0.0.1", portal.port),)
         self.address = ("127.0.0.1", portal.port)
         self.service.add_target(target)

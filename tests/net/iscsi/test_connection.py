@@ -303,6 +303,7 @@ def test_an_ipv6_socket_that_takes_ipv4(stage: Stage) -> None:
 
     def adopt() -> None:
         stage.service.open_portal("::", port, server)
+        stage.service.accept()
         stage.target.portals = (("127.0.0.1", port),)
 
     stage.call(adopt)

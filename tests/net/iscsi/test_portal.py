@@ -24,6 +24,7 @@ def loop() -> Iterator[Loop]:
 def test_accepts_and_hands_over(loop: Loop, address: str) -> None:
     got: list[socket.socket] = []
     portal = Portal(loop, address, 0, got.append, None)
+    portal.start()
     clients = [socket.create_connection((address, portal.port)) for _ in range(3)]
     loop.turn(5)
     assert [s.getpeername()[1] for s in got] == [c.getsockname()[1] for c in clients]
@@ -37,6 +38,7 @@ def test_accepts_and_hands_over(loop: Loop, address: str) -> None:
 def test_adopts_a_socket_that_listens(loop: Loop) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         portal = Portal(loop, "127.0.0.1", 0, lambda sock: sock.close(), server)
+        portal.start()
         assert (portal.adopted, portal.port) == (True, server.getsockname()[1])
         portal.close()
 
@@ -90,9 +92,25 @@ class Watching(Clock):
 def test_out_of_descriptors_it_rests_and_tries_again(caplog: pytest.LogCaptureFixture) -> None:
     clock = Watching()
     portal = Portal(clock, "127.0.0.1", 0, lambda sock: None, Refusing([errno.ECONNABORTED, errno.EMFILE]))  # type: ignore[arg-type]
+    portal.start()
     portal._ready(1)
     assert clock.watched[-1] == 0
     assert "cannot accept" in caplog.text
     clock.advance(2)
     assert clock.watched[-1] == clock.watched[0]
+    portal.close()
+
+
+def test_nobody_is_accepted_before_the_start(loop: Loop) -> None:
+    """What initiators may ask for is not in place yet: they wait, instead of hearing that there is no such target."""
+    got: list[socket.socket] = []
+    portal = Portal(loop, "127.0.0.1", 0, got.append, None)
+    with socket.create_connection(("127.0.0.1", portal.port)):
+        loop.turn(0.05)
+        assert got == []
+        portal.start()
+        portal.start()
+        loop.turn(5)
+        assert len(got) == 1
+        got[0].close()
     portal.close()

@@ -120,9 +120,8 @@ def expelled(initiator: Initiator) -> bool:
         {"access": Access(networks=(ip_network("192.0.2.0/24"),))},
         {"access": Access(anyone=True, chap=Chap({"host": b"a secret of twenty.."}))},
         {"online": False},
-        {"redirect": Redirect("192.0.2.1:3260")},
     ],
-    ids=["name", "address", "chap", "offline", "redirect"],
+    ids=["name", "address", "chap", "offline"],
 )
 def test_who_may_no_longer_be_here_is_expelled(stage: Stage, change: dict[str, object]) -> None:
     with stage.login() as initiator:
@@ -137,6 +136,17 @@ def test_who_may_no_longer_be_here_is_expelled(stage: Stage, change: dict[str, o
         assert stage.empties()
         with stage.connect() as again, pytest.raises(LoginFailed):
             again.login()
+
+
+def test_a_redirect_is_for_new_logins_only(stage: Stage) -> None:
+    stage.target.redirect = None
+    with stage.login() as initiator:
+        stage.target.redirect = Redirect("192.0.2.1:3260")
+        assert stage.call(lambda: stage.service.recheck(stage.target)) == []
+        assert initiator.read(inquiry(), 96, lun=1).status == 0
+        with stage.connect(isid=9) as other, pytest.raises(LoginFailed) as moved:
+            other.login()
+        assert moved.value.status == 0x0101
 
 
 def test_who_may_stay_stays(stage: Stage) -> None:

@@ -369,7 +369,6 @@ class FullFeature:
     def reject(self, reason: int, head: bytes) -> None:
         """11.17: the offending header goes back with it."""
         self.writes.drop_arriving()
-        self.session.rejects += 1
         stat_sn, exp_cmd_sn, max_cmd_sn = self.numbers()
         header = pdu.REPLY.pack(pdu.REJECT, pdu.FINAL, reason, len(head), 0, NO_TAG, 0, stat_sn, exp_cmd_sn, max_cmd_sn)
         self.connection.send(header, head)

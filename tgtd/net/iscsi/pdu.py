@@ -40,12 +40,9 @@ REJECT = 0x3F
 # Flags of a SCSI Command (11.3.1) and of SCSI Response and Data-In (11.4.1, 11.7.1).
 READS = 0x40
 WRITES = 0x20
-ATTRIBUTE = 0x07
 STATUS_HERE = 0x01
 UNDERFLOW = 0x02
 OVERFLOW = 0x04
-BIDI_UNDERFLOW = 0x08
-BIDI_OVERFLOW = 0x10
 
 # Reject reasons (11.17.1).
 DATA_DIGEST_ERROR = 0x02
@@ -58,7 +55,6 @@ NEGOTIATION_RESET = 0x0B
 
 # Asynchronous events (11.9.1).
 ASYNC_LOGOUT_REQUEST = 1
-ASYNC_DROP_CONNECTION = 2
 ASYNC_DROP_ALL = 3
 
 # opcode, flags, lengths, LUN, ITT, expected data transfer length, CmdSN, ExpStatSN, CDB

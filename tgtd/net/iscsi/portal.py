@@ -18,9 +18,9 @@ _REST = 1.0
 
 
 class Portal:
-    """Accepts connections and hands each to `accepted(socket)`. sock: one that already listens (socket activation).
+    """Listens; from `start` on accepts connections and hands each to `accepted(socket)`. Until then they wait.
 
-    Raises OSError when the address cannot be had.
+    sock: one that already listens (socket activation). Raises OSError when the address cannot be had.
     """
 
     def __init__(
@@ -30,11 +30,18 @@ class Portal:
         self._accepted = accepted
         self._rest: Timer | None = None
         self.adopted = sock is not None
+        """The socket was passed to the process: the tests' way to tell."""
         self._sock = sock if sock is not None else _listen(address, port)
         self._sock.setblocking(False)
         self.address = address
         self.port: int = self._sock.getsockname()[1]
-        loop.watch(self._sock.fileno(), select.EPOLLIN, self._ready)
+        self._started = False
+
+    def start(self) -> None:
+        """Accept. Does nothing when it does already."""
+        if not self._started:
+            self._started = True
+            self._loop.watch(self._sock.fileno(), select.EPOLLIN, self._ready)
 
     def _ready(self, events: int) -> None:
         for _ in range(_PER_TURN):
@@ -62,7 +69,8 @@ class Portal:
         """Stop listening; connections that were accepted live on."""
         if self._rest is not None:
             self._rest.cancel()
-        self._loop.unwatch(self._sock.fileno())
+        if self._started:
+            self._loop.unwatch(self._sock.fileno())
         self._sock.close()
 
 

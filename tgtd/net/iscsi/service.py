@@ -62,10 +62,15 @@ class IscsiService:
     # What the daemon does
 
     def open_portal(self, address: str, port: int, sock: socket.socket | None = None) -> Portal:
-        """Listen there. Raises OSError."""
+        """Listen there; connections wait for `accept`. Raises OSError."""
         portal = Portal(self.loop, address, port, self._accepted, sock)
         self.portals[address, portal.port] = portal
         return portal
+
+    def accept(self) -> None:
+        """Take connections at every portal: what an initiator may ask for is in place."""
+        for portal in self.portals.values():
+            portal.start()
 
     def close_portal(self, address: str, port: int) -> None:
         """Stop listening there; sessions that came in by it live on."""
@@ -100,8 +105,8 @@ class IscsiService:
     @staticmethod
     def refusal(target: IscsiTarget, session: Session) -> str | None:
         """Why a live session would not be let in today; None when it would."""
-        if not target.online or target.redirect is not None:
-            return "the target is offline or redirected"
+        if not target.online:
+            return "the target is offline"
         if target.access.chap.incoming and session.user not in target.access.chap.incoming:
             return "its CHAP user is no longer listed in access.chap"
         for phase in session.connections.values():

@@ -11,7 +11,7 @@ from tgtd.net.iscsi.login import Parameters
 from tgtd.net.iscsi.loops import Timer
 from tgtd.net.iscsi.pdu import MASK, ProtocolError, Rejected, after
 from tgtd.net.iscsi.taskmanagement import COMPLETE, TARGET_COLD_RESET
-from tgtd.scsi.nexus import Nexus
+from tgtd.scsi.nexus import LunNexus, Nexus
 from tgtd.scsi.task import Task
 
 if TYPE_CHECKING:
@@ -76,12 +76,6 @@ class Session:
         self.parameters: Parameters | None = None
         self.bytes_in = 0
         self.bytes_out = 0
-        self.rejects = 0
-
-    @property
-    def port(self) -> str:
-        """The initiator port's name (RFC 7143 4.4.1)."""
-        return port_name(self.initiator, self.isid)
 
     def common(self, parameters: Parameters) -> Parameters:
         """The parameters of a further connection: what belongs to the session was settled by the first (6.3.2)."""
@@ -184,8 +178,12 @@ class Session:
             if item is not None and item[0] is phase:
                 self._discard(item)
                 del self.waiting[cmd_sn]
-        for task in [t for t in self.tasks.values() if t.owner is phase]:
-            task.itl.lu.abort_tasks(task.itl, task.tag)
+        lost: dict[LunNexus, list[Task]] = {}
+        for task in self.tasks.values():
+            if task.owner is phase:
+                lost.setdefault(task.itl, []).append(task)
+        for itl, tasks in lost.items():
+            itl.lu.tasks.abort(tasks, itl.nexus, report=False)
         log.info("%s: connection from %s ended: %s", self.describe(), phase.connection.peer[0], why)
         if self.connections or self._ended or self._joining:
             if self.waiting:
@@ -249,6 +247,6 @@ def port_name(initiator: str, isid: int) -> str:
 
 def transport_id(initiator: str, isid: int) -> bytes:
     """SPC-5 7.6.4.6: iSCSI TransportID with the initiator port's name (format 01b)."""
-    name = f"{initiator},i,0x{isid:012x}".encode() + b"\0"
+    name = port_name(initiator, isid).encode() + b"\0"
     name += bytes(-len(name) % 4)
     return bytes((0x45, 0)) + len(name).to_bytes(2, "big") + name
