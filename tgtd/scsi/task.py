@@ -108,11 +108,14 @@ class Task:
         """
         if self.buffer is not None:
             self.release()
-        if self.itl.nexus.buffered + length > pool.share:
+        nexus = self.itl.nexus
+        if nexus.buffered + length > pool.share:
             raise Refused(TASK_SET_FULL)
-        buffer = pool.take(length)
-        self.adopt(pool, buffer)
-        return buffer if len(buffer) == length else buffer[:length]
+        buffer = self.buffer = pool.take(length)
+        size = len(buffer)
+        nexus.buffered += size
+        self.pool = pool
+        return buffer if size == length else buffer[:length]
 
     def adopt(self, pool: BufferPool, buffer: memoryview) -> None:
         """Make a buffer that was taken from the pool this task's."""

@@ -29,7 +29,7 @@ _MOST_BUFFERS = 1024  # IOV_MAX
 _HIGH_WATER = 8 << 20
 _LOW_WATER = 2 << 20
 _FAREWELL = 5.0  # seconds a peer has to read the last words
-_LENGTHS = Struct(">I")
+_LENGTHS = Struct(">B3xI").unpack_from
 
 Bytes = bytes | memoryview
 Handler = Callable[[Bytes, int, bytes, Bytes], None]
@@ -175,21 +175,22 @@ class Connection:
         phase = self.phase
         if phase.data_digest and digest((data, self.arena[: tail - DIGEST])) != self.arena[tail - DIGEST : tail]:
             self._bad_data(head)
-        self._dispatch(phase, head, 0, ahs, data)
+        try:
+            phase.handlers[head[0] & 0x3F](head, 0, ahs, data)
+        except Rejected as trouble:
+            self._reject(trouble, head, 0)
         return -1 if self.deaf else tail
 
-    def _dispatch(self, phase: Phase, buffer: Bytes, at: int, ahs: bytes, data: Bytes) -> None:
-        try:
-            phase.handlers[buffer[at] & 0x3F](buffer, at, ahs, data)
-        except Rejected as trouble:
-            log.info("rejected a PDU of %s: %s", self.peer[0], trouble)
-            phase.reject(trouble.reason, bytes(buffer[at : at + BHS]))
+    def _reject(self, trouble: Rejected, buffer: Bytes, at: int) -> None:
+        log.info("rejected a PDU of %s: %s", self.peer[0], trouble)
+        self.phase.reject(trouble.reason, bytes(buffer[at : at + BHS]))
 
     def _parse(self, position: int, end: int) -> None:
+        """The hot path of receiving. Held by bench/gate.py."""
         arena = self.arena
         while end - position >= BHS:
             phase = self.phase
-            (lengths,) = _LENGTHS.unpack_from(arena, position + 4)
+            opcode, lengths = _LENGTHS(arena, position)
             body = position + BHS
             ahs = b""
             if lengths > 0xFFFFFF:
@@ -203,10 +204,9 @@ class Connection:
                 self._check_header(arena[position:body], arena[body : body + DIGEST])
                 body += DIGEST
             length = lengths & 0xFFFFFF
-            if not length:
-                self._dispatch(phase, arena, position, ahs, b"")
-                position = body
-            else:
+            data: Bytes = b""
+            stop = body
+            if length:
                 if length > phase.receive_limit:
                     raise ProtocolError(f"a data segment of {length} bytes where {phase.receive_limit} is the limit")
                 stop = body + (length + 3 & ~3) + (DIGEST if phase.data_digest else 0)
@@ -215,8 +215,12 @@ class Connection:
                     return
                 if phase.data_digest and digest((arena[body : stop - DIGEST],)) != arena[stop - DIGEST : stop]:
                     self._bad_data(bytes(arena[position : position + BHS]))
-                self._dispatch(phase, arena, position, ahs, arena[body : body + length])
-                position = stop
+                data = arena[body : body + length]
+            try:
+                phase.handlers[opcode & 0x3F](arena, position, ahs, data)
+            except Rejected as trouble:
+                self._reject(trouble, arena, position)
+            position = stop
             if self.deaf:
                 return
             if self.queued > self._brake and self._stall():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tgtd.scsi.command import Command, Handler
+from tgtd.scsi.command import Command, DataOut, Handler
 from tgtd.scsi.sbc.capacity import read_capacity_10, read_capacity_16
 from tgtd.scsi.sbc.provision import get_lba_status, unmap, wanted_same, wanted_unmap, write_same
 from tgtd.scsi.sbc.read import pre_fetch, read_6, read_10, read_12, read_16
@@ -16,6 +16,7 @@ from tgtd.scsi.sbc.write import (
     compare_and_write,
     synchronize_cache,
     wanted,
+    wanted_10,
     wanted_compare,
     write_6,
     write_10,
@@ -51,8 +52,8 @@ def _read(opcode: int, name: str, handler: Handler, mask: str) -> Command:
     return Command(opcode, name, handler, usage(mask), medium=True, reservation="read")
 
 
-def _write(opcode: int, name: str, handler: Handler, mask: str) -> Command:
-    return Command(opcode, name, handler, usage(mask), data_out=wanted, medium=True, writes=True, reservation="write")
+def _write(opcode: int, name: str, handler: Handler, mask: str, data_out: DataOut = wanted) -> Command:
+    return Command(opcode, name, handler, usage(mask), data_out=data_out, medium=True, writes=True, reservation="write")
 
 
 def _verify(opcode: int, name: str, mask: str) -> Command:
@@ -76,7 +77,7 @@ TRANSFERS = (
     _read(0xA8, "READ(12)", read_12, f"A8 18 {_TWELVE}"),
     _read(0x88, "READ(16)", read_16, f"88 18 {_SIXTEEN}"),
     _write(0x0A, "WRITE(6)", write_6, "0A 1FFFFF FF 04"),
-    _write(0x2A, "WRITE(10)", write_10, f"2A 18 {_TEN}"),
+    _write(0x2A, "WRITE(10)", write_10, f"2A 18 {_TEN}", wanted_10),
     _write(0xAA, "WRITE(12)", write_12, f"AA 18 {_TWELVE}"),
     _write(0x8A, "WRITE(16)", write_16, f"8A 18 {_SIXTEEN}"),
     _write(0x2E, "WRITE AND VERIFY(10)", write_and_verify, f"2E 12 {_TEN}"),

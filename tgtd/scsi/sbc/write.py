@@ -38,6 +38,14 @@ def wanted(disk: Disk, cdb: bytes) -> int:
     return count << disk.shift
 
 
+def wanted_10(disk: Disk, cdb: bytes) -> int:
+    """`wanted` for WRITE(10), which is on the hot path."""
+    lba, count = extent_10(cdb)
+    if lba + count > disk.blocks or count > disk.most_blocks:
+        disk.check(lba, count, 7)
+    return count << disk.shift
+
+
 def write_6(disk: Disk, task: Task) -> int:
     lba, count = extent_6(task.cdb)
     return _write(disk, task, lba, count, 0, 4)
@@ -64,14 +72,18 @@ def _write(disk: Disk, task: Task, lba: int, count: int, flags: int, field: int)
         disk.check(lba, count, field)
     counters = disk.counters
     counters.writes += 1
-    data = arrived(task, count << disk.shift, disk.shift)
-    if not data:
+    length = count << disk.shift
+    data: Buffer = task.data_out or b""
+    if len(data) != length:
+        data = arrived(task, length, disk.shift)
+        length = len(data)
+    if not length:
         return GOOD
-    counters.write_bytes += len(data)
+    counters.write_bytes += length
     durable = bool(flags & FUA) or not disk.write_cache
     medium = disk.medium or disk.store()
     offset = lba << disk.shift
-    at_once = len(data) <= _AT_ONCE and not (durable and medium.volatile) and not disk.turns.closed
+    at_once = length <= _AT_ONCE and not (durable and medium.volatile) and not disk.turns.closed
     if at_once and disk.pace.write(medium, offset, data):
         return GOOD
     return disk.defer(task, partial(medium.write, offset, data, durable), writing=True)
