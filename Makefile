@@ -1,4 +1,4 @@
-# make setup | demo | test | check | bench | bench-gate | man | install DESTDIR=... | clean
+# make setup | demo | test | check | bench | bench-gate | soak | man | install DESTDIR=... | clean
 
 PYTHON := /usr/bin/python3
 PREFIX := /usr
@@ -68,6 +68,12 @@ bench: setup
 .PHONY: bench-gate
 bench-gate: setup
 	$(BIN)/python -m bench.gate
+
+# An hour of everything at once, or make soak SOAK="--seconds 120": does anything go wrong, does anything grow?
+.PHONY: soak
+soak: setup
+	@tools/system-packages $(DEMO_PACKAGES)
+	$(BIN)/python -m bench.soak $(SOAK)
 
 # The tables of keys and commands in the pages come from the schemas and the command rows.
 .PHONY: man

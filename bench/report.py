@@ -3,27 +3,50 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.cold import Finding
+from bench.memory import Memory
 from bench.result import Result
-from bench.versus import Row, Side
+from bench.versus import Figures, Row
 
-HEAD = ("work", "ours /s", "MB/s", "CPU µs", "tgt /s", "tgt CPU µs", "NBD /s", "x rate", "goal", "x CPU", "goal")
+COLD_GOAL = 0.9
+HEAD = (
+    *("work", "ours /s", "MB/s", "CPU µs", "tgt /s", "CPU µs", "NBD /s", "CPU µs", "floor /s", "CPU µs"),
+    *("x rate", "goal", "x CPU", "goal"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All that a run has found. means: geometric, of the rows' ratios. latency: (p50, p99) in µs by side."""
+
+    rows: list[Row]
+    means: Figures
+    rounds: dict[str, dict[str, list[Figures]]]
+    latency: dict[str, Figures]
+    cold: list[Finding]
+    memory: list[Memory]
+    inside: list[Result]
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    work = row.work
+    work, figures = row.work, row.figures
+    ours, theirs = figures["tgtd"], figures["tgt"]
     return (
         work.name,
-        f"{row.ours[0]:,.0f}",
-        f"{row.ours[0] * work.size / 1e6:,.0f}",
-        f"{row.ours[1]:.0f}",
-        f"{row.theirs[0]:,.0f}",
-        f"{row.theirs[1]:.0f}",
-        f"{row.nbd[0]:,.0f}" if row.nbd else "",
+        f"{ours[0]:,.0f}",
+        f"{ours[0] * work.size / 1e6:,.0f}",
+        f"{ours[1]:.1f}",
+        f"{theirs[0]:,.0f}",
+        f"{theirs[1]:.1f}",
+        *_pair(figures.get("qemu-nbd")),
+        *_pair(figures.get("floor")),
         f"{row.rate:.2f}",
         f"≥ {work.rate}" if work.rate else "",
         f"{row.cpu:.2f}",
@@ -31,53 +54,95 @@ def cells(row: Row) -> tuple[str, ...]:
     )
 
 
+def _pair(figures: Figures | None) -> tuple[str, str]:
+    return (f"{figures[0]:,.0f}", f"{figures[1]:.1f}") if figures else ("", "")
+
+
 def line(columns: tuple[str, ...]) -> str:
     """For the terminal."""
-    return columns[0].ljust(34) + "".join(column.rjust(11) for column in columns[1:])
+    return columns[0].ljust(32) + "".join(column.rjust(9) for column in columns[1:])
 
 
-def markdown(
-    rows: list[Row], means: tuple[float, float], latency: dict[str, tuple[float, float]], inside: list[Result]
-) -> str:
-    table = [HEAD, ("---",) * len(HEAD), *(cells(row) for row in rows)]
-    text = [
-        "# Results",
-        "",
-        machine(),
-        "",
-        "Both sides in one run, alternating; the ratios are medians over the pairs of rounds.",
-        "",
-    ]
-    text += ["| " + " | ".join(columns) + " |" for columns in table]
-    text += ["", f"Geometric mean over all rows: {means[0]:.2f} x tgt's rate at {means[1]:.2f} of its CPU.", ""]
+def markdown(found: Findings) -> str:
+    rows, (rate, cpu) = found.rows, found.means
     short = [row.work.name for row in rows if not row.reached]
-    text += ["Short of its goal: " + ("; ".join(short) if short else "nothing") + ".", ""]
-    text += [
-        f"READ 4 KiB at depth 1, {name}: p50 {p50:.0f} µs, p99 {p99:.0f} µs." for name, (p50, p99) in latency.items()
-    ]
-    text += ["", "The grammar alone, without a transport:", ""]
-    text += [f"- {result.name}: {result.cost * 1e6:.1f} µs" for result in inside]
-    return "\n".join(text) + "\n"
+    short += [one.name for one in found.cold if one.ratio < COLD_GOAL]
+    short += [one.name for one in found.memory if not one.reached]
+    return "\n".join(
+        (
+            "# Results",
+            "",
+            machine(),
+            "",
+            "All sides in one run, alternating; figures are medians over the rounds, ratios (ours to tgt's) medians",
+            "over the pairs of rounds. CPU is that of the server's whole process for one command. Files in the page",
+            "cache. floor: the least that a process in Python can do, without any check (bench/floor.py).",
+            "",
+            *_table(HEAD, [cells(row) for row in rows]),
+            "",
+            f"Geometric mean: {rate:.2f} x tgt's rate (goal: ≥ 2.5) at {cpu:.2f} of its CPU (goal: ≤ 0.35).",
+            "",
+            "Short of its goal: " + ("; ".join(short) if short else "nothing") + ".",
+            "",
+            "## Latency of a READ of 4 KiB at depth 1",
+            "",
+            *_table(
+                ("", "p50 µs", "p99 µs"),
+                [(name, f"{p50:.0f}", f"{p99:.0f}") for name, (p50, p99) in found.latency.items()],
+            ),
+            "",
+            "## Past the page cache",
+            "",
+            "The same reads through us and by the medium alone (as many threads with preadv(2) as commands in flight).",
+            "",
+            *_table(
+                ("reads", "ours /s", "medium alone /s", "ratio", "goal"),
+                [
+                    (one.name, f"{one.ours:,.0f}", f"{one.alone:,.0f}", f"{one.ratio:.2f}", f"≥ {COLD_GOAL}")
+                    for one in found.cold
+                ],
+            ),
+            "",
+            "## Memory",
+            "",
+            *_table(
+                ("resident", "KiB", "goal"),
+                [
+                    (one.name, f"{one.resident / 1024:,.0f}", f"< {one.goal / 1024:,.0f}" if one.goal else "")
+                    for one in found.memory
+                ],
+            ),
+            "",
+            "## The grammar alone, without a transport",
+            "",
+            *_table(("command", "µs"), [(one.name, f"{one.cost * 1e6:.1f}") for one in found.inside]),
+            "",
+        )
+    )
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    ruler = ("---", *("---:",) * (len(head) - 1))
+    return ["| " + " | ".join(columns) + " |" for columns in (head, ruler, *rows)]
 
 
 def machine() -> str:
-    cpu = next(
-        (s.split(":", 1)[1].strip() for s in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in s), ""
-    )
-    return (
-        f"{time.strftime('%Y-%m-%d')}, {cpu}, Linux {platform.release()}, Python {platform.python_version()}, loopback."
-    )
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    cpu = next((line.split(":", 1)[1].strip() for line in lines if "model name" in line), "")
+    date, system = time.strftime("%Y-%m-%d"), f"Linux {platform.release()}, Python {platform.python_version()}"
+    return f"{date}, {os.cpu_count()} x {cpu}, {system}, loopback."
 
 
-def raw(
-    rows: list[Row], sides: dict[str, Side], latency: dict[str, tuple[float, float]], means: tuple[float, float]
-) -> str:
+def raw(found: Findings) -> str:
     data: dict[str, Any] = {
         "machine": machine(),
-        "rounds": {name: side.rounds for name, side in sides.items()},
-        "ratios": {row.work.name: {"rate": row.rate, "cpu": row.cpu} for row in rows},
-        "geometric_mean": {"rate": means[0], "cpu": means[1]},
-        "latency_us": {name: {"p50": p50, "p99": p99} for name, (p50, p99) in latency.items()},
+        "rounds": found.rounds,
+        "ratios": {row.work.name: {"rate": row.rate, "cpu": row.cpu} for row in found.rows},
+        "geometric_mean": {"rate": found.means[0], "cpu": found.means[1]},
+        "latency_us": {name: {"p50": p50, "p99": p99} for name, (p50, p99) in found.latency.items()},
+        "past_the_page_cache": [asdict(one) for one in found.cold],
+        "memory_bytes": {one.name: one.resident for one in found.memory},
+        "grammar_seconds": {one.name: one.cost for one in found.inside},
     }
     return json.dumps(data, indent=1) + "\n"
 

@@ -12,6 +12,8 @@ from tests.daemon import free_port
 
 PROGRAM = "/usr/sbin/tgtd"
 TARGET = "iqn.2026-11.com.example:tgt"
+DIGESTS = TARGET + ".digests"
+"""The same disks. Once it may, it takes digests even from initiators that would rather have none, as most would."""
 
 
 @contextmanager
@@ -25,11 +27,14 @@ def tgt(place: Path, disks: list[Path]) -> Iterator[tuple[int, str]]:
     words = (PROGRAM, "-f", "-C", control, "--iscsi", f"portal=127.0.0.1:{port}")
     with (place / "tgt.log").open("w") as log, subprocess.Popen(words, stdout=log, stderr=log) as process:
         try:
-            _admin(control, "--op", "new", "--mode", "target", "--tid", "1", "-T", TARGET)
-            for number, disk in enumerate(disks, 1):
-                lun = ("--lun", str(number), "-b", str(disk))
-                _admin(control, "--op", "new", "--mode", "logicalunit", "--tid", "1", *lun)
-            _admin(control, "--op", "bind", "--mode", "target", "--tid", "1", "-I", "ALL")
+            for tid, name in (("1", TARGET), ("2", DIGESTS)):
+                _admin(control, "--op", "new", "--mode", "target", "--tid", tid, "-T", name)
+                for number, disk in enumerate(disks, 1):
+                    lun = ("--lun", str(number), "-b", str(disk))
+                    _admin(control, "--op", "new", "--mode", "logicalunit", "--tid", tid, *lun)
+                _admin(control, "--op", "bind", "--mode", "target", "--tid", tid, "-I", "ALL")
+            for key in ("HeaderDigest", "DataDigest"):
+                _admin(control, "--op", "update", "--mode", "target", "--tid", "2", "-n", key, "-v", "None,CRC32C")
             yield process.pid, f"iscsi://127.0.0.1:{port}/{TARGET}/"
         finally:
             process.kill()  # it ignores SIGTERM while it has targets
