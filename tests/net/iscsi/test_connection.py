@@ -12,7 +12,7 @@ from crc32c import crc32c
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.initiator import Initiator, LoginFailed, inquiry, read10, write10
+from tests.initiator import TEST_UNIT_READY, Initiator, LoginFailed, inquiry, read10, write10
 from tests.net.iscsi.conftest import NAME, Stage
 
 NAMES = f"InitiatorName=iqn.2026-11.org.test:raw\0TargetName={NAME}\0DefaultTime2Retain=0\0"
@@ -263,6 +263,28 @@ def test_a_peer_that_does_not_read_is_held_and_others_go_on(stage: Stage) -> Non
             assert gathered == 1 << 20
         assert deaf.read(inquiry(), 96, lun=1).status == 0
     assert stage.pool_settles()
+
+
+def test_a_batch_of_slow_requests_leaves_others_their_turn(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the answers to one batch take together, the others do not wait for all of them."""
+
+    def slowly(*_: object) -> list[tuple[str, str]]:
+        time.sleep(0.01)
+        return []
+
+    monkeypatch.setattr(stage.service, "send_targets", slowly)
+    with stage.login(target="") as greedy, stage.login() as other:
+        question = b"SendTargets=All\0"
+        head = struct.pack(">BB3x3s8xIIII16x", 0x44, 0x80, len(question).to_bytes(3, "big"), 7, 0xFFFFFFFF, 1, 0)
+        greedy.sock.sendall((head + question) * 400)
+        time.sleep(0.05)
+        began = time.monotonic()
+        for _ in range(3):
+            assert other.read(TEST_UNIT_READY, 0, lun=1).status == 0
+        assert time.monotonic() - began < 2
+        for _ in range(400):
+            assert greedy.receive().opcode == 0x24
+    assert stage.empties()
 
 
 def test_a_peer_that_does_not_read_at_all_is_dropped(stage: Stage) -> None:

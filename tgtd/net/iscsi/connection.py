@@ -13,6 +13,7 @@ import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from struct import Struct
+from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from tgtd.net.iscsi.digest import DIGEST, digest
@@ -29,6 +30,8 @@ _MOST_BUFFERS = 1024  # IOV_MAX
 _HIGH_WATER = 8 << 20
 _LOW_WATER = 2 << 20
 _FAREWELL = 5.0  # seconds a peer has to read the last words
+_TURN = 0.02  # seconds of parsing after which the other connections have theirs
+_LOOK = 256  # bytes between two looks at the clock
 _LENGTHS = Struct(">B3xI").unpack_from
 
 Bytes = bytes | memoryview
@@ -83,6 +86,7 @@ class Connection:
         self._paused = False  # we do not read until the peer has read
         self._brake = _HIGH_WATER  # bytes queued beyond which nothing is parsed
         self._stalled = False  # what lies in _partial is parsed when we read again
+        self._resuming = False  # a call of _resume is due
         self._partial = b""
         self._head: tuple[bytes, bytes, memoryview, int] | None = None
         self._want: memoryview | None = None
@@ -188,6 +192,8 @@ class Connection:
     def _parse(self, position: int, end: int) -> None:
         """The hot path of receiving. Held by bench/gate.py."""
         arena = self.arena
+        look = position + _LOOK
+        until = monotonic() + _TURN if end > look else 0.0
         while end - position >= BHS:
             phase = self.phase
             opcode, lengths = _LENGTHS(arena, position)
@@ -225,6 +231,11 @@ class Connection:
                 return
             if self.queued > self._brake and self._stall():
                 break
+            if position > look:
+                look = position + _LOOK
+                if end > position and monotonic() > until:
+                    self._step_aside()
+                    break
         self._partial = bytes(arena[position:end])
 
     def _stall(self) -> bool:
@@ -232,6 +243,18 @@ class Connection:
         self.flush()
         self._stalled = self.queued > self._brake
         return self._stalled
+
+    def _step_aside(self) -> None:
+        """A batch of requests that take their time: the others come first before the rest of it is parsed."""
+        self._stalled = True
+        if not self._resuming:
+            self._resuming = True
+            self.loop.call_soon(self._resume)
+
+    def _resume(self) -> None:
+        self._resuming = False
+        if self._stalled:
+            self._read()
 
     def _check_header(self, header: memoryview, expected: memoryview) -> None:
         if digest((header,)) != expected:

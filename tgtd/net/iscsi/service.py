@@ -336,8 +336,11 @@ class IscsiService:
         peer = next(iter(session.connections.values())).connection.peer[0]
         pairs: list[tuple[str, str]] = []
         hidden: list[str] = []
+        usable: dict[tuple[Endpoint, ...], list[str]] = {}  # thousands of targets have the same few portals
         for target in wanted:
-            addresses = advertised(target.portals, local)
+            addresses = usable.get(target.portals)
+            if addresses is None:
+                addresses = usable[target.portals] = advertised(target.portals, local)
             why = _hides(target, session.initiator, peer, addresses)
             if why is not None:
                 hidden.append(f"{target.name}: {why}")
