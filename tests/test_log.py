@@ -84,3 +84,45 @@ def test_stderr_is_where_it_goes_unless_told(stream: io.StringIO) -> None:
     log.set_up("info")
     (handler,) = logging.getLogger("tgtd").handlers
     assert isinstance(handler, JournalHandler) or getattr(handler, "stream", None) is sys.stderr
+
+
+def test_a_flood_is_cut_short_and_counted(stream: io.StringIO) -> None:
+    log.set_up("info", "text", stream)
+    now = 100.0
+    (handler,) = logging.getLogger("tgtd").handlers
+    handler.filters[:] = [log.Flood(lambda: now)]
+    refused = logging.getLogger("tgtd.net.iscsi.loginphase")
+
+    def storm(count: int) -> list[str]:
+        before = len(stream.getvalue().splitlines())
+        for number in range(count):
+            refused.warning("login %d refused: 100 %% of them", number)
+        return stream.getvalue().splitlines()[before:]
+
+    lines = storm(5000)
+    assert len(lines) == 1000
+    remark = "(there are too many of these: from now on 10 a second are logged)"
+    assert lines[-1].endswith(f"login 999 refused: 100 % of them {remark}")
+    now += 0.5
+    lines = storm(5000)
+    assert len(lines) == 5
+    assert lines[0].endswith("(and 4000 more like it, not logged)")
+    assert not any("more like it" in line for line in lines[1:])
+    now += 3600
+    assert len(storm(5000)) == 1000
+
+
+def test_what_is_our_own_is_never_left_out(stream: io.StringIO) -> None:
+    log.set_up("info", "text", stream)
+    for number in range(3000):
+        logging.getLogger("tgtd.reload").error("file %d is broken", number)
+        if number == 1500:
+            logging.getLogger("tgtd.net.iscsi.portal").error("another place has an allowance of its own")
+    assert len(stream.getvalue().splitlines()) == 3001
+
+
+def test_every_set_up_limits(stream: io.StringIO) -> None:
+    log.set_up("info", "json", stream)
+    for number in range(1100):
+        logging.getLogger("tgtd.control").warning("%d", number)
+    assert 1000 <= len(stream.getvalue().splitlines()) < 1100

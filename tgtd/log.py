@@ -10,13 +10,20 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TextIO
 
 from systemd.journal import JournalHandler
 
 FIELDS = ("TARGET", "LUN", "INITIATOR", "ADDRESS", "PORTAL", "FILE")
 LEVELS = ("debug", "info", "warning", "error")
+
+_FOREIGN = ("tgtd.net.", "tgtd.scsi.", "tgtd.control", "tgtd.loop", "tgtd.workers")
+"""Who logs what others cause: initiators, clients of the control socket."""
+_AT_ONCE = 1000
+_PER_SECOND = 10
 
 
 class TextFormatter(logging.Formatter):
@@ -45,6 +52,50 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             row["traceback"] = self.formatException(record.exc_info)
         return json.dumps(row, default=str)
+
+
+class Flood(logging.Filter):
+    """Lets through what others cause as long as it is no flood: nobody who is refused all day shall fill a disk.
+
+    Each place in the code may log a thousand records at once (a rack that boots), and ten a second for long. Records
+    left out are counted, and the next one from the same place tells how many.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._places: dict[tuple[str, int], _Allowance] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith(_FOREIGN):
+            return True
+        now = self._clock()
+        place = (record.name, record.lineno)
+        allowance = self._places.setdefault(place, _Allowance(now))
+        left = allowance.left = min(_AT_ONCE, allowance.left + (now - allowance.since) * _PER_SECOND)
+        allowance.since = now
+        if left < 1:
+            allowance.omitted += 1
+            return False
+        allowance.left -= 1
+        remark = ""
+        if allowance.omitted:
+            remark = f" (and {allowance.omitted} more like it, not logged)"
+            allowance.omitted = 0
+        elif left < 2:
+            remark = f" (there are too many of these: from now on {_PER_SECOND} a second are logged)"
+        if remark:
+            record.msg, record.args = record.getMessage() + remark, ()
+        return True
+
+
+@dataclass(slots=True)
+class _Allowance:
+    """What one place in the code may still log; omitted: records since the last one that was logged."""
+
+    since: float
+    left: float = _AT_ONCE
+    omitted: int = 0
 
 
 def fields(record: logging.LogRecord) -> dict[str, object]:
@@ -78,6 +129,8 @@ def set_up(level: str, form: str = "auto", stream: TextIO | None = None) -> None
     for old in list(logger.handlers):
         logger.removeHandler(old)
         old.close()
-    logger.addHandler(handler(form, sys.stderr if stream is None else stream, os.environ))
+    destination = handler(form, sys.stderr if stream is None else stream, os.environ)
+    destination.addFilter(Flood())
+    logger.addHandler(destination)
     logger.setLevel(level.upper())
     logger.propagate = False
