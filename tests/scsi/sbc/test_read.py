@@ -139,6 +139,16 @@ def test_pre_fetch(make_cdb: object, lba: int, count: int, status: int, immediat
     assert medium.log == ["read"]
 
 
+def test_pre_fetches_nobody_waits_for_do_not_pile_up() -> None:
+    bench, _ = make(cached=False)
+    for _ in range(100):
+        bench.start(cdb10(0x34, 0, 8, 0x02))
+    assert len(bench.lane.jobs) == 1
+    bench.lane.drain()
+    bench.start(cdb10(0x34, 0, 8, 0x02))
+    assert len(bench.lane.jobs) == 1
+
+
 def test_pre_fetch_of_more_than_fits() -> None:
     bench = Bench()
     bench.disk(RamMedium(64 << 20))

@@ -115,6 +115,9 @@ class Disk(PrimaryUnit):
         self.unflushed: OSError | None = None
         """What a flush in the background met; the next SYNCHRONIZE CACHE reports it."""
         self.last_medium_error: OSError | None = None
+        self.fetching = False
+        """A PRE-FETCH that nobody waits for is under way."""
+        self._flushing = self._flush_again = False
         self._absence = MANUAL_INTERVENTION_REQUIRED
         self.block_size = self.shift = self.blocks = self.most_blocks = 0
         self.thin = False
@@ -190,11 +193,21 @@ class Disk(PrimaryUnit):
         return super().refuse(task, trouble, writing)
 
     def flush_behind(self) -> None:
-        """Flush without anybody waiting; a failure is kept for the next SYNCHRONIZE CACHE."""
-        if self.medium is not None:
+        """Flush without anybody waiting; a failure is kept for the next SYNCHRONIZE CACHE.
+
+        One flush after the one that runs does for all who ask meanwhile.
+        """
+        if self._flushing:
+            self._flush_again = True
+        elif self.medium is not None:
+            self._flushing = True
             self.lane.submit(self.medium.flush, self._flushed)
 
     def _flushed(self, error: BaseException | None) -> None:
+        self._flushing = False
+        if self._flush_again:
+            self._flush_again = False
+            self.flush_behind()
         if error is not None:
             log.error("%s: flush failed: %s", self.describe(), error)
             self.unflushed = error if isinstance(error, OSError) else OSError(str(error))
@@ -213,6 +226,7 @@ class Disk(PrimaryUnit):
         """Take the medium away and answer NOT READY from now on; returns it, to be closed when the lane is idle."""
         medium, self.medium = self.medium, None
         self.size = 0
+        self.fetching = self._flushing = self._flush_again = False  # what this medium owes, the next one does not
         self._absence = sense or (MEDIUM_NOT_PRESENT if self.settings.removable else MANUAL_INTERVENTION_REQUIRED)
         self._survey()
         return medium

@@ -81,7 +81,9 @@ def pre_fetch(disk: Disk, task: Task) -> int:
     work = partial(_fetch, medium, lba << disk.shift, length)
     status = CONDITION_MET if wanted <= disk.most_blocks else GOOD
     if task.cdb[1] & 0x02:
-        disk.lane.submit(work, _ignore)
+        if not disk.fetching:  # a hint may be ignored; one that is kept for later would pile up without bound
+            disk.fetching = True
+            disk.lane.submit(work, partial(_fetched, disk))
         return status
     return disk.defer(task, work, then=lambda _: status)
 
@@ -92,5 +94,6 @@ def _fetch(medium: BlockMedium, offset: int, length: int) -> None:
         medium.read(offset + at, scratch[: min(_STEP, length - at)])
 
 
-def _ignore(error: BaseException | None) -> None:
+def _fetched(disk: Disk, error: BaseException | None) -> None:
     """A pre-fetch that failed is no loss: the READ that follows will say so."""
+    disk.fetching = False
