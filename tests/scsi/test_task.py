@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.scsi.workbench import Bench, cdb10
-from tgtd.scsi.sense import TASK_SET_FULL, Refused
+from tgtd.scsi.sense import BUSY, TASK_SET_FULL, Refused
 from tgtd.scsi.task import naca
 
 
@@ -48,9 +48,10 @@ def test_release_waits_for_the_worker() -> None:
 def test_one_initiator_cannot_take_the_whole_pool() -> None:
     bench = Bench()
     bench.disk()
+    half = bench.pool.limit // 2
     greedy = [bench.task(bytes(6)) for _ in range(8)]
     for task in greedy[:4]:
-        task.allocate(bench.pool, bench.pool.share // 4)
+        task.allocate(bench.pool, half // 4)
     with pytest.raises(Refused) as refused:
         greedy[4].allocate(bench.pool, 4096)
     assert refused.value.status == TASK_SET_FULL
@@ -59,3 +60,27 @@ def test_one_initiator_cannot_take_the_whole_pool() -> None:
     for task in (*greedy, other):
         task.release()
     assert bench.pool.used == bench.nexus.buffered == 0
+
+
+def test_many_greedy_nexuses_leave_the_next_one_as_much() -> None:
+    """An initiator may open as many sessions as it likes."""
+    bench = Bench()
+    bench.disk()
+    bench.pool.limit = 1 << 26
+    for number in range(8):
+        nexus = bench.connect(f"greedy{number}")
+        while bench.pool.share > nexus.buffered:
+            bench.task(bytes(6), nexus=nexus).allocate(bench.pool, 4096)
+        with pytest.raises(Refused):
+            bench.task(bytes(6), nexus=nexus).allocate(bench.pool, 4096)
+        assert nexus.buffered == bench.pool.share
+    assert bench.pool.share == bench.pool.limit >> 8
+
+
+def test_who_holds_nothing_is_not_told_that_its_queue_is_full() -> None:
+    bench = Bench()
+    bench.disk()
+    bench.pool.limit = 1 << 20
+    with pytest.raises(Refused) as refused:
+        bench.task(bytes(6)).allocate(bench.pool, 1 << 21)
+    assert refused.value.status == BUSY

@@ -15,17 +15,18 @@ _KEEP = 24 << 20  # bytes of free buffers that are kept for reuse
 
 
 class BufferPool:
-    """Takes and gives buffers; `limit` bounds the bytes handed out. Belongs to the loop thread.
-
-    share: what one I_T nexus may hold of them, so that a greedy initiator does not starve the others.
-    """
+    """Takes and gives buffers; `limit` bounds the bytes handed out, and may be assigned. Belongs to the loop thread."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.share = limit // 2
         self.used = 0
         self._kept = 0
         self._free: list[list[memoryview]] = [[] for _ in range(48)]
+
+    @property
+    def share(self) -> int:
+        """What one I_T nexus may hold now: as much as it leaves for the others, so that no one takes the last of it."""
+        return self.limit - self.used
 
     def take(self, length: int) -> memoryview:
         """A buffer of at least `length` bytes, contents arbitrary. Raises Refused(BUSY) at the limit."""

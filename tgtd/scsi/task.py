@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tgtd.scsi.sense import TASK_SET_FULL, Refused
+from tgtd.scsi.sense import BUSY, TASK_SET_FULL, Refused
 
 if TYPE_CHECKING:
     from tgtd.scsi.buffers import BufferPool
@@ -103,14 +103,14 @@ class Task:
     def allocate(self, pool: BufferPool, length: int) -> memoryview:
         """A page-aligned buffer of exactly `length` bytes that lives as long as the task.
 
-        Raises Refused: TASK SET FULL when the initiator's share of the pool is used up, BUSY when the pool is. A second
-        call gives the first buffer back.
+        Raises Refused: TASK SET FULL when the initiator holds its share of the pool, BUSY when others leave it none. A
+        second call gives the first buffer back.
         """
         if self.buffer is not None:
             self.release()
         nexus = self.itl.nexus
-        if nexus.buffered + length > pool.share:
-            raise Refused(TASK_SET_FULL)
+        if nexus.buffered + length > pool.limit - pool.used:
+            raise Refused(TASK_SET_FULL if nexus.buffered else BUSY)
         buffer = self.buffer = pool.take(length)
         size = len(buffer)
         nexus.buffered += size

@@ -248,6 +248,8 @@ class Writes:
             try:
                 # What the command wants is not known before its turn comes; its whole write fits in most cases.
                 size = max(length, min(int.from_bytes(head[20:24], "big"), self._parameters.first_burst))
+                if size > self._pool.share >> 3:
+                    return None  # what is not charged to anyone yet must not be what others are short of
                 buffer = self.arriving = self._pool.take(size)
             except Refused:
                 return None
