@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import mmap
 from collections import Counter
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -54,7 +55,7 @@ class IscsiService:
         self.sessions: dict[int, Session] = {}
         self.connections: dict[Connection, None] = {}
         self.refusals = 0
-        self._arena = memoryview(bytearray(ARENA))
+        self._arena = memoryview(mmap.mmap(-1, ARENA))  # page-aligned, and no memory before it is used
         self._per_address: Counter[str] = Counter()
         self._next_tsih = 1
         self._draining: Callable[[], None] | None = None
