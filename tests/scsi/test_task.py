@@ -75,6 +75,9 @@ def test_many_greedy_nexuses_leave_the_next_one_as_much() -> None:
             bench.task(bytes(6), nexus=nexus).allocate(bench.pool, 4096)
         assert nexus.buffered == bench.pool.share
     assert bench.pool.share == bench.pool.limit >> 8
+    with pytest.raises(Refused) as refused:
+        bench.task(bytes(6), nexus=bench.connect("last")).allocate(bench.pool, bench.pool.share)
+    assert refused.value.status == BUSY
 
 
 def test_who_holds_nothing_is_not_told_that_its_queue_is_full() -> None:

@@ -25,7 +25,7 @@ class BufferPool:
 
     @property
     def share(self) -> int:
-        """What one I_T nexus may hold now: as much as it leaves for the others, so that no one takes the last of it."""
+        """Bytes left. An I_T nexus may hold as much as it leaves for the others: no one takes the last of it."""
         return self.limit - self.used
 
     def take(self, length: int) -> memoryview:
