@@ -157,6 +157,7 @@ def serve(port: int, paths: list[str]) -> None:
     files = [os.open(path, os.O_RDWR) for path in paths]
     with socket.create_server(("127.0.0.1", port)) as listener, selectors.DefaultSelector() as selector:
         selector.register(listener, selectors.EVENT_READ)
+        print("ready", flush=True)
         while True:
             for key, _ in selector.select():
                 if key.data is None:
@@ -170,10 +171,13 @@ def serve(port: int, paths: list[str]) -> None:
 
 @contextmanager
 def floor(files: list[Path]) -> Iterator[tuple[int, str]]:
-    """Its pid and the URL that LUN numbers follow."""
+    """Its pid and the URL that LUN numbers follow. Raises RuntimeError when it does not start."""
     port = free_port()
-    with subprocess.Popen((sys.executable, "-m", "bench.floor", str(port), *files)) as process:
+    words = (sys.executable, "-m", "bench.floor", str(port), *map(str, files))
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         try:
+            if process.stdout is None or not process.stdout.readline():
+                raise RuntimeError("the floor does not start")
             yield process.pid, f"iscsi://127.0.0.1:{port}/iqn.2026-11.com.example:floor/"
         finally:
             process.terminate()

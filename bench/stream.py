@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -64,8 +65,8 @@ class Stream:
         """Seconds for one command of `size` bytes at each of `offsets`. Raises RuntimeError when one fails."""
         began = time.perf_counter()
         left = iter(offsets)
-        for offset in offsets[:depth]:
-            self._command(next(left, offset), size, write)
+        for offset in islice(left, depth):
+            self._command(offset, size, write)
         ended = 0
         while ended < len(offsets):
             self._flush()
@@ -98,20 +99,17 @@ class Stream:
         initiator.cmd_sn += 1
         self._put(head, count)
 
-    def _serve(self, head: memoryview) -> None:
-        """Data for an R2T."""
-        tag, transfer, offset, length = _R2T.unpack_from(head)
+    def _serve(self, r2t: memoryview) -> None:
+        """The data that it asks for."""
+        tag, transfer, offset, length = _R2T.unpack_from(r2t)
         number, end = 0, offset + length
         while offset < end:
             count = min(self._segment, end - offset)
             final = 0x80 if offset + count == end else 0
-            number_and_offset = (number, offset)
-            self._put(
-                _DATA_OUT.pack(
-                    5, final, count, self._lun, tag, transfer, self._initiator.exp_stat_sn, *number_and_offset
-                ),
-                count,
+            head = _DATA_OUT.pack(
+                5, final, count, self._lun, tag, transfer, self._initiator.exp_stat_sn, number, offset
             )
+            self._put(head, count)
             offset += count
             number += 1
 
