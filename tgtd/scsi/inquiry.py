@@ -63,7 +63,7 @@ def protocol(itl: LunNexus) -> int | None:
 
 
 def standard(unit: PrimaryUnit, itl: LunNexus) -> bytes:
-    """Standard INQUIRY data, 96 bytes (SPC-5 6.6.2): NORMACA, HISUP and CMDQUE are set."""
+    """Standard INQUIRY data, 96 bytes (SPC-5 6.6.2): HISUP and CMDQUE are set."""
     who = unit.identity
     transport = TRANSPORT_VERSIONS.get(protocol(itl) or 0)
     versions = (
@@ -73,7 +73,7 @@ def standard(unit: PrimaryUnit, itl: LunNexus) -> bytes:
         unit.peripheral,
         0x80 if unit.removable else 0,
         VERSION,
-        0x32,
+        0x32 if unit.normal_aca else 0x12,
         _STANDARD.size - 5,
         0,
         0,

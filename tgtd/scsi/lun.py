@@ -49,6 +49,9 @@ class LogicalUnit:
     device_type: ClassVar[int] = 0x1F
     rows: ClassVar[tuple[Command, ...]] = ()
     raises_attention: ClassVar[bool] = True
+    normal_aca: ClassVar[bool] = True
+    """NORMACA: NACA of the CONTROL byte is heeded. Not where a unit keeps nothing of its nexuses: there an ACA would
+    have no owner who could clear it, and lock everybody out."""
 
     def __init__(self, identity: Identity, pool: BufferPool, lane: Offload) -> None:
         self.identity = identity
@@ -144,6 +147,8 @@ class LogicalUnit:
 
     def _contingent(self, task: Task) -> None:
         """SAM-5 5.9.2 and 5.9.4: a CHECK CONDITION establishes an ACA, or an ACA task's clears it, as NACA says."""
+        if not self.normal_aca:
+            return
         if naca(task.cdb):
             self.tasks.establish_aca(task.itl)
         elif task.attribute == ACA and self.tasks.aca is task.itl:

@@ -27,3 +27,12 @@ def test_request_sense_tells_as_data() -> None:
 @pytest.mark.parametrize("opcode", sorted(set(range(256)) - ANSWERED))
 def test_everything_else(opcode: int) -> None:
     assert Bench().refused(bytes((opcode,)), lun=5) == LOGICAL_UNIT_NOT_SUPPORTED[:3]
+
+
+def test_no_initiator_can_lock_the_others_out() -> None:
+    bench = Bench()
+    assert bench.refused(bytes.fromhex("28000000000000000004"), lun=5) == LOGICAL_UNIT_NOT_SUPPORTED[:3]
+    other = bench.connect("other")
+    for nexus in (bench.nexus, other):
+        assert bench.run(bytes.fromhex("a00000000000000000400000"), lun=7, nexus=nexus).status == 0
+        assert not bench.good(bytes.fromhex("120000006000"), lun=7, nexus=nexus)[3] & 0x20

@@ -17,3 +17,13 @@ def test_it_has_no_mode_pages_and_no_blocks() -> None:
     bench = Bench()
     for opcode in (0x1A, 0x5A, 0x15, 0x55, 0x28, 0x25):
         assert bench.refused(bytes((opcode,))) == (5, 0x20, 0)
+
+
+def test_no_initiator_can_lock_the_others_out() -> None:
+    """Discovery begins here: an ACA that nobody could clear would end it for all."""
+    bench = Bench()
+    assert bench.refused(bytes.fromhex("28000000000000000004")) == (5, 0x20, 0)
+    other = bench.connect("other")
+    for nexus in (bench.nexus, other):
+        assert bench.run(bytes.fromhex("a00000000000000000400000"), nexus=nexus).status == 0
+        assert not bench.good(bytes.fromhex("120000006000"), nexus=nexus)[3] & 0x20

@@ -28,6 +28,7 @@ class AbsentUnit(PrimaryUnit):
     rows = (INQUIRY, REPORT_LUNS, replace(REQUEST_SENSE, handler=_request_sense))
     vital_pages: ClassVar = (SUPPORTED,)
     raises_attention = False
+    normal_aca = False
 
     def find(self, cdb: bytes) -> Command:
         row = self.ops[cdb[0]]

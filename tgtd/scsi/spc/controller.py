@@ -16,3 +16,4 @@ class Controller(PrimaryUnit):
     rows = COMMON
     vital_pages: ClassVar = (SUPPORTED, SERIAL, IDENTIFICATION, EXTENDED)
     raises_attention = False
+    normal_aca = False
