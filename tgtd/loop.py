@@ -21,7 +21,6 @@ log = logging.getLogger(__name__)
 
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
-HANGUP = select.EPOLLHUP | select.EPOLLRDHUP
 ERROR = select.EPOLLERR
 
 _SWEEP = 64  # cancelled timers that may lie in the heap before it is worth rebuilding

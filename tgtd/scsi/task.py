@@ -109,7 +109,7 @@ class Task:
         if self.buffer is not None:
             self.release()
         nexus = self.itl.nexus
-        if nexus.buffered + length > pool.limit - pool.used - length:
+        if nexus.buffered + length > pool.limit - pool.used - length:  # pool.share, spelled out on the hot path
             raise Refused(TASK_SET_FULL if nexus.buffered else BUSY)
         buffer = self.buffer = pool.take(length)
         size = len(buffer)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.scsi.workbench import TUR, Bench
+import pytest
+
+from tests.scsi.workbench import TUR, Bench, pointer_of, sense_of
 from tgtd.scsi.spc.controller import Controller
 
 
@@ -27,3 +29,14 @@ def test_no_initiator_can_lock_the_others_out() -> None:
     for nexus in (bench.nexus, other):
         assert bench.run(bytes.fromhex("a00000000000000000400000"), nexus=nexus).status == 0
         assert not bench.good(bytes.fromhex("120000006000"), nexus=nexus)[3] & 0x20
+
+
+@pytest.mark.parametrize("lun", [0, 5])
+@pytest.mark.parametrize("cdb", ["120000006004", "a00000000000000000400004"])
+def test_naca_is_refused_where_it_is_not_heeded(lun: int, cdb: str) -> None:
+    """NORMACA is zero, so the bit is an invalid field, and the usage masks in the reports say so."""
+    bench = Bench()
+    task = bench.run(bytes.fromhex(cdb), lun=lun)
+    assert sense_of(task) == (5, 0x24, 0)
+    assert pointer_of(task) == (True, len(bytes.fromhex(cdb)) - 1, 2)
+    assert all(not row.usage[-1] & 4 for row in bench.itl(lun).lu.rows)

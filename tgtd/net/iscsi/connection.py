@@ -32,7 +32,7 @@ _LOW_WATER = 2 << 20
 _FAREWELL = 5.0  # seconds a peer has to read the last words
 _TURN = 0.02  # seconds of parsing after which the other connections have theirs
 _LOOK = 256  # bytes between two looks at the clock
-_LENGTHS = Struct(">B3xI").unpack_from
+_FRAME = Struct(">B3xI").unpack_from
 
 Bytes = bytes | memoryview
 Handler = Callable[[Bytes, int, bytes, Bytes], None]
@@ -196,7 +196,7 @@ class Connection:
         until = monotonic() + _TURN if end > look else 0.0
         while end - position >= BHS:
             phase = self.phase
-            opcode, lengths = _LENGTHS(arena, position)
+            opcode, lengths = _FRAME(arena, position)
             body = position + BHS
             ahs = b""
             if lengths > 0xFFFFFF:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from tgtd.scsi.command import Command
 from tgtd.scsi.inquiry import SUPPORTED
 from tgtd.scsi.sense import GOOD, LOGICAL_UNIT_NOT_SUPPORTED, CheckCondition, encode
-from tgtd.scsi.spc.commands import INQUIRY, REPORT_LUNS, REQUEST_SENSE
+from tgtd.scsi.spc.commands import INQUIRY, REPORT_LUNS, REQUEST_SENSE, without_naca
 from tgtd.scsi.spc.unit import PrimaryUnit
 from tgtd.scsi.task import Task
 
@@ -25,7 +25,7 @@ class AbsentUnit(PrimaryUnit):
 
     device_type = 0x1F
     qualifier = 0b011
-    rows = (INQUIRY, REPORT_LUNS, replace(REQUEST_SENSE, handler=_request_sense))
+    rows = without_naca((INQUIRY, REPORT_LUNS, replace(REQUEST_SENSE, handler=_request_sense)))
     vital_pages: ClassVar = (SUPPORTED,)
     raises_attention = False
     normal_aca = False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
+from dataclasses import replace
 
 from tgtd.scsi.command import Command
 from tgtd.scsi.inquiry import inquiry
@@ -64,6 +66,11 @@ def report_luns(unit: LogicalUnit, task: Task) -> int:
 def usage(text: str) -> bytes:
     """A CDB usage mask from hexadecimal digits."""
     return bytes.fromhex(text)
+
+
+def without_naca(rows: Iterable[Command]) -> tuple[Command, ...]:
+    """The rows as a unit with NORMACA zero has them: NACA in a CDB is an invalid field there (SAM-5 5.2)."""
+    return tuple(replace(row, usage=row.usage[:-1] + bytes((row.usage[-1] & ~0x04,))) for row in rows)
 
 
 TEST_UNIT_READY = Command(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from tgtd.scsi.inquiry import EXTENDED, IDENTIFICATION, SERIAL, SUPPORTED
-from tgtd.scsi.spc.commands import COMMON
+from tgtd.scsi.spc.commands import COMMON, without_naca
 from tgtd.scsi.spc.unit import PrimaryUnit
 
 
@@ -13,7 +13,7 @@ class Controller(PrimaryUnit):
     """Keeps nothing and has no medium: all its commands end where they begin."""
 
     device_type = 0x0C
-    rows = COMMON
+    rows = without_naca(COMMON)
     vital_pages: ClassVar = (SUPPORTED, SERIAL, IDENTIFICATION, EXTENDED)
     raises_attention = False
     normal_aca = False
