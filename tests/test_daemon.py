@@ -318,3 +318,17 @@ def test_a_secret_that_changes_is_noticed_from_the_start(site: Site) -> None:
         secret.write_text("another-secret-of-ours")
         assert eventually(lambda: site.status["generation"] == 2)
         assert "another-secret" not in site.log + json.dumps(site.status)
+
+
+def test_io_uring_is_switched_off_and_on(site: Site) -> None:
+    site.write()
+    settings = site.place / "etc" / "tgtd.toml"
+    with daemon(site.place):
+        before = site.status["io_uring"]
+        settings.write_text("io_uring = false\n")
+        site.ask("reload")
+        assert site.status["io_uring"] == "switched off in tgtd.toml"
+        settings.write_text("io_uring = true\n")
+        site.ask("reload")
+        assert site.status["io_uring"] == before
+    assert site.log.count("io_uring is not used: switched off") == 1

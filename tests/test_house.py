@@ -50,6 +50,7 @@ MAY_DO_IO = {
     "tgtd.net.iscsi.connection": "sockets",
     "tgtd.net.iscsi.portal": "listening sockets",
     "tgtd.premises": "state and run directories, their locks",
+    "tgtd.ring": "io_uring",
     "tgtd.notify": "the service manager's socket",
 }
 """Every module that touches the world outside the process, and what of it. A room that is not named here is pure."""

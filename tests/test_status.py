@@ -25,6 +25,10 @@ def document(site: Inside) -> Any:
     return json.loads("".join(pieces(site.tree, site.health)))
 
 
+def test_whether_io_uring_is_in_use(site: Inside) -> None:
+    assert document(site)["io_uring"] == "not asked for"
+
+
 def test_nothing_yet(site: Inside) -> None:
     seen = document(site)
     assert seen["targets"] == []

@@ -45,6 +45,20 @@ def test_exposure() -> None:
     assert float(level[1]) <= EXPOSURE
 
 
+def calls(group: str) -> set[str]:
+    """The system calls of a group of systemd's, and of the groups in it."""
+    names = run("systemd-analyze", "syscall-filter", group).stdout.split("\n")[1:]
+    found = {name.strip() for name in names if name.strip() and not name.strip().startswith("#")}
+    return found.union(*(calls(name) for name in found if name.startswith("@")))
+
+
+def test_the_sandbox_lets_io_uring_through() -> None:
+    permitted, forbidden = re.findall(r"^SystemCallFilter=(.*)", (UNITS / "tgtd.service").read_text(), re.MULTILINE)
+    needed = {"io_uring_setup", "io_uring_enter", "io_uring_register"}
+    assert needed <= calls(permitted)
+    assert not any(needed & calls(group) for group in forbidden.removeprefix("~").split())
+
+
 def test_commands_are_the_ones_that_are_installed() -> None:
     """ExecStart and friends name console scripts of the project."""
     commands = re.findall(r"^Exec\w+=(\S+)", (UNITS / "tgtd.service").read_text(), re.MULTILINE)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import errno
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from tgtd import workers as module
 from tgtd.loop import Loop
+from tgtd.ring import Ring
+from tgtd.scsi.medium import Transfer
 from tgtd.workers import Lane, Workers
 
 
@@ -208,3 +212,207 @@ def test_many_turns_with_many_lanes_lose_nothing(loop: Loop) -> None:
     assert done == [None] * 5000
     assert all(lane.idle() for lane in lanes)
     assert pool.lanes == {}
+
+
+@pytest.fixture
+def ringed(loop: Loop) -> Iterator[Workers]:
+    """Workers that have a ring."""
+    pool = Workers(loop, 2)
+    pool.use_ring(True)
+    if pool.ring is None:
+        pytest.skip(f"no io_uring here: {pool.io_uring}")
+    yield pool
+    pool.close()
+
+
+class Pipe:
+    """A descriptor whose reads hang until something is written: a medium that stalls."""
+
+    def __init__(self) -> None:
+        self.end, self.other = os.pipe()
+        self.called = 0
+
+    def read(self, length: int = 1) -> Transfer:
+        buffer = memoryview(bytearray(length))
+        return Transfer(False, self.end, 0, buffer, 0, self.call)
+
+    def call(self) -> None:
+        self.called += 1
+
+    def close(self) -> None:
+        os.close(self.end)
+        os.close(self.other)
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    it = Pipe()
+    yield it
+    it.close()
+
+
+def test_the_kernel_does_transfers(loop: Loop, ringed: Workers, pipe: Pipe) -> None:
+    lane = ringed.lane(1)
+    done: list[BaseException | None] = []
+    job = pipe.read(3)
+    lane.submit(job, done.append)
+    loop.turn(0)
+    assert not lane.idle()
+    os.write(pipe.other, b"abc")
+    turn_until(loop, lambda: bool(done))
+    assert done == [None]
+    assert (job.buffer, pipe.called, ringed.threads) == (b"abc", 0, 0)
+    assert lane.idle()
+
+
+@pytest.mark.parametrize("wanted", [False, None])
+def test_without_a_ring_a_thread_calls_them(loop: Loop, pipe: Pipe, wanted: bool | None) -> None:
+    pool = Workers(loop, 2)
+    if wanted is not None:
+        pool.use_ring(wanted)
+        assert pool.io_uring == "switched off in tgtd.toml"
+    done: list[BaseException | None] = []
+    pool.lane(1).submit(pipe.read(), done.append)
+    turn_until(loop, lambda: bool(done))
+    assert (done, pipe.called) == ([None], 1)
+
+
+def test_a_kernel_that_refuses_is_told_of(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse() -> Any:
+        raise OSError(errno.EPERM, "no")
+
+    monkeypatch.setattr(module, "Ring", refuse)
+    pool = Workers(loop, 2)
+    with caplog.at_level("INFO"):
+        pool.use_ring(True)
+    assert "not permitted" in pool.io_uring
+    assert "not permitted" in caplog.text
+
+
+def test_switching_off_lets_what_flies_land(loop: Loop, ringed: Workers, pipe: Pipe) -> None:
+    lane = ringed.lane(1)
+    done: list[str] = []
+    lane.submit(pipe.read(), lambda error: done.append("ring"))
+    loop.turn(0)
+    ringed.use_ring(False)
+    lane.submit(pipe.read(), lambda error: done.append("thread"))
+    turn_until(loop, lambda: done == ["thread"])
+    os.write(pipe.other, b"a")
+    turn_until(loop, lambda: done == ["thread", "ring"])
+    assert pipe.called == 1
+
+
+def test_what_the_kernel_does_in_part_a_thread_does_again(loop: Loop, ringed: Workers, pipe: Pipe) -> None:
+    done: list[BaseException | None] = []
+    os.write(pipe.other, b"a")
+    ringed.lane(1).submit(pipe.read(2), done.append)
+    turn_until(loop, lambda: bool(done))
+    assert (done, pipe.called) == ([None], 1)
+
+
+@pytest.mark.parametrize(
+    ("number", "called"), [(errno.EIO, 0), (errno.ENOSPC, 0), (errno.EINVAL, 1), (errno.EAGAIN, 1)]
+)
+def test_errors_of_transfers(loop: Loop, ringed: Workers, pipe: Pipe, number: int, called: int) -> None:
+    """Those of the medium are reported; those that mean "not in this way" are a thread's."""
+    lane = ringed.lane(1)
+    done: list[BaseException | None] = []
+    lane.flying += 1
+    lane.landed(pipe.read(), done.append, -number)
+    turn_until(loop, lambda: bool(done))
+    assert pipe.called == called
+    assert getattr(done[0], "errno", None) == (None if called else number)
+    assert lane.idle()
+
+
+def test_nobody_wants_it_any_more(loop: Loop, ringed: Workers, pipe: Pipe) -> None:
+    job = pipe.read()
+    job.unwanted = lambda: True
+    done: list[BaseException | None] = []
+    ringed.lane(1).submit(job, done.append)
+    turn_until(loop, lambda: bool(done))
+    assert (done, pipe.called) == ([None], 0)
+
+
+def test_a_lane_that_hangs_in_the_kernel(
+    loop: Loop, ringed: Workers, pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has a bound, is called stalled, is not closed, and leaves the others alone."""
+    monkeypatch.setattr(module, "_STALLED", 0.1)
+    hung, healthy = ringed.lane(1), ringed.lane(1)
+    ended: list[str] = []
+    for _ in range(100):
+        hung.submit(pipe.read(), lambda error: ended.append("hung"))
+    hung.close(lambda: ended.append("closed"))
+    turn_until(loop, hung.stalled)
+    assert hung.flying == module._DEPTH
+    other = Pipe()
+    os.write(other.other, b"x" * 200)
+    fine: list[BaseException | None] = []
+    for _ in range(200):
+        healthy.submit(other.read(), fine.append)
+    turn_until(loop, lambda: len(fine) == 200)
+    assert fine == [None] * 200
+    assert ended == []
+    os.write(pipe.other, b"x" * 100)
+    turn_until(loop, lambda: "closed" in ended)
+    assert ended == ["hung"] * 100 + ["closed"]
+    other.close()
+
+
+def test_a_lane_that_hears_nothing_submits_no_more(
+    loop: Loop, ringed: Workers, pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LATE", 0.0)
+    lane = ringed.lane(1)
+    done: list[BaseException | None] = []
+    lane.submit(pipe.read(), done.append)
+    loop.turn(0)
+    time.sleep(0.01)
+    lane.submit(pipe.read(), done.append)
+    for _ in range(3):
+        loop.turn(0.01)
+    assert lane.flying == 1
+    os.write(pipe.other, b"xx")
+    turn_until(loop, lambda: len(done) == 2)
+
+
+def test_a_full_ring_leaves_the_rest_to_threads(loop: Loop, pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "Ring", lambda: Ring(2))
+    pool = Workers(loop, 2)
+    pool.use_ring(True)
+    if pool.ring is None:
+        pytest.skip(f"no io_uring here: {pool.io_uring}")
+    lane = pool.lane(1)
+    done: list[BaseException | None] = []
+    for _ in range(5):
+        lane.submit(pipe.read(), done.append)
+    turn_until(loop, lambda: len(done) == 3)
+    assert pipe.called == 3
+    os.write(pipe.other, b"xx")
+    turn_until(loop, lambda: len(done) == 5)
+    assert pipe.called == 3
+    pool.close()
+
+
+def test_where_submitting_is_slow_threads_take_over_for_a_while(
+    loop: Loop, ringed: Workers, pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_SLOW", -1.0)
+    monkeypatch.setattr(module, "_FIRST_REST", 0.2)
+    os.write(pipe.other, b"x" * 3)
+    lane = ringed.lane(1)
+    done: list[BaseException | None] = []
+    lane.submit(pipe.read(), done.append)
+    turn_until(loop, lambda: len(done) == 1)
+    assert pipe.called == 0
+    lane.submit(pipe.read(), done.append)
+    turn_until(loop, lambda: len(done) == 2)
+    assert pipe.called == 1
+    time.sleep(0.25)
+    loop.turn(0)
+    lane.submit(pipe.read(), done.append)
+    turn_until(loop, lambda: len(done) == 3)
+    assert pipe.called == 1

@@ -67,7 +67,9 @@ class Daemon:
         raise_file_limit(config)
         self.loop = Loop()
         limits = config.daemon.limits
-        shop = Shop(Workers(self.loop, limits.max_threads), BufferPool(limits.buffer_memory), OPENERS)
+        workers = Workers(self.loop, limits.max_threads)
+        workers.use_ring(config.daemon.io_uring)
+        shop = Shop(workers, BufferPool(limits.buffer_memory), OPENERS)
         service = IscsiService(
             self.loop, translate.limits(limits), shop.pool, translate.access(config.daemon.discovery)
         )
@@ -170,6 +172,8 @@ class Daemon:
         service.discovery = translate.access(new.discovery)
         shop.pool.limit = new.limits.buffer_memory
         shop.workers.max_threads = new.limits.max_threads
+        if old.io_uring != new.io_uring:
+            shop.workers.use_ring(new.io_uring)
         if (old.log_level, old.log_format) != (new.log_level, new.log_format):
             self._set_up_log(new)
         if (old.watch, old.reload_debounce) != (new.watch, new.reload_debounce):
@@ -263,6 +267,7 @@ class Daemon:
             self._control.close()
         self.tree.service.close()
         self.inherited.close()
+        self.tree.shop.workers.close()
         self.loop.close()
         for held in self._claims:
             held.close()

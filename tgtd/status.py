@@ -119,6 +119,7 @@ def overview(tree: Tree, health: Health) -> dict[str, object]:
         "generation": health.generation,
         "last_reload": None if health.last_reload is None else health.last_reload.as_dict(),
         "portals": [str(model.Portal(*endpoint)) for endpoint in tree.service.portals],
+        "io_uring": tree.shop.workers.io_uring,
         "counters": {
             "targets": census.targets,
             "luns": census.luns,

@@ -58,6 +58,7 @@ def test_status_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         "a.toml:13:1)",
         "LUN 1: 3 commands failed on its medium, the last 1 min 1 s ago: No space left on device",
         "2 logins refused since the start; the log says why",
+        "io_uring is not used: not asked for",
         "INITIATOR",
         "10.0.0.1:5",
     ):

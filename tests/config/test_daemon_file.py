@@ -4,6 +4,7 @@ from tests.config.tree import HEAD, Tree
 from tgtd.config.model import Access, Chap, Daemon, Limits
 
 DEFAULTS = Daemon(
+    io_uring=True,
     log_level="info",
     log_format="auto",
     stop_timeout=30.0,
@@ -22,12 +23,14 @@ def test_defaults(tree: Tree) -> None:
 
 def test_everything_said(tree: Tree) -> None:
     tree.write(
-        'stop_timeout = 5\n[log]\nlevel = "debug"\nformat = "json"\n[reload]\nwatch = false\ndebounce = 1.5\n'
+        'stop_timeout = 5\nio_uring = false\n[log]\nlevel = "debug"\nformat = "json"\n'
+        "[reload]\nwatch = false\ndebounce = 1.5\n"
         '[discovery]\ninitiators = ["iqn.*"]\n[limits]\nconnections = 1\nconnections_per_address = 2\nsessions = 3\n'
         'login_timeout = 4\nbuffer_memory = "1 GiB"\nmax_threads = 6\n',
         "tgtd.toml",
     )
     daemon = tree.load().daemon
+    assert daemon.io_uring is False
     assert (daemon.stop_timeout, daemon.log_level, daemon.log_format) == (5.0, "debug", "json")
     assert (daemon.watch, daemon.reload_debounce) == (False, 1.5)
     assert (daemon.discovery.anyone, daemon.discovery.initiators) == (False, ("iqn.*",))
@@ -40,8 +43,8 @@ def test_errors(tree: Tree) -> None:
     assert tree.complaints(text, "tgtd.toml") == [
         "tgtd.toml:1:16: stop_timeout: -1 is less than 0; write 0 to 3600 seconds",
         (
-            "tgtd.toml:2:2: logs: is not a known key; remove it; known keys are stop_timeout, log, reload, "
-            "discovery, limits"
+            "tgtd.toml:2:2: logs: is not a known key; remove it; known keys are stop_timeout, io_uring, log, "
+            "reload, discovery, limits"
         ),
         'tgtd.toml:4:9: log.level: "warn" is not possible here; did you mean "warning"?',
         (

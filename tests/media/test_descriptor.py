@@ -17,8 +17,10 @@ from tgtd.media.descriptor import (
     fallocate,
     never_now,
     read_fully,
+    takes_nowait,
     write_fully,
 )
+from tgtd.scsi.medium import Transfer
 
 DATA = bytes(range(256)) * 64
 
@@ -85,7 +87,7 @@ def test_now_is_no_when_the_kernel_refuses(fd: int, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(os, "preadv", refuse)
     assert not medium.try_now(0, memoryview(bytearray(512)))
     assert not medium.read_at_once(0, memoryview(bytearray(512)))
-    assert medium.can_tell() is (number == errno.EAGAIN)
+    assert takes_nowait(fd) is (number != errno.EOPNOTSUPP)
 
 
 def test_nobody_can_say() -> None:
@@ -195,3 +197,43 @@ def test_close_gives_each_descriptor_back_once(tmp_path: Path) -> None:
     for number in (first, second):
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(number)
+
+
+def test_work_is_a_transfer_where_the_kernel_can_do_it(fd: int) -> None:
+    into = memoryview(bytearray(512))
+    cached = DescriptorMedium(fd, None, 4096, True, (512,))
+    reading = cached.reading(1024, into)
+    assert isinstance(reading, Transfer)
+    assert (reading.write, reading.fd, reading.offset, reading.buffer) == (False, fd, 1024, into)
+    assert not isinstance(cached.writing(0, into, False), Transfer), "through the page cache the kernel needs a thread"
+    assert not isinstance(cached.reading(0, memoryview(bytearray((1 << 20) + 512))), Transfer)
+    cached.can_tell = False
+    assert not isinstance(cached.reading(0, into), Transfer)
+
+
+def test_writes_past_the_cache(fd: int) -> None:
+    data = memoryview(bytearray(DATA))
+    other = os.dup(fd)
+    direct = DescriptorMedium(fd, other, len(DATA), True, (512,))
+    for durable, flags in ((False, 0), (True, os.RWF_DSYNC)):
+        writing = direct.writing(512, data, durable)
+        assert isinstance(writing, Transfer)
+        assert (writing.write, writing.fd, writing.offset, writing.flags) == (True, other, 512, flags)
+    assert not isinstance(direct.writing(0, DATA, False), Transfer), "bytes have no address that Python tells"
+    direct._dsync = 0
+    assert not isinstance(direct.writing(0, data, True), Transfer), "durable only by a flush that follows"
+    os.close(other)
+
+
+def test_work_does_the_same_when_it_is_called(fd: int) -> None:
+    medium = DescriptorMedium(fd, None, len(DATA), True, (512,))
+    medium.writing(0, DATA, True)()
+    into = memoryview(bytearray(len(DATA)))
+    reading = medium.reading(0, into)
+    assert isinstance(reading, Transfer)
+    reading.unwanted = lambda: True
+    reading()
+    assert into == bytes(len(DATA))
+    reading.unwanted = lambda: False
+    reading()
+    assert into == DATA

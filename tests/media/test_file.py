@@ -266,7 +266,7 @@ def test_cached_data_is_there_now(tmp_path: Path) -> None:
     medium = make(tmp_path / "disk")
     medium.write(0, b"x" * 4096, False)
     into = memoryview(bytearray(4096))
-    if medium.can_tell():
+    if medium.can_tell:
         assert medium.read_now(0, into)
         assert into == b"x" * 4096
     medium.close()

@@ -9,7 +9,7 @@ import pytest
 
 from tests.scsi.workbench import CHECK_CONDITION, TUR, Bench, cdb10, pointer_of, sense_of
 from tgtd.media.null import NullMedium
-from tgtd.scsi.medium import Buffer
+from tgtd.scsi.medium import Buffer, Transfer
 from tgtd.scsi.sbc.disk import Disk
 from tgtd.scsi.sense import (
     COMMANDS_CLEARED,
@@ -106,6 +106,22 @@ def test_abort_while_the_medium_hangs(function: TaskManagement, cdb: bytes, data
     assert bench.pool.used == 0
     assert bench.done == [task]
     bench.good(READ)
+
+
+def test_a_transfer_of_an_aborted_task_is_not_wanted() -> None:
+    """An Offload that gives it to the kernel asks before; one that calls it need not."""
+    bench, disk = make()
+    calls: list[str] = []
+    task = bench.start(READ)
+    bench.lane.jobs.clear()
+    transfer = Transfer(False, 0, 0, memoryview(bytearray(1)), 0, lambda: calls.append("called"))
+    disk.defer(task, transfer)
+    assert bench.lane.jobs[0][0] is transfer
+    assert not transfer.unwanted()
+    bench.target.manage(TaskManagement.ABORT_TASK, bench.nexus, encode_lun(0), task.tag)
+    assert transfer.unwanted()
+    bench.lane.drain()
+    assert calls == []
 
 
 def test_abort_of_a_dormant_task() -> None:

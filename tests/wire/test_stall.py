@@ -13,19 +13,25 @@ from tests.wire.conftest import Site
 
 pytestmark = pytest.mark.wire
 
-# The daemon, with disks of type "null" that never come back from a read, a write or a flush.
+# The daemon, with disks of type "null" that never come back from a read, a write or a flush: their threads hang, or
+# their reads hang in the kernel, where there is io_uring.
 STALLED = """
-import threading
+import os, threading
 from tgtd.media.null import NullMedium
+from tgtd.scsi.medium import Transfer
 NullMedium.read_now = NullMedium.write_now = lambda self, offset, data: False
 NullMedium.read = NullMedium.write = NullMedium.flush = lambda self, *rest: threading.Event().wait()
+if IN_KERNEL:
+    ends = os.pipe()
+    NullMedium.reading = lambda self, at, into: Transfer(False, ends[0], at, into, 0, lambda: self.read(at, into))
 from tgtd.__main__ import main
 raise SystemExit(main())
 """
 STOP_TIMEOUT = 3
 
 
-def test_others_go_on(site: Site) -> None:
+@pytest.mark.parametrize("in_kernel", [False, True])
+def test_others_go_on(site: Site, in_kernel: bool) -> None:
     hung = site.lun(1, medium='{ type = "null", size = "64 MiB" }')
     fine = site.lun(2, medium='{ type = "ram", size = "64 MiB" }')
     site.write(site.target(hung, fine))
@@ -35,7 +41,8 @@ def test_others_go_on(site: Site) -> None:
     ]
     for folder in ("state", "run"):
         (site.place / folder).mkdir()
-    with subprocess.Popen((sys.executable, "-c", STALLED, *options), stdout=subprocess.PIPE, text=True) as daemon:
+    program = f"IN_KERNEL = {in_kernel}{STALLED}"
+    with subprocess.Popen((sys.executable, "-c", program, *options), stdout=subprocess.PIPE, text=True) as daemon:
         try:
             assert daemon.stdout is not None
             assert "ready" in daemon.stdout.readline()

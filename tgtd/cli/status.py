@@ -44,6 +44,8 @@ def _lines(answer: Row) -> Iterator[str]:
         f"({counters['online']} online, {counters['pending']} pending, {counters['offline']} offline), "
         f"{count(counters['sessions'], 'session')}"
     )
+    if answer["io_uring"] != "in use":
+        yield f"io_uring is not used: {answer['io_uring']}"
     if counters["refused_logins"]:
         yield f"{count(counters['refused_logins'], 'login')} refused since the start; the log says why"
     for target in answer["targets"]:

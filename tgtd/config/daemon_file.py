@@ -33,6 +33,7 @@ class DaemonBuilder:
         if "discovery" in data:
             discovery = self._discovery.build(document, ("discovery",), data["discovery"], secrets, strict)
         return Daemon(
+            io_uring=top["io_uring"],
             log_level=log["level"],
             log_format=log["format"],
             stop_timeout=float(top["stop_timeout"]),

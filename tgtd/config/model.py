@@ -178,6 +178,7 @@ class Limits:
 class Daemon:
     """tgtd.toml. discovery: access and CHAP for discovery sessions."""
 
+    io_uring: bool
     log_level: str
     log_format: str
     stop_timeout: float

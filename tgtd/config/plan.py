@@ -33,7 +33,16 @@ from tgtd.config.steps import (
 
 S = TypeVar("S")
 
-_DAEMON_FIELDS = ("log_level", "log_format", "stop_timeout", "reload_debounce", "watch", "discovery", "limits")
+_DAEMON_FIELDS = (
+    "io_uring",
+    "log_level",
+    "log_format",
+    "stop_timeout",
+    "reload_debounce",
+    "watch",
+    "discovery",
+    "limits",
+)
 _TARGET_FIELDS = ("alias", "portals", "access", "redirect", "iscsi", "views", "online")
 _LUN_FIELDS = (
     "identity",

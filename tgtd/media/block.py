@@ -62,7 +62,7 @@ class BlockDeviceMedium(DescriptorMedium):
             )
         sizes = tuple(s for s in (512, 1024, 2048, 4096) if s % sector == 0)
         super().__init__(fd, direct, there if size is None else size, writable, sizes)
-        if direct is None and self.can_tell():
+        if direct is None and self.can_tell:
             self.read_now = self.try_now
         self.discard_granularity = _discard_granularity(fd) if writable else 0
         self.can_discard = self.discard_granularity > 0

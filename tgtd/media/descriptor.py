@@ -10,8 +10,9 @@ import errno
 import mmap
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 
-from tgtd.scsi.medium import Buffer
+from tgtd.scsi.medium import Buffer, Transfer, Work
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _LIBC.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
@@ -19,6 +20,7 @@ _LIBC.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c
 KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE = 0x01, 0x02, 0x10
 
 _STEP = 1 << 20
+_MOST = 1 << 20  # bytes of one transfer by the kernel: it copies in the thread that submits, which is the loop's
 _PAGE_MASK = mmap.PAGESIZE - 1
 _UNABLE = (errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOTTY)
 
@@ -52,6 +54,19 @@ def write_fully(fd: int, offset: int, data: Buffer, flags: int) -> None:
         offset += count
 
 
+def takes_nowait(fd: int) -> bool:
+    """Whether the kernel can tell of this descriptor that it would have to wait (RWF_NOWAIT).
+
+    Where it cannot, io_uring would hand each read to one of its threads, which all descriptors share: a medium that
+    hangs could hold up others.
+    """
+    try:
+        os.preadv(fd, (mmap.mmap(-1, mmap.PAGESIZE),), 0, os.RWF_NOWAIT)
+    except OSError as error:
+        return error.errno not in _UNABLE
+    return True
+
+
 def never_now(offset: int, data: Buffer) -> bool:
     """`read_now` and `write_now` of a store of which nobody can say that it takes no waiting."""
     return False
@@ -79,6 +94,7 @@ class DescriptorMedium:
         self._fd = fd
         self._direct = direct
         self._dsync = os.RWF_DSYNC
+        self.can_tell = takes_nowait(fd if direct is None else direct)
 
     def try_now(self, offset: int, into: memoryview) -> bool:
         """`read_now` where the kernel can tell whether reading would wait (RWF_NOWAIT)."""
@@ -103,13 +119,21 @@ class DescriptorMedium:
         except OSError:
             return False  # comes again, and is reported, when a worker writes
 
-    def can_tell(self) -> bool:
-        """Whether this descriptor takes RWF_NOWAIT at all."""
-        try:
-            os.preadv(self._fd, (bytearray(1),), 0, os.RWF_NOWAIT)
-        except OSError as error:
-            return error.errno == errno.EAGAIN
-        return True
+    def reading(self, offset: int, into: memoryview) -> Work:
+        work = partial(self.read, offset, into)
+        if not self.can_tell or len(into) > _MOST:
+            return work
+        return Transfer(False, self._fd if self._direct is None else self._direct, offset, into, 0, work)
+
+    def writing(self, offset: int, data: Buffer, durable: bool) -> Work:
+        """Only past the page cache: through it the kernel would use a thread of its own, and one for each file."""
+        work = partial(self.write, offset, data, durable)
+        flags = self._dsync if durable else 0
+        possible = self._direct is not None and self.can_tell and (flags or not durable) and len(data) <= _MOST
+        if not possible or not isinstance(data, memoryview) or data.readonly:
+            return work
+        assert self._direct is not None
+        return Transfer(True, self._direct, offset, data, flags, work)
 
     def read(self, offset: int, into: memoryview) -> None:
         if self._direct is not None:

@@ -80,7 +80,7 @@ class FileMedium(DescriptorMedium):
         super().__init__(fd, direct, size, writable, (512, 1024, 2048, 4096))
         if direct is None:
             kind = _file_system(fd)
-            if self.can_tell():
+            if self.can_tell:
                 self.read_now = self.try_now
             elif kind in _IN_MEMORY:
                 self.read_now = self.read_at_once

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import mmap
 from collections.abc import Iterator
+from functools import partial
 
 from tgtd.media.problem import MediumError
-from tgtd.scsi.medium import Buffer
+from tgtd.scsi.medium import Buffer, Work
 
 _ZEROS = 1 << 20
 
@@ -57,6 +58,12 @@ class NullMedium:
 
     def write(self, offset: int, data: Buffer, durable: bool) -> None:
         """Gone."""
+
+    def reading(self, offset: int, into: memoryview) -> Work:
+        return partial(self.read, offset, into)
+
+    def writing(self, offset: int, data: Buffer, durable: bool) -> Work:
+        return partial(self.write, offset, data, durable)
 
     def flush(self) -> None:
         """There is nothing to flush."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import mmap
 from collections.abc import Iterator
+from functools import partial
 
 from tgtd.media.problem import MediumError
-from tgtd.scsi.medium import Buffer
+from tgtd.scsi.medium import Buffer, Work
 
 _CHUNK = 1 << 30  # address space; memory is taken page by page, as it is written
 _PAGE = mmap.PAGESIZE
@@ -86,6 +87,12 @@ class RamMedium:
         source = memoryview(data)
         for chunk, start, part, done in self._pieces(offset, len(source)):
             self._views[chunk][start : start + part] = source[done : done + part]
+
+    def reading(self, offset: int, into: memoryview) -> Work:
+        return partial(self.read, offset, into)
+
+    def writing(self, offset: int, data: Buffer, durable: bool) -> Work:
+        return partial(self.write, offset, data, durable)
 
     def flush(self) -> None:
         """Nothing outlives the daemon, so there is nothing to make sure of."""

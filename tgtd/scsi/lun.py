@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.command import ActionTable, Command, Entry, available, table, unsupported
-from tgtd.scsi.medium import Offload
+from tgtd.scsi.medium import Offload, Transfer
 from tgtd.scsi.nexus import LunNexus, Nexus
 from tgtd.scsi.sense import (
     CHECK_CONDITION,
@@ -163,7 +163,11 @@ class LogicalUnit:
         PENDING after another `defer`.
         """
         task.busy = True
-        self.lane.submit(partial(_unless_aborted, task, work), partial(self._deferred, task, then, writing))
+        if work.__class__ is Transfer:
+            work.unwanted = task.is_aborted
+        else:
+            work = partial(_unless_aborted, task, work)
+        self.lane.submit(work, partial(self._deferred, task, then, writing))
         return PENDING
 
     def _deferred(

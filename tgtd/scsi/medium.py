@@ -6,14 +6,43 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 Buffer = memoryview | bytes | bytearray
+Work = Callable[[], object]
+
+
+def _never() -> bool:
+    return False
+
+
+class Transfer:
+    """A read or a write of a descriptor, as work that an Offload may have the kernel do, without a thread.
+
+    Called, it is done by the caller, who waits. fd, offset, flags (RWF_*): as for preadv2(2) and pwritev2(2). buffer:
+    writable memory in either direction. work: does the same, in whatever way, and blocks. unwanted: asked before it
+    starts; true when it is not to be done any more.
+    """
+
+    __slots__ = ("buffer", "fd", "flags", "offset", "unwanted", "work", "write")
+
+    def __init__(self, write: bool, fd: int, offset: int, buffer: memoryview, flags: int, work: Work) -> None:
+        self.write = write
+        self.fd = fd
+        self.offset = offset
+        self.buffer = buffer
+        self.flags = flags
+        self.work = work
+        self.unwanted: Callable[[], bool] = _never
+
+    def __call__(self) -> None:
+        if not self.unwanted():
+            self.work()
 
 
 class BlockMedium(Protocol):
     """A byte-addressed store. Offsets and lengths are in bytes and lie within `size`; every verb raises OSError.
 
     The can_* answers and sizes are plain attributes, cached by the medium: reading them does no I/O.
-    `read_now` and `write_now` are called from the loop thread; the other verbs may block and are called from a worker
-    thread, several at once.
+    `read_now`, `write_now`, `reading` and `writing` are called from the loop thread; the other verbs may block and are
+    called from a worker thread, several at once.
     """
 
     size: int
@@ -42,6 +71,12 @@ class BlockMedium(Protocol):
     def write(self, offset: int, data: Buffer, durable: bool) -> None:
         """durable: the data is on stable storage on return (FUA)."""
 
+    def reading(self, offset: int, into: memoryview) -> Work:
+        """`read` as work for an Offload: a Transfer where the kernel can do it without a thread that waits."""
+
+    def writing(self, offset: int, data: Buffer, durable: bool) -> Work:
+        """`write` as work for an Offload."""
+
     def flush(self) -> None:
         """Everything written so far is on stable storage on return."""
 
@@ -62,7 +97,10 @@ class BlockMedium(Protocol):
 
 
 class Offload(Protocol):
-    """A way to have blocking work done by another thread (see tgtd.workers.Lane)."""
+    """A way to have blocking work done without blocking the loop (see tgtd.workers.Lane)."""
 
-    def submit(self, work: Callable[[], object], done: Callable[[BaseException | None], None]) -> None:
-        """Run `work()` in a worker thread, then `done(error)` in the loop thread. Order is kept for starts only."""
+    def submit(self, work: Work, done: Callable[[BaseException | None], None]) -> None:
+        """Run `work()` in a worker thread, or have the kernel do a Transfer; then `done(error)` in the loop thread.
+
+        Order is kept for starts only.
+        """

@@ -100,6 +100,9 @@ class Task:
         self.aborted = False
         self.started = False
 
+    def is_aborted(self) -> bool:
+        return self.aborted
+
     def allocate(self, pool: BufferPool, length: int) -> memoryview:
         """A page-aligned buffer of exactly `length` bytes that lives as long as the task.
 

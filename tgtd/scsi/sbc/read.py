@@ -56,7 +56,7 @@ def _read(disk: Disk, task: Task, lba: int, count: int, flags: int, field: int) 
         return disk.defer(task, partial(_read_through, medium, offset, buffer))
     if length <= _INLINE and not disk.turns.closed and medium.read_now(offset, buffer):
         return GOOD
-    return disk.defer(task, partial(medium.read, offset, buffer))
+    return disk.defer(task, medium.reading(offset, buffer))
 
 
 def _read_through(medium: BlockMedium, offset: int, buffer: memoryview) -> None:

@@ -86,7 +86,7 @@ def _write(disk: Disk, task: Task, lba: int, count: int, flags: int, field: int)
     at_once = length <= _AT_ONCE and not (durable and medium.volatile) and not disk.turns.closed
     if at_once and disk.pace.write(medium, offset, data):
         return GOOD
-    return disk.defer(task, partial(medium.write, offset, data, durable), writing=True)
+    return disk.defer(task, medium.writing(offset, data, durable), writing=True)
 
 
 def arrived(task: Task, length: int, shift: int) -> Buffer:
