@@ -11,6 +11,7 @@ import pytest
 import tgtd.scsi
 from tgtd.scsi.command import ActionTable, Command, table
 from tgtd.scsi.lun import LogicalUnit
+from tgtd.scsi.reservation.types import CLASSES
 
 GROUP_LENGTHS = {0: 6, 1: 10, 2: 10, 4: 16, 5: 12}
 """CDB length by group code (SPC-5 4.2.5.1); group 3 says its length itself, 6 and 7 are the vendor's."""
@@ -84,6 +85,7 @@ def test_command_row(row: Command) -> None:
         assert len(row.usage) == GROUP_LENGTHS.get(row.opcode >> 5, len(row.usage))
         if row.action is not None:
             assert row.usage[1] & 0x1F == row.action
-    assert row.reservation in ("allowed", "read", "write", "conflict")
+    classes = [row.reservation] if isinstance(row.reservation, str) else [row.reservation(bytes(16))]
+    assert set(classes) <= CLASSES
     assert row.timeout > 0
     assert not (row.writes and not row.medium), "what writes needs a medium"

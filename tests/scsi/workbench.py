@@ -10,6 +10,7 @@ from tgtd.media.ram import RamMedium
 from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.lun import Identity, LogicalUnit
 from tgtd.scsi.nexus import LunNexus, Nexus
+from tgtd.scsi.reservation.transportid import iscsi_port
 from tgtd.scsi.sbc.disk import Disk, DiskSettings
 from tgtd.scsi.spc.absent import AbsentUnit
 from tgtd.scsi.spc.controller import Controller
@@ -67,7 +68,8 @@ class Bench:
 
     def connect(self, initiator: str) -> Nexus:
         name = f"iqn.2026-11.com.example:{initiator}"
-        nexus = Nexus(self.target, name, f"{name},i,0x1", b"\x45" + bytes(23))
+        port = f"{name},i,0x000000000001"
+        nexus = Nexus(self.target, name, port, iscsi_port(port))
         self.target.connect(nexus)
         return nexus
 

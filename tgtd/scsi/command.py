@@ -32,7 +32,8 @@ class Command:
     attention: a pending unit attention stops it. medium: a missing or stopped medium stops it.
     writes: refused while the medium is write protected. available: None, or asked with the logical unit: false hides
     the command, in dispatch and in reports alike. timeout: recommended seconds, for the timeouts descriptor.
-    reservation: how a persistent reservation treats it ("allowed", "read", "write", "conflict").
+    reservation: the class by which another's reservation stops it or not, see scsi.reservation.types; or asked with the
+    CDB, where that decides.
     """
 
     opcode: int
@@ -44,7 +45,7 @@ class Command:
     attention: bool = True
     medium: bool = False
     writes: bool = False
-    reservation: str = "conflict"
+    reservation: str | Callable[[bytes], str] = "conflict"
     available: Callable[[Any], bool] | None = None
     timeout: int = 30
     forbidden: int = field(init=False, default=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -12,6 +12,7 @@ from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.command import ActionTable, Command, Entry, available, table, unsupported
 from tgtd.scsi.medium import Offload, Transfer
 from tgtd.scsi.nexus import LunNexus, Nexus
+from tgtd.scsi.reservation.reservations import Reservations
 from tgtd.scsi.sense import (
     CHECK_CONDITION,
     INTERNAL_TARGET_FAILURE,
@@ -22,7 +23,7 @@ from tgtd.scsi.sense import (
     encode,
     from_errno,
 )
-from tgtd.scsi.task import ACA, PENDING, Task, naca
+from tgtd.scsi.task import ACA, PENDING, WORKING, Task, naca
 from tgtd.scsi.taskset import TaskSet
 
 log = logging.getLogger(__name__)
@@ -57,7 +58,8 @@ class LogicalUnit:
         self.identity = identity
         self.pool = pool
         self.lane = lane
-        self.tasks = TaskSet(self.run, self.refuse)
+        self.tasks = TaskSet(self.run, self.refuse, self._overrides_aca)
+        self.reservations = Reservations()
         self.nexuses: dict[LunNexus, None] = {}
         self.obstacle: Sense | None = None
         """What a command that needs the medium is refused with: NOT READY of some kind."""
@@ -68,6 +70,7 @@ class LogicalUnit:
         """TAS of the control mode page."""
         self.faults = 0
         """Commands that met an error of our own."""
+        self._lingering: list[tuple[set[Task], Callable[[], None]]] = []
         self.ops: tuple[Entry, ...] = ()
         self.refresh_commands()
 
@@ -110,7 +113,7 @@ class LogicalUnit:
                 row = self.find(cdb)
             gate = itl.gate
             if gate is not None:
-                gate(row)
+                gate(row, cdb)
             if len(cdb) != 16 or int.from_bytes(cdb, "big") & row.forbidden:
                 row.check(cdb)
             status = row.handler(self, task)
@@ -162,7 +165,7 @@ class LogicalUnit:
         `work` may raise OSError or Refused; it is skipped when the task was aborted meanwhile. `then` may return
         PENDING after another `defer`.
         """
-        task.busy = True
+        task.busy = WORKING
         if work.__class__ is Transfer:
             work.unwanted = task.is_aborted
         else:
@@ -175,7 +178,7 @@ class LogicalUnit:
     ) -> None:
         task.busy = False
         if task.aborted:
-            task.release()
+            self.laid_down(task)
             return
         try:
             if error is not None:
@@ -194,6 +197,26 @@ class LogicalUnit:
         task.status = status
         self._end(task)
 
+    def laid_down(self, task: Task) -> None:
+        """No worker is busy any more with a task that was aborted."""
+        task.release()
+        for left, then in list(self._lingering):
+            left.discard(task)
+            if not left:
+                self._lingering.remove((left, then))
+                then()
+
+    def when_laid_down(self, tasks: Iterable[Task], then: Callable[[], None]) -> None:
+        """Call `then` once no worker is busy with any of these aborted tasks: what they wrote is written by then.
+
+        What a transport still receives for them is not waited for: it goes nowhere, and may never come.
+        """
+        left = {task for task in tasks if task.busy == WORKING}
+        if left:
+            self._lingering.append((left, then))
+        else:
+            then()
+
     # Task management (SAM-5 7): each answers at once, whatever the medium does.
 
     def abort_tasks(self, itl: LunNexus, tag: int | None = None) -> None:
@@ -209,7 +232,9 @@ class LogicalUnit:
         """LOGICAL UNIT RESET (SAM-5 6.3.3): all tasks, the ACA and volatile state go; everyone hears of it."""
         self.tasks.abort(self.tasks, by, report=False)
         self.tasks.clear_aca()
+        self.reservations.legacy = None  # SPC-2 5.5.1; persistent ones stay (SPC-5 5.14.5.1)
         self.restore_defaults()
+        self.regate_all()
         self.attend_all(LOGICAL_UNIT_RESET)
 
     def restore_defaults(self) -> None:
@@ -231,6 +256,22 @@ class LogicalUnit:
         self.tasks.abort([t for t in self.tasks if t.itl is itl], itl.nexus, report=False)
         if self.tasks.aca is itl:
             self.tasks.clear_aca()
+        if self.reservations.legacy is itl:
+            self.reservations.legacy = None
+            self.regate_all()
+
+    def preempted(self, itl: LunNexus) -> None:
+        """PREEMPT AND ABORT: an ACA of this nexus, and what it holds here besides, is gone (SPC-5 5.14.11.2.6)."""
+        if self.tasks.aca is itl:
+            self.tasks.clear_aca()
+
+    def _overrides_aca(self, task: Task, faulted: LunNexus) -> bool:
+        """SPC-5 5.14.11.2.6: PREEMPT AND ABORT runs in spite of the ACA of the nexus that it preempts."""
+        state = self.reservations.state
+        if task.cdb[0] != 0x5F or task.cdb[1] & 0x1F != 0x05 or (state.type is not None and state.type.everyone):
+            return False
+        key = state.keys.get(faulted.nexus.registrant)
+        return key is not None and bytes(task.data_out or b"")[8:16] == key.to_bytes(8, "big")
 
     def forget(self, itl: LunNexus) -> None:
         """The I_T_L nexus is gone (I_T nexus loss, or the unit's removal)."""

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tgtd.scsi.command import Command
-from tgtd.scsi.sense import POWER_ON, CheckCondition, Sense
+from tgtd.scsi.reservation.state import Registrant
+from tgtd.scsi.reservation.types import NOTHING
+from tgtd.scsi.sense import POWER_ON, RESERVATION_CONFLICT, CheckCondition, Refused, Sense
 from tgtd.scsi.task import SIMPLE, Task
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ class Nexus:
     (iSCSI: "iqn…,i,0x<ISID>"). transport_id: SPC-5 7.6.4 TransportID. relative_port: relative target port identifier.
     """
 
-    __slots__ = ("buffered", "initiator", "luns", "port", "relative_port", "target", "transport_id")
+    __slots__ = ("buffered", "initiator", "luns", "port", "registrant", "relative_port", "target", "transport_id")
 
     def __init__(self, target: Target, initiator: str, port: str, transport_id: bytes, relative_port: int = 1) -> None:
         self.target = target
@@ -37,6 +39,7 @@ class Nexus:
         """Bytes of pooled buffers that its tasks hold."""
         self.luns: dict[int, LunNexus] = {}
         """By the 64-bit LUN field as it came over the wire; filled by `lun`."""
+        self.registrant = Registrant(transport_id, relative_port)
 
     def lun(self, field: int) -> LunNexus:
         """The I_T_L nexus for a 64-bit LUN field (SAM-5 4.6); a unit that does not exist answers for itself."""
@@ -47,14 +50,16 @@ class Nexus:
 class LunNexus:
     """An I_T_L nexus: what one initiator port and one logical unit know of each other."""
 
-    __slots__ = ("attentions", "gate", "lu", "nexus", "number")
+    __slots__ = ("attentions", "barred", "gate", "lu", "nexus", "number")
 
     def __init__(self, nexus: Nexus, lu: LogicalUnit, number: int) -> None:
         self.nexus = nexus
         self.lu = lu
         self.number = number
         self.attentions: list[Sense] = [POWER_ON] if lu.raises_attention else []
-        self.gate: Callable[[Command], None] | None = None
+        self.barred = NOTHING
+        """The classes of commands that a reservation keeps this initiator from (scsi.reservation.types)."""
+        self.gate: Callable[[Command, bytes], None] | None = None
         self.regate()
 
     def execute(self, task: Task) -> None:
@@ -68,12 +73,23 @@ class LunNexus:
     def regate(self) -> None:
         """Plug the gate in or out: call after any change to what it looks at."""
         lu = self.lu
-        self.gate = self._gate if self.attentions or lu.obstacle is not None or lu.write_protected else None
+        self.barred = lu.reservations.bars(self)
+        closed = self.attentions or self.barred or lu.obstacle or lu.write_protected or lu.reservations.lost
+        self.gate = self._gate if closed else None
 
-    def _gate(self, row: Command) -> None:
-        """Raises what stands between this initiator and the command, in SAM-5 5.14 order."""
+    def _gate(self, row: Command, cdb: bytes) -> None:
+        """Raises what stands between this initiator and the command, in SAM-5 5.3.3 order: a reset comes before a
+        reservation conflict, any other unit attention after it."""
         lu = self.lu
-        if self.attentions and row.attention:
+        heeds = bool(self.attentions) and row.attention
+        if heeds and self.attentions[0].asc == POWER_ON.asc:
+            raise CheckCondition(self.take_attention())
+        if self.barred or lu.reservations.lost:
+            kind = row.reservation if isinstance(row.reservation, str) else row.reservation(cdb)
+            if kind in self.barred:
+                raise Refused(RESERVATION_CONFLICT)
+            lu.reservations.demand_known(row, kind)
+        if heeds:
             raise CheckCondition(self.take_attention())
         if lu.obstacle is not None and row.medium:
             raise CheckCondition(lu.obstacle)

@@ -67,15 +67,20 @@ LBA_OUT_OF_RANGE = Sense(ILLEGAL_REQUEST, 0x21, 0x00, "logical block address out
 INVALID_FIELD_IN_CDB = Sense(ILLEGAL_REQUEST, 0x24, 0x00, "invalid field in CDB")
 LOGICAL_UNIT_NOT_SUPPORTED = Sense(ILLEGAL_REQUEST, 0x25, 0x00, "logical unit not supported")
 INVALID_FIELD_IN_PARAMETER_LIST = Sense(ILLEGAL_REQUEST, 0x26, 0x00, "invalid field in parameter list")
+INVALID_RELEASE = Sense(ILLEGAL_REQUEST, 0x26, 0x04, "invalid release of persistent reservation")
 SAVING_PARAMETERS_NOT_SUPPORTED = Sense(ILLEGAL_REQUEST, 0x39, 0x00, "saving parameters not supported")
 INVALID_MESSAGE_ERROR = Sense(ILLEGAL_REQUEST, 0x49, 0x00, "invalid message error")
 MEDIUM_REMOVAL_PREVENTED = Sense(ILLEGAL_REQUEST, 0x53, 0x02, "medium removal prevented")
+INSUFFICIENT_REGISTRATION_RESOURCES = Sense(ILLEGAL_REQUEST, 0x55, 0x04, "insufficient registration resources")
 
 POWER_ON = Sense(UNIT_ATTENTION, 0x29, 0x00, "power on, reset, or bus device reset occurred")
 LOGICAL_UNIT_RESET = Sense(UNIT_ATTENTION, 0x29, 0x03, "bus device reset function occurred")
 NEXUS_LOSS = Sense(UNIT_ATTENTION, 0x29, 0x07, "I_T nexus loss occurred")
 MEDIUM_MAY_HAVE_CHANGED = Sense(UNIT_ATTENTION, 0x28, 0x00, "not ready to ready change, medium may have changed")
 MODE_PARAMETERS_CHANGED = Sense(UNIT_ATTENTION, 0x2A, 0x01, "mode parameters changed")
+RESERVATIONS_PREEMPTED = Sense(UNIT_ATTENTION, 0x2A, 0x03, "reservations preempted")
+RESERVATIONS_RELEASED = Sense(UNIT_ATTENTION, 0x2A, 0x04, "reservations released")
+REGISTRATIONS_PREEMPTED = Sense(UNIT_ATTENTION, 0x2A, 0x05, "registrations preempted")
 CAPACITY_DATA_CHANGED = Sense(UNIT_ATTENTION, 0x2A, 0x09, "capacity data has changed")
 COMMANDS_CLEARED = Sense(UNIT_ATTENTION, 0x2F, 0x00, "commands cleared by another initiator")
 INQUIRY_DATA_CHANGED = Sense(UNIT_ATTENTION, 0x3F, 0x03, "INQUIRY data has changed")
@@ -84,6 +89,7 @@ REPORTED_LUNS_CHANGED = Sense(UNIT_ATTENTION, 0x3F, 0x0E, "reported LUNs data ha
 WRITE_PROTECTED = Sense(DATA_PROTECT, 0x27, 0x00, "write protected")
 SOFTWARE_WRITE_PROTECTED = Sense(DATA_PROTECT, 0x27, 0x02, "logical unit software write protected")
 SPACE_ALLOCATION_FAILED = Sense(DATA_PROTECT, 0x27, 0x07, "space allocation failed write protect")
+PERSISTENT_RESERVATION_INFORMATION_LOST = Sense(DATA_PROTECT, 0x44, 0x01, "persistent reservation information lost")
 
 MISCOMPARE_DURING_VERIFY = Sense(MISCOMPARE, 0x1D, 0x00, "miscompare during verify operation")
 

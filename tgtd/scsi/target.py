@@ -68,6 +68,8 @@ class Target:
         self.name = name
         self.luns: dict[int, LogicalUnit] = {}
         self.nexuses: dict[Nexus, View | None] = {}
+        self.relative_ports: tuple[int, ...] = (1,)
+        """Relative target port identifiers of all its ports."""
         self._controller = placeholder(0)
         self._absent = placeholder(-1)
 

@@ -20,6 +20,9 @@ PENDING = -1
 NO_RESPONSE = -2
 """Status of a task that was aborted on its own initiator's wish: nothing is to be sent (SAM-5 5.7)."""
 
+RECEIVING, WORKING = 1, 2
+"""Task.busy: its transport receives into its buffer, or a worker carries it out."""
+
 # SAM-5 8.6: task attributes.
 SIMPLE = 0
 ORDERED = 1
@@ -46,7 +49,8 @@ class Task:
     Filled by the device server: status, sense (encoded, or b""), data_in (all that the command has to say; the
     transport cuts it to expected_in and computes the residual), wanted_out (bytes of data-out that the CDB asks for).
 
-    buffer: a pooled buffer that data_out or data_in lies in; `release` gives it back, once no worker uses it.
+    buffer: a pooled buffer that data_out or data_in lies in; `release` gives it back, once nobody is busy with it.
+    busy: RECEIVING, WORKING, or false.
     """
 
     __slots__ = (
@@ -96,7 +100,7 @@ class Task:
         self.wanted_out = 0
         self.buffer: memoryview | None = None
         self.pool: BufferPool | None = None
-        self.busy = False
+        self.busy: int = False
         self.aborted = False
         self.started = False
 
@@ -127,7 +131,7 @@ class Task:
         self.itl.nexus.buffered += len(buffer)
 
     def release(self) -> None:
-        """Give the buffer back. While a worker is busy with it, that is put off until the worker is done."""
+        """Give the buffer back. While somebody is busy with it, that is put off until they are done."""
         if self.buffer is not None and not self.busy:
             assert self.pool is not None
             self.data_in = self.data_out = None

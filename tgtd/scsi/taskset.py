@@ -24,14 +24,20 @@ if TYPE_CHECKING:
 
 
 class TaskSet:
-    """One task set for all initiators (TST = 000b).
+    """One task set for all initiators (TST = 000b). overrides: asked whether a task runs in spite of a nexus's ACA.
 
     restrains: true while a task that arrives now might have to wait; the fast path asks only this.
     """
 
-    def __init__(self, run: Callable[[Task], None], refuse: Callable[[Task, BaseException], int]) -> None:
+    def __init__(
+        self,
+        run: Callable[[Task], None],
+        refuse: Callable[[Task, BaseException], int],
+        overrides: Callable[[Task, LunNexus], bool],
+    ) -> None:
         self._run = run
         self._explain = refuse
+        self._overrides = overrides
         self._waking = False
         self._tasks: dict[Task, None] = {}  # in order of arrival
         self._aca: LunNexus | None = None
@@ -87,10 +93,13 @@ class TaskSet:
 
     def _aca_admits(self, task: Task) -> bool:
         """SAM-5 5.9.3: while an ACA exists only ACA tasks of the faulted nexus run, one at a time."""
+        assert self._aca is not None
         if task.itl is self._aca:
             if task.attribute == ACA and not any(t.attribute == ACA and t is not task for t in self._tasks):
                 return True
             self._refuse(task, ACA_ACTIVE)
+        elif self._overrides(task, self._aca):
+            return True
         else:
             self._refuse(task, ACA_ACTIVE if naca(task.cdb) else BUSY)
         return False

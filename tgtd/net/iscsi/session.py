@@ -12,6 +12,7 @@ from tgtd.net.iscsi.loops import Timer
 from tgtd.net.iscsi.pdu import MASK, ProtocolError, Rejected, after
 from tgtd.net.iscsi.taskmanagement import COMPLETE, TARGET_COLD_RESET
 from tgtd.scsi.nexus import LunNexus, Nexus
+from tgtd.scsi.reservation.transportid import iscsi_port
 from tgtd.scsi.task import Task
 
 if TYPE_CHECKING:
@@ -246,7 +247,5 @@ def port_name(initiator: str, isid: int) -> str:
 
 
 def transport_id(initiator: str, isid: int) -> bytes:
-    """SPC-5 7.6.4.6: iSCSI TransportID with the initiator port's name (format 01b)."""
-    name = port_name(initiator, isid).encode() + b"\0"
-    name += bytes(-len(name) % 4)
-    return bytes((0x45, 0)) + len(name).to_bytes(2, "big") + name
+    """SPC-5 7.6.4.6: the TransportID of the initiator port."""
+    return iscsi_port(port_name(initiator, isid))

@@ -20,7 +20,7 @@ from tgtd.net.iscsi.transfer import (
 )
 from tgtd.scsi.sense import CheckCondition, Refused, Sense
 from tgtd.scsi.target import encode_lun
-from tgtd.scsi.task import NO_RESPONSE, Task
+from tgtd.scsi.task import NO_RESPONSE, RECEIVING, Task
 
 if TYPE_CHECKING:
     from tgtd.net.iscsi.connection import Bytes
@@ -268,7 +268,7 @@ class Writes:
         place = transfer.place(offset, length)
         if place is not None:
             self.arriving = transfer.task
-            transfer.task.busy = True
+            transfer.task.busy = RECEIVING
         return place
 
     def take_arriving(self) -> memoryview | Task | None:

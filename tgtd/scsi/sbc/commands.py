@@ -9,7 +9,7 @@ from tgtd.scsi.command import Command, DataOut, Handler
 from tgtd.scsi.sbc.capacity import read_capacity_10, read_capacity_16
 from tgtd.scsi.sbc.provision import get_lba_status, unmap, wanted_same, wanted_unmap, write_same
 from tgtd.scsi.sbc.read import pre_fetch, read_6, read_10, read_12, read_16
-from tgtd.scsi.sbc.removal import prevent_allow, start_stop_unit
+from tgtd.scsi.sbc.removal import allows_only, prevent_allow, start_stop_unit, starts_only
 from tgtd.scsi.sbc.verify import verify
 from tgtd.scsi.sbc.verify import wanted as wanted_verify
 from tgtd.scsi.sbc.write import (
@@ -25,6 +25,8 @@ from tgtd.scsi.sbc.write import (
     write_and_verify,
 )
 from tgtd.scsi.spc.commands import COMMON, MODES, usage
+from tgtd.scsi.spc.persistent import PERSISTENT
+from tgtd.scsi.spc.reserve import RESERVES
 from tgtd.scsi.task import Task
 
 if TYPE_CHECKING:
@@ -118,12 +120,21 @@ TRANSFERS = (
 OTHERS = (
     *COMMON,
     *MODES,
+    *PERSISTENT,
+    *RESERVES,
     _verify(0x2F, "VERIFY(10)", f"2F 16 {_TEN}"),
     _verify(0xAF, "VERIFY(12)", f"AF 16 {_TWELVE}"),
     _verify(0x8F, "VERIFY(16)", f"8F 16 {_SIXTEEN}"),
     _read(0x34, "PRE-FETCH(10)", pre_fetch, f"34 02 {_TEN}"),
     _read(0x90, "PRE-FETCH(16)", pre_fetch, f"90 02 {_SIXTEEN}"),
-    _read(0x25, "READ CAPACITY(10)", read_capacity_10, "25 00 00000000 0000 00 04"),
+    Command(
+        0x25,
+        "READ CAPACITY(10)",
+        read_capacity_10,
+        usage("25 00 00000000 0000 00 04"),
+        medium=True,
+        reservation="allowed",
+    ),
     Command(
         0x9E,
         "READ CAPACITY(16)",
@@ -161,8 +172,15 @@ OTHERS = (
         reservation="write",
         timeout=120,
     ),
-    Command(0x1B, "START STOP UNIT", start_stop_unit, usage("1B 01 00 00 07 04"), timeout=120),
-    Command(0x1E, "PREVENT ALLOW MEDIUM REMOVAL", prevent_allow, usage("1E 00 00 00 01 04"), available=_removable),
+    Command(0x1B, "START STOP UNIT", start_stop_unit, usage("1B 01 00 00 07 04"), reservation=starts_only, timeout=120),
+    Command(
+        0x1E,
+        "PREVENT ALLOW MEDIUM REMOVAL",
+        prevent_allow,
+        usage("1E 00 00 00 01 04"),
+        reservation=allows_only,
+        available=_removable,
+    ),
     Command(
         0x42,
         "UNMAP",

@@ -275,6 +275,10 @@ class Disk(PrimaryUnit):
         super().lose(itl)
         self.preventing.pop(itl, None)
 
+    def preempted(self, itl: LunNexus) -> None:
+        super().preempted(itl)
+        self.preventing.pop(itl, None)
+
     def _survey(self) -> None:
         """Derive what the commands look at from the settings, the medium and the state."""
         settings, medium = self.settings, self.medium

@@ -20,6 +20,16 @@ START, LOEJ, NO_FLUSH = 0x01, 0x02, 0x04
 IMMED = 0x01
 
 
+def starts_only(cdb: bytes) -> str:
+    """SBC-4 4.17: starting a disk another has reserved does no harm, all else does."""
+    return "allowed" if cdb[4] & START and not cdb[4] & 0xF0 else "conflict"
+
+
+def allows_only(cdb: bytes) -> str:
+    """SBC-4 4.17, SPC-2 5.5.1: so does allowing medium removal."""
+    return "conflict" if cdb[4] & 0x03 else "always"
+
+
 def start_stop_unit(disk: Disk, task: Task) -> int:
     """Start, stop, load, eject. Stopping and ejecting wait for what is under way and flush, unless NO_FLUSH.
 

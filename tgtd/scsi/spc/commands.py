@@ -77,16 +77,16 @@ TEST_UNIT_READY = Command(
     0x00, "TEST UNIT READY", test_unit_ready, usage("00 00000000 04"), medium=True, reservation="allowed"
 )
 REQUEST_SENSE = Command(
-    0x03, "REQUEST SENSE", request_sense, usage("03 01 0000 FF 04"), attention=False, reservation="allowed"
+    0x03, "REQUEST SENSE", request_sense, usage("03 01 0000 FF 04"), attention=False, reservation="always"
 )
-INQUIRY = Command(0x12, "INQUIRY", inquiry, usage("12 01 FF FFFF 04"), attention=False, reservation="allowed")
+INQUIRY = Command(0x12, "INQUIRY", inquiry, usage("12 01 FF FFFF 04"), attention=False, reservation="always")
 REPORT_LUNS = Command(
     0xA0,
     "REPORT LUNS",
     report_luns,
     usage("A0 00 FF 000000 FFFFFFFF 00 04"),
     attention=False,
-    reservation="allowed",
+    reservation="always",
 )
 REPORT_SUPPORTED_OPERATION_CODES = Command(
     0xA3,
@@ -104,8 +104,8 @@ REPORT_SUPPORTED_TASK_MANAGEMENT_FUNCTIONS = Command(
     action=0x0D,
     reservation="read",
 )
-MODE_SENSE_6 = Command(0x1A, "MODE SENSE(6)", mode_sense_6, usage("1A 08 FF FF FF 04"))
-MODE_SENSE_10 = Command(0x5A, "MODE SENSE(10)", mode_sense_10, usage("5A 18 FF FF 000000 FFFF 04"))
+MODE_SENSE_6 = Command(0x1A, "MODE SENSE(6)", mode_sense_6, usage("1A 08 FF FF FF 04"), reservation="read")
+MODE_SENSE_10 = Command(0x5A, "MODE SENSE(10)", mode_sense_10, usage("5A 18 FF FF 000000 FFFF 04"), reservation="read")
 MODE_SELECT_6 = Command(0x15, "MODE SELECT(6)", mode_select_6, usage("15 11 0000 FF 04"), data_out=select_length_6)
 MODE_SELECT_10 = Command(
     0x55, "MODE SELECT(10)", mode_select_10, usage("55 11 0000000000 FFFF 04"), data_out=select_length_10

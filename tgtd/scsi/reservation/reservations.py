@@ -1,0 +1,147 @@
+"""The reservations of one logical unit while it runs: the state in force, and changes to it, one after the other.
+
+A change is in force, and is answered, only when the store has it. Commands that come meanwhile go by the state before.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from tgtd.scsi.reservation.state import State
+from tgtd.scsi.reservation.types import ALL_BUT_ALWAYS, NOTHING
+from tgtd.scsi.sense import (
+    BECOMING_READY,
+    INTERNAL_TARGET_FAILURE,
+    PERSISTENT_RESERVATION_INFORMATION_LOST,
+    RESERVATION_CONFLICT,
+    CheckCondition,
+    Refused,
+)
+
+if TYPE_CHECKING:
+    from tgtd.scsi.command import Command
+    from tgtd.scsi.nexus import LunNexus
+    from tgtd.scsi.reservation.actions import Outcome
+
+log = logging.getLogger(__name__)
+
+_WHILE_LOST = frozenset({0x4D, 0x3C, 0x3B})
+"""LOG SENSE, READ BUFFER, WRITE BUFFER: allowed although the reservations are not known (SPC-5 5.14.5.2)."""
+_START_STOP_UNIT = 0x1B
+_REPORT_TARGET_PORT_GROUPS = (0xA3, 0x0A)
+
+
+class Store(Protocol):
+    """Keeps a state beyond the process's end."""
+
+    def save(self, state: State, done: Callable[[BaseException | None], None]) -> None:
+        """Have `state` on stable storage, then call `done(None)` in the loop thread; with an error, what was kept
+        before still is."""
+
+
+class Change(Protocol):
+    """A wish to change the state."""
+
+    def decide(self, state: State) -> Outcome | None:
+        """What becomes of the state in force. None: it is given up. Raises Refused."""
+
+    def done(self, outcome: Outcome | None, error: BaseException | None) -> None:
+        """The outcome is in force; or it is not, for a reason."""
+
+
+class Reservations:
+    """store: None keeps nothing. known: false until the unit's owner has loaded what the store has.
+
+    lost: why nobody knows what was reserved (SPC-5 5.14.5.3), for people; None as a rule.
+    legacy: who holds the reservation of RESERVE.
+    """
+
+    def __init__(self) -> None:
+        self.state = State()
+        self.store: Store | None = None
+        self.known = True
+        self.lost: str | None = None
+        self.legacy: LunNexus | None = None
+        self._changes: deque[Change] = deque()
+        self._changing = False
+
+    def adopt(self, state: State, store: Store | None, lost: str | None = None) -> None:
+        """Begin with what was kept. The caller regates the unit's nexuses."""
+        self.state, self.store, self.lost, self.known = state, store, lost, True
+
+    def forget(self) -> None:
+        """Another identity is about to be loaded."""
+        self.state, self.store, self.lost, self.known = State(), None, None, False
+        self.legacy = None
+
+    def bars(self, itl: LunNexus) -> frozenset[str]:
+        """The classes of commands that this nexus may not do."""
+        if self.legacy is not None:
+            return NOTHING if itl is self.legacy else ALL_BUT_ALWAYS
+        return NOTHING if self.state.type is None else self.state.bars(itl.nexus.registrant)
+
+    def demand_known(self, row: Command, kind: str) -> None:
+        """Raises PERSISTENT RESERVATION INFORMATION LOST, but for the commands that SPC-5 5.14.5.2 lets through."""
+        if self.lost is None or kind in ("always", "own") or row.opcode in _WHILE_LOST:
+            return
+        if (row.opcode, row.action) == _REPORT_TARGET_PORT_GROUPS or (
+            row.opcode == _START_STOP_UNIT and kind == "allowed"
+        ):
+            return
+        raise CheckCondition(PERSISTENT_RESERVATION_INFORMATION_LOST)
+
+    def demand(self, replacing: bool = False) -> None:
+        """For the commands about reservations themselves: raises what stands against all of them.
+
+        SPC-2 5.5.1: while RESERVE reserves, PERSISTENT RESERVE IN and OUT conflict, whoever sends them.
+        """
+        if self.legacy is not None:
+            raise Refused(RESERVATION_CONFLICT)
+        if not self.known:
+            raise CheckCondition(BECOMING_READY)
+        if self.lost is not None and not replacing:
+            raise CheckCondition(PERSISTENT_RESERVATION_INFORMATION_LOST)
+
+    def change(self, change: Change) -> None:
+        """Carry a change out: now, or after those before it. `change.done` is called once, maybe before this returns;
+        never if `decide` gave it up."""
+        self._changes.append(change)
+        if not self._changing:
+            self._advance()
+
+    def _advance(self) -> None:
+        while self._changes and not self._changing:
+            change = self._changes.popleft()
+            try:
+                outcome = change.decide(self.state)
+            except Exception as trouble:
+                change.done(None, trouble)
+                continue
+            if outcome is None:
+                continue
+            if self.store is None or outcome.state is self.state:
+                self._adopt(outcome.state, change, outcome)
+                continue
+            self._changing = True
+            self.store.save(outcome.state, partial(self._saved, self.store, change, outcome))
+
+    def _saved(self, store: Store, change: Change, outcome: Outcome, error: BaseException | None) -> None:
+        self._changing = False
+        if error is not None:
+            log.error("reservations could not be kept: %s", error)
+            change.done(None, CheckCondition(INTERNAL_TARGET_FAILURE))
+        elif store is not self.store:  # the unit has become another one meanwhile
+            change.done(None, CheckCondition(BECOMING_READY))
+        else:
+            self._adopt(outcome.state, change, outcome)
+        self._advance()
+
+    def _adopt(self, state: State, change: Change, outcome: Outcome) -> None:
+        if state is not self.state:
+            self.lost = None
+        self.state = state
+        change.done(outcome, None)
