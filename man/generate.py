@@ -183,9 +183,10 @@ def command_lines() -> Iterator[str]:
     """What each kind of device answers to."""
     for name, kind in DEVICES:
         yield f".Ss Commands of a {name}"
-        yield '.Bl -column "7Fh/0000h" "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS" -compact'
         # A command that has a row for each of two kinds of medium is one command.
         named = {(row.opcode, row.action or 0): row for row in kind.rows}
+        longest = max((row.name for row in named.values()), key=len)
+        yield f'.Bl -column "7Fh/0000h" "{longest}" -compact'
         for _, row in sorted(named.items()):
             yield f".It {code(row)} Ta {row.name}"
         yield ".El"

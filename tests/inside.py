@@ -13,6 +13,7 @@ from tgtd.apply import Outcome
 from tgtd.config import model
 from tgtd.config.layers import Layers
 from tgtd.config.load import Loader
+from tgtd.ledger import Ledger
 from tgtd.loop import Loop
 from tgtd.media import OPENERS, Opener
 from tgtd.net.iscsi.service import IscsiService
@@ -42,7 +43,9 @@ class Inside:
         self.port = free_port()
         self.loop = Loop()
         self.openers = dict(openers)
-        shop = Shop(Workers(self.loop, 8), BufferPool(64 << 20), self.openers)
+        (place / "state").mkdir()
+        self.ledger = Ledger(place / "state", boot="this")
+        shop = Shop(Workers(self.loop, 8), BufferPool(64 << 20), self.openers, self.ledger)
         self.loader = Loader(Layers.single(self.config))
         discovery = translate.access(self.loader.load().daemon.discovery)
         self.service = IscsiService(self.loop, Limits(), shop.pool, discovery)

@@ -42,6 +42,7 @@ MAY_DO_IO = {
     "tgtd.daemon": "state and run directories",
     "tgtd.demo": "writes the demo's files",
     "tgtd.identity": "the installation's id in the state directory",
+    "tgtd.ledger": "reservations in the state directory",
     "tgtd.log": "journald or stderr",
     "tgtd.loop": "epoll, signals, eventfd",
     "tgtd.media.block": "block devices",

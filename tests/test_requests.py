@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from tests.inside import Inside, inside
+from tests.inside import IQN, Inside, attached, inside
 from tgtd.config import model
 from tgtd.control import Unanswerable
 from tgtd.requests import Requests
+from tgtd.scsi.reservation.state import State
+from tgtd.scsi.reservation.types import TYPES
 
 
 class FakeDaemon:
@@ -54,6 +56,63 @@ def desk(site: Inside) -> Desk:
 def test_status_and_sessions(desk: Desk) -> None:
     assert '"number": 1' in "".join(desk.ask("status"))
     assert desk.ask("sessions") == {"sessions": []}
+
+
+def test_reservations(desk: Desk) -> None:
+    assert desk.ask("reservations") == {"reservations": []}
+    disk = desk.site.unit(1).disk
+    nexus = desk.site.nexus()
+    who = nexus.registrant
+    disk.reservations.adopt(State(3, {who: 0xAB}, TYPES[7]), disk.reservations.store)
+    attached(nexus, 1).regate()
+    (row,) = desk.ask("reservations")["reservations"]
+    assert (row["target"], row["lun"], row["type"], row["generation"]) == (
+        IQN,
+        1,
+        "Write Exclusive - All Registrants",
+        3,
+    )
+    assert row["registrations"] == [{"initiator": "", "port": 1, "key": "0x00000000000000ab", "holder": True}]
+    assert desk.ask("clear-reservations", target=IQN, lun=1) == {"cleared": True, "before": row}
+    assert desk.ask("reservations") == {"reservations": []}
+    assert attached(nexus, 1).gate is None
+
+
+def test_reserve_is_shown_and_cleared(desk: Desk) -> None:
+    disk = desk.site.unit(1).disk
+    disk.reservations.legacy = attached(desk.site.nexus(), 1)
+    (row,) = desk.ask("reservations")["reservations"]
+    assert row["legacy"] == "iqn.2026-11.org.test:i,i,0x000000000001"
+    desk.ask("clear-reservations", target=IQN, lun=1)
+    assert disk.reservations.legacy is None
+
+
+def test_reservations_that_cannot_be_written(desk: Desk) -> None:
+    disk = desk.site.unit(1).disk
+    disk.reservations.adopt(State(3, {desk.site.nexus().registrant: 1}), disk.reservations.store)
+    (desk.site.place / "state").rmdir()
+    assert desk.ask("clear-reservations", target=IQN, lun=1)["cleared"] is False
+    assert len(disk.reservations.state.keys) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"target": "iqn.none", "lun": 1}, "there is no target iqn.none"),
+        ({"target": IQN, "lun": 7}, "has no LUN 7"),
+        ({"target": IQN}, "has no LUN None"),
+        ({}, "there is no target None"),
+    ],
+)
+def test_reservations_of_what_is_not_there(desk: Desk, arguments: dict[str, object], why: str) -> None:
+    with pytest.raises(Unanswerable, match=why):
+        desk.ask("clear-reservations", **arguments)
+
+
+def test_reservations_that_are_not_loaded(desk: Desk) -> None:
+    desk.site.unit(1).disk.reservations.forget()
+    with pytest.raises(Unanswerable, match="are not loaded"):
+        desk.ask("clear-reservations", target=IQN, lun=1)
 
 
 def test_plan_then_reload(desk: Desk) -> None:

@@ -261,7 +261,7 @@ def test_an_abandoned_opening_closes_what_it_brings(site: Inside) -> None:
     site.write(site.lun(1))
     wish = site.loader.load().targets
     site.openers["file"] = slow
-    opening = Opening(site.tree.shop, next(iter(wish.values())).luns[1])
+    opening = Opening(site.tree.shop, next(iter(wish.values())).luns[1], b"\x60" * 16)
     opening.then(lambda: brought.append("told"))
     site.loop.turn(0.02)
     opening.abandon()

@@ -183,7 +183,8 @@ class Transaction:
         leaving = {(old.medium.type, old.medium.path) for old in self._letting_go()}
         for place, wish in self._wanting():
             if (wish.medium.type, wish.medium.path) not in leaving:
-                self._openings[place] = Opening(self._tree.shop, wish)
+                wwid = self._tree.identity(place[0], wish).wwid
+                self._openings[place] = Opening(self._tree.shop, wish, wwid)
         self._missing = len(self._openings)
         for opening in list(self._openings.values()):
             opening.then(self._opened)
@@ -349,7 +350,11 @@ class Transaction:
         medium = unit.disk.medium
         if not wish.online or not step.old.online:
             self._swap(step, unit, identity)
-        elif medium is None or (not wish.read_only and not medium.writable):
+        elif (
+            medium is None
+            or (not wish.read_only and not medium.writable)
+            or identity.wwid != unit.disk.identity.wwid  # whose reservations are others
+        ):
             unit.reopen(wish, identity)
         else:
             unit.change(wish, identity)

@@ -15,6 +15,7 @@ from tgtd.config import model
 from tgtd.config.load import Loader
 from tgtd.config.watch import Watch
 from tgtd.control import ControlServer
+from tgtd.ledger import Ledger
 from tgtd.loop import Loop, Timer
 from tgtd.media import OPENERS
 from tgtd.net.iscsi.service import IscsiService
@@ -69,7 +70,7 @@ class Daemon:
         limits = config.daemon.limits
         workers = Workers(self.loop, limits.max_threads)
         workers.use_ring(config.daemon.io_uring)
-        shop = Shop(workers, BufferPool(limits.buffer_memory), OPENERS)
+        shop = Shop(workers, BufferPool(limits.buffer_memory), OPENERS, Ledger(options.state))
         service = IscsiService(
             self.loop, translate.limits(limits), shop.pool, translate.access(config.daemon.discovery)
         )

@@ -11,8 +11,11 @@ from tgtd import log
 from tgtd.config import model
 from tgtd.control import Command, Reply, Unanswerable
 from tgtd.reload import Reloader
-from tgtd.status import Health, Reload, pieces, session_row
+from tgtd.status import Health, Reload, pieces, reservation_row, session_row
 from tgtd.tree import Tree
+from tgtd.units import Unit
+
+logger = logging.getLogger(__name__)
 
 Arguments = Mapping[str, object]
 
@@ -37,6 +40,8 @@ class Requests:
         return {
             "status": self._status,
             "sessions": self._sessions,
+            "reservations": self._reservations,
+            "clear-reservations": self._clear_reservations,
             "plan": self._plan,
             "reload": self._reload,
             "log-level": self._log_level,
@@ -48,6 +53,37 @@ class Requests:
 
     def _sessions(self, arguments: Arguments, reply: Reply) -> None:
         reply({"sessions": [session_row(one, self._health) for one in self._tree.service.sessions.values()]})
+
+    def _reservations(self, arguments: Arguments, reply: Reply) -> None:
+        """Of the LUNs that have any, or of which nobody knows."""
+        found = [unit for _, unit in self._tree.units() if unit.disk.reservations.worth_telling]
+        reply({"reservations": [reservation_row(unit) for unit in found]})
+
+    def _clear_reservations(self, arguments: Arguments, reply: Reply) -> None:
+        unit = self._unit(arguments.get("target"), arguments.get("lun"))
+        if not unit.disk.reservations.known:
+            raise Unanswerable(
+                f"{unit.place} is {unit.state.value}, and its reservations are not loaded"
+                + (f": {unit.cause}" if unit.cause else "")
+                + "; see to that first"
+            )
+        before = reservation_row(unit)
+
+        def answer(error: BaseException | None) -> None:
+            done = error is None
+            if done:
+                logger.warning("%s: its reservations were cleared by tgtctl: %s", unit.place, before)
+            reply({"cleared": done, "before": before})
+
+        unit.clear_reservations(answer)
+
+    def _unit(self, target: object, lun: object) -> Unit:
+        found = self._tree.targets.get(str(target))
+        if found is None:
+            raise Unanswerable(f"there is no target {target}; tgtctl status lists them")
+        if not isinstance(lun, int) or lun not in found.units:
+            raise Unanswerable(f"{target} has no LUN {lun}; tgtctl status lists them")
+        return found.units[lun]
 
     def _plan(self, arguments: Arguments, reply: Reply) -> None:
         self._must_run()
@@ -63,12 +99,12 @@ class Requests:
 
     def _log_level(self, arguments: Arguments, reply: Reply) -> None:
         level = arguments.get("level")
-        logger = logging.getLogger("tgtd")
+        ours = logging.getLogger("tgtd")
         if level is not None:
             if level not in log.LEVELS:
                 raise Unanswerable(f"there is no such level; there are {', '.join(log.LEVELS)}")
-            logger.setLevel(str(level).upper())
-        reply({"level": logging.getLevelName(logger.getEffectiveLevel()).lower()})
+            ours.setLevel(str(level).upper())
+        reply({"level": logging.getLevelName(ours.getEffectiveLevel()).lower()})
 
     def _stop(self, arguments: Arguments, reply: Reply) -> None:
         reply({"pid": os.getpid(), "timeout": self._daemon.settings.stop_timeout})

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from tgtd import __version__
 from tgtd.config import model
 from tgtd.net.iscsi.session import Session
+from tgtd.scsi.reservation.transportid import describe
 from tgtd.tree import LiveTarget, Tree
 from tgtd.units import State, Unit
 
@@ -185,8 +186,37 @@ def flags(unit: Unit) -> list[str]:
         "thin": disk.thin,
         "removable": disk.settings.removable,
         "stalled": unit.lane.stalled(),
+        "reserved": disk.reservations.state.type is not None or disk.reservations.legacy is not None,
+        "reservations-lost": disk.reservations.lost is not None,
     }
     return [word for word, holds in words.items() if holds]
+
+
+def reservation_row(unit: Unit) -> dict[str, object]:
+    """Who is registered with a LUN and what is reserved. type, name: null while nothing is. legacy: who holds it by
+    RESERVE. lost: why nobody knows. keys are hexadecimal."""
+    reservations = unit.disk.reservations
+    state = reservations.state
+    legacy = reservations.legacy
+    return {
+        "target": unit.target,
+        "lun": unit.wish.number,
+        "known": reservations.known,
+        "lost": reservations.lost,
+        "type": None if state.type is None else state.type.name,
+        "generation": state.generation,
+        "persist_through_power_loss": state.persistent,
+        "registrations": [
+            {
+                "initiator": describe(who.initiator),
+                "port": who.port,
+                "key": f"0x{key:016x}",
+                "holder": state.holds(who),
+            }
+            for who, key in state.keys.items()
+        ],
+        "legacy": None if legacy is None else legacy.nexus.port,
+    }
 
 
 def session_row(session: Session, health: Health) -> dict[str, object]:

@@ -15,12 +15,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from tgtd.config import model
+from tgtd.ledger import Kept, Ledger, Page
 from tgtd.media import MediumError, Opener
 from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.lun import Identity
 from tgtd.scsi.medium import BlockMedium
 from tgtd.scsi.sbc.disk import Disk, DiskSettings
 from tgtd.scsi.sense import BECOMING_READY, Sense
+from tgtd.scsi.spc.persistent import Clearing
 from tgtd.scsi.task import Task
 from tgtd.workers import Lane, Workers
 
@@ -49,22 +51,28 @@ class State(enum.Enum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Shop:
-    """What units are made from. openers: by medium type."""
+    """What units are made from. openers: by medium type. ledger: where their reservations are kept."""
 
     workers: Workers
     pool: BufferPool
     openers: Mapping[str, Opener]
+    ledger: Ledger
 
 
 class Opening:
-    """An attempt to open a medium. Ends with `medium` or `cause`; `done` stays false while the system call hangs."""
+    """An attempt to open a medium. Ends with `medium` or `cause`; `done` stays false while the system call hangs.
 
-    def __init__(self, shop: Shop, wish: model.Lun) -> None:
+    kept: the reservations of the unit with this wwid, as they were before.
+    """
+
+    def __init__(self, shop: Shop, wish: model.Lun, wwid: bytes) -> None:
         self.wish = wish
+        self.kept: Kept | None = None
         self.medium: BlockMedium | None = None
         self.cause = _BEING_OPENED
         self.done = False
         self._shop = shop
+        self._wwid = wwid
         self._then: Callable[[], None] | None = None
         self._abandoned = False
         shop.workers.lane(1).submit(self._open, self._opened)
@@ -89,6 +97,7 @@ class Opening:
         return medium
 
     def _open(self) -> None:
+        self.kept = self._shop.ledger.load(self._wwid)
         self.medium = open_medium(self._shop.openers, self.wish)
 
     def _opened(self, error: BaseException | None) -> None:
@@ -114,6 +123,8 @@ class Unit:
         self.cause: str | None = None
         self.lane: Lane = shop.workers.lane(JOBS_AT_ONCE)
         self.disk = Disk(identity, shop.pool, self.lane, None, disk_settings(wish))
+        self.disk.reservations.forget()
+        self._page_lane = shop.workers.lane(1)
         self._opening: Opening | None = None
         self._reopening = False
         self._probing = False
@@ -156,7 +167,7 @@ class Unit:
         if self._opening is not None or self.state is not State.PENDING:
             self._again = True
         else:
-            self.adopt(Opening(self.shop, self.wish))
+            self.adopt(Opening(self.shop, self.wish, self.disk.identity.wwid))
 
     def note_errors(self) -> None:
         """Tell of commands that failed on the medium since the last look: once, however many they are."""
@@ -252,6 +263,8 @@ class Unit:
         self._stop_opening()
         self._awaiting = self._probing = self._resizing = False  # the old medium's are nobody's business any more
         old = self.disk.offline(sense)
+        if identity.wwid != self.disk.identity.wwid:
+            self.disk.reservations.forget()
         self.disk.change(disk_settings(wish), identity)
         self.wish = wish
         self.cause = None
@@ -296,6 +309,7 @@ class Unit:
                 self.disk.offline()
         else:
             try:
+                self._recall(opening)
                 self.disk.insert(medium)
                 self.cause = None
             except ValueError as trouble:
@@ -307,6 +321,22 @@ class Unit:
         elif self.cause is not None and self.cause != before:
             self._told = True
             log.warning("%s is pending: %s (%s)", self.place, self.cause, self.wish.origin, extra=self._fields())
+
+    def _recall(self, opening: Opening) -> None:
+        """The first time under this identity, begin with the reservations that were kept."""
+        reservations = self.disk.reservations
+        if reservations.known or opening.kept is None:
+            return
+        state, damage = opening.kept
+        page = Page(self.shop.ledger, self._page_lane, self.disk.identity.wwid, self.place)
+        reservations.adopt(state, page, damage)
+        if damage is not None:
+            log.error("%s: nobody knows what is reserved, so nobody may use it: %s", self.place, damage)
+        self.disk.regate_all()
+
+    def clear_reservations(self, then: Callable[[BaseException | None], None]) -> None:
+        """For the administrator: nothing is reserved and nobody registered; `then(error)` is called once."""
+        self.disk.reservations.change(Clearing(self.disk, then))
 
     def _probed(self, medium: BlockMedium, found: list[int], error: BaseException | None) -> None:
         if medium is not self.disk.medium or self._gone:

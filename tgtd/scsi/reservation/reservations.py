@@ -5,7 +5,6 @@ A change is in force, and is answered, only when the store has it. Commands that
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from tgtd.scsi.nexus import LunNexus
     from tgtd.scsi.reservation.actions import Outcome
 
-log = logging.getLogger(__name__)
-
 _WHILE_LOST = frozenset({0x4D, 0x3C, 0x3B})
 """LOG SENSE, READ BUFFER, WRITE BUFFER: allowed although the reservations are not known (SPC-5 5.14.5.2)."""
 _START_STOP_UNIT = 0x1B
@@ -39,8 +36,8 @@ class Store(Protocol):
     """Keeps a state beyond the process's end."""
 
     def save(self, state: State, done: Callable[[BaseException | None], None]) -> None:
-        """Have `state` on stable storage, then call `done(None)` in the loop thread; with an error, what was kept
-        before still is."""
+        """Have `state` on stable storage, then call `done(None)` in the loop thread. With an error, which is the
+        store's to tell people of, what was kept before still is."""
 
 
 class Change(Protocol):
@@ -77,6 +74,11 @@ class Reservations:
         """Another identity is about to be loaded."""
         self.state, self.store, self.lost, self.known = State(), None, None, False
         self.legacy = None
+
+    @property
+    def worth_telling(self) -> bool:
+        """Somebody is registered, something is reserved, or nobody knows."""
+        return bool(self.state.keys) or self.legacy is not None or self.lost is not None
 
     def bars(self, itl: LunNexus) -> frozenset[str]:
         """The classes of commands that this nexus may not do."""
@@ -132,7 +134,6 @@ class Reservations:
     def _saved(self, store: Store, change: Change, outcome: Outcome, error: BaseException | None) -> None:
         self._changing = False
         if error is not None:
-            log.error("reservations could not be kept: %s", error)
             change.done(None, CheckCondition(INTERNAL_TARGET_FAILURE))
         elif store is not self.store:  # the unit has become another one meanwhile
             change.done(None, CheckCondition(BECOMING_READY))

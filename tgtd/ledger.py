@@ -1,0 +1,231 @@
+"""Where reservations outlive the process: one small file for each logical unit, in the state directory.
+
+All of them are kept, whatever APTPL says: that bit is about the loss of power (SPC-5 5.14.5.1), and a daemon that
+restarts is no loss of power to initiators: their nodes live on and count on being fenced off from one another. When the
+host itself was restarted, registrations without APTPL end, as the standard has it; the kernel's boot id tells which.
+
+A file is replaced as a whole (draft, fsync, rename, fsync of the directory), so a crash leaves what was before or what
+is after. What cannot be understood is neither overwritten nor ignored: the unit refuses its initiators until somebody
+decides.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import zlib
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tgtd.scsi.reservation.state import Registrant, State
+from tgtd.scsi.reservation.transportid import describe
+from tgtd.scsi.reservation.types import TYPES
+from tgtd.workers import Lane
+
+log = logging.getLogger(__name__)
+
+FOLDER = "reservations"
+VERSION = 1
+_MALFORMED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What `decode` raises for a file that `encode` has not written."""
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Kept(NamedTuple):
+    """What is known of a unit. damage: why its file says nothing, with what to do; then `state` is empty."""
+
+    state: State
+    damage: str | None = None
+
+
+class Ledger:
+    """The files of one state directory. Its methods block; each file has one user at a time. boot: which start of the
+    host this is, "" when nobody knows."""
+
+    def __init__(self, state: Path, boot: str | None = None) -> None:
+        self.folder = state / FOLDER
+        self._boot = boot_id() if boot is None else boot
+
+    def path(self, wwid: bytes) -> Path:
+        return self.folder / f"{wwid.hex()}.json"
+
+    def load(self, wwid: bytes) -> Kept:
+        """Raises OSError when the file is there and cannot be read."""
+        path = self.path(wwid)
+        try:
+            text = path.read_bytes()
+        except FileNotFoundError:
+            return Kept(State())
+        try:
+            state, boot = decode(text, wwid)
+        except _MALFORMED as trouble:
+            return Kept(State(), _damage(path, trouble))
+        if not boot or not self._boot or boot == self._boot:
+            return Kept(state)
+        if state.persistent:  # PRGENERATION begins anew with the power (SPC-5 6.16.2)
+            return Kept(State(0, state.keys, state.type, state.holder, True))
+        if state.keys:
+            log.info("%s: %d registrations ended with the host's restart, as APTPL is zero", path, len(state.keys))
+        return Kept(State())
+
+    def save(self, wwid: bytes, place: str, state: State) -> None:
+        """On stable storage on return. place: where the unit is, for people. Raises OSError; then all is as before."""
+        path = self.path(wwid)
+        self._make_folder()
+        before = self._before(path, wwid)
+        self._replace(path, encode(state, wwid, place, self._boot), durable=True)
+        try:
+            _sync(self.folder)
+        except OSError:
+            with contextlib.suppress(OSError):
+                if before is None:
+                    path.unlink()
+                else:
+                    self._replace(path, before, durable=False)
+            raise
+
+    def _before(self, path: Path, wwid: bytes) -> bytes | None:
+        """What the file says now. A damaged one gets a second name, so that its last bytes are still there."""
+        try:
+            text = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            decode(text, wwid)
+        except _MALFORMED:
+            aside = path.with_suffix(".damaged")
+            with contextlib.suppress(FileNotFoundError):
+                aside.unlink()
+            os.link(path, aside)
+        return text
+
+    def _replace(self, path: Path, text: bytes, durable: bool) -> None:
+        draft = path.with_suffix(".draft")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            descriptor = os.open(draft, flags, 0o600)
+            try:
+                _write(descriptor, text)
+                if durable:
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.rename(draft, path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                draft.unlink()
+            raise
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(mode=0o700)
+        except FileExistsError:
+            return
+        _sync(self.folder.parent)
+
+
+class Page:
+    """One unit's part of the ledger (scsi.reservation.reservations.Store). lane: of one job at a time, and its own, so
+    that a medium that hangs does not hold it up."""
+
+    def __init__(self, ledger: Ledger, lane: Lane, wwid: bytes, place: str) -> None:
+        self._ledger = ledger
+        self._lane = lane
+        self._wwid = wwid
+        self._place = place
+
+    def save(self, state: State, done: Callable[[BaseException | None], None]) -> None:
+        self._lane.submit(partial(self._ledger.save, self._wwid, self._place, state), partial(self._saved, done))
+
+    def _saved(self, done: Callable[[BaseException | None], None], error: BaseException | None) -> None:
+        if error is not None:
+            log.error(
+                "%s: a change of reservations was refused, as it could not be kept: %s: %s; see to the state directory",
+                self._place,
+                getattr(error, "filename", None) or self._ledger.folder,
+                getattr(error, "strerror", None) or error,
+            )
+        done(error)
+
+
+def boot_id() -> str:
+    """Which start of the host this is; "" where the kernel does not tell."""
+    try:
+        return _BOOT_ID.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def encode(state: State, wwid: bytes, place: str, boot: str) -> bytes:
+    """The file: JSON that people can read. `initiator` and `lun` are for them; `checksum` is over all the rest."""
+    body: dict[str, object] = {
+        "version": VERSION,
+        "wwid": wwid.hex(),
+        "lun": place,
+        "boot": boot,
+        "generation": state.generation,
+        "persist_through_power_loss": state.persistent,
+        "type": None if state.type is None else state.type.code,
+        "holder": None if state.holder is None else list(state.keys).index(state.holder),
+        "registrations": [
+            {
+                "initiator": describe(who.initiator),
+                "transport_id": who.initiator.hex(),
+                "port": who.port,
+                "key": f"0x{key:016x}",
+            }
+            for who, key in state.keys.items()
+        ],
+    }
+    return (json.dumps({**body, "checksum": _checksum(body)}, indent=1) + "\n").encode()
+
+
+def decode(text: bytes, wwid: bytes) -> tuple[State, str]:
+    """The state and the boot id. Raises one of _MALFORMED for anything that `encode` has not written."""
+    record: dict[str, Any] = json.loads(text)
+    checksum = record.pop("checksum")
+    if record["version"] != VERSION:
+        raise ValueError(f"it is of version {record['version']}, and this tgtd knows {VERSION}")
+    if checksum != _checksum(record):
+        raise ValueError("its checksum is wrong")
+    if record["wwid"] != wwid.hex():
+        raise ValueError(f"it is about the unit {record['wwid']}")
+    keys = {
+        Registrant(bytes.fromhex(row["transport_id"]), int(row["port"])): int(row["key"], 16)
+        for row in record["registrations"]
+    }
+    kind = None if record["type"] is None else TYPES[record["type"]]
+    holder = None if record["holder"] is None else list(keys)[record["holder"]]
+    state = State(int(record["generation"]), keys, kind, holder, bool(record["persist_through_power_loss"]))
+    if (holder is None) is not (kind is None or kind.everyone) or (kind is not None and not keys):
+        raise ValueError("its reservation has no holder")
+    return state, str(record["boot"])
+
+
+def _checksum(body: Mapping[str, object]) -> str:
+    return f"{zlib.crc32(json.dumps(body, sort_keys=True).encode()):08x}"
+
+
+def _damage(path: Path, trouble: Exception) -> str:
+    why = str(trouble) if isinstance(trouble, ValueError) else f"{type(trouble).__name__}: {trouble}"
+    return (
+        f"{path}: damaged ({why}); restore it from a backup and restart, or have the initiators register anew after "
+        "`tgtctl reservations clear`"
+    )
+
+
+def _write(descriptor: int, text: bytes) -> None:
+    while text:
+        text = text[os.write(descriptor, text) :]
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
