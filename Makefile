@@ -1,4 +1,4 @@
-# make setup | demo | test | check | bench | bench-gate | soak | man | install DESTDIR=... | clean
+# make setup | demo | test | check | guest | bench | bench-gate | soak | man | install DESTDIR=... | clean
 
 PYTHON := /usr/bin/python3
 PREFIX := /usr
@@ -13,6 +13,10 @@ CHECK_PACKAGES := mandoc systemd
 DEMO_PACKAGES := e2fsprogs libiscsi-bin qemu-block-extra qemu-utils
 BENCH_PACKAGES := $(DEMO_PACKAGES) tgt
 TEST_PACKAGES := $(CHECK_PACKAGES) $(DEMO_PACKAGES) tshark
+# What boots the guest, and what runs in it.
+GUEST_PACKAGES := busybox-static cpio kmod qemu-system-x86 \
+  e2fsprogs fio iproute2 lsscsi multipath-tools open-iscsi sg3-utils udev
+GUEST := build/guest
 
 MAN_PAGES := man/tgtd.8 man/tgtctl.1 man/tgtd.toml.5 man/tgtd-targets.5
 PYTHON_FILES := tgtd tests bench man
@@ -48,7 +52,8 @@ demo: setup
 
 .PHONY: test
 test: setup
-	@tools/system-packages $(TEST_PACKAGES)
+	@tools/system-packages $(TEST_PACKAGES) $(GUEST_PACKAGES)
+	@tools/guest-kernel $(GUEST)
 	$(BIN)/python -m pytest
 
 .PHONY: check
@@ -57,7 +62,14 @@ check: setup
 	$(BIN)/ruff format --check $(PYTHON_FILES)
 	$(BIN)/ruff check $(PYTHON_FILES)
 	$(BIN)/mypy --strict
-	$(BIN)/python -m pytest -m 'not slow and not wire'
+	$(BIN)/python -m pytest -m 'not slow and not wire and not guest'
+
+# A shell in a virtual machine with a Linux initiator, logged in to the demo's disk.
+.PHONY: guest
+guest: setup
+	@tools/system-packages $(GUEST_PACKAGES)
+	@tools/guest-kernel $(GUEST)
+	@$(BIN)/python -m tests.guest.shell
 
 .PHONY: bench
 bench: setup

@@ -1,0 +1,97 @@
+"""The kernel's own iSCSI initiator in the guest, as open-iscsi's iscsiadm steers it."""
+
+from __future__ import annotations
+
+import time
+
+from tests.guest.machine import HOST, Guest
+from tests.wire.conftest import IQN
+
+_PATIENCE = 30.0
+
+
+class OpenIscsi:
+    """One guest's sessions with portals of the host. `clean` ends all of them and forgets all records."""
+
+    def __init__(self, guest: Guest) -> None:
+        self.guest = guest
+        guest.run(
+            "modprobe -a iscsi_tcp sd_mod sg ext4; mkdir -p /run/lock/iscsi; pidof iscsid >/dev/null || iscsid; "
+            "grep -q InitiatorName /etc/iscsi/initiatorname.iscsi || "
+            "echo InitiatorName=iqn.2026-11.org.test:guest >/etc/iscsi/initiatorname.iscsi"
+        )
+
+    def login(
+        self,
+        port: int,
+        name: str = IQN,
+        host: str = HOST,
+        interface: str = "default",
+        status: int | None = 0,
+        **settings: str | int,
+    ) -> str:
+        """Log in to a static record. settings: open-iscsi's names with _ for . after the first, see iscsid.conf."""
+        where = f"-m node -T {name} -p {host}:{port} -I {interface}"
+        updates = "".join(f"iscsiadm {where} -o update -n {key} -v '{value}' && " for key, value in settings.items())
+        return self.guest.run(
+            f"iscsiadm {where} -o new >/dev/null && {updates} iscsiadm {where} --login", status=status
+        ).output
+
+    def interface(self, name: str, initiator: str) -> str:
+        """An iface record with an initiator name of its own: another initiator on the same machine."""
+        self.guest.run(
+            f"iscsiadm -m iface -I {name} -o new && "
+            f"iscsiadm -m iface -I {name} -o update -n iface.initiatorname -v {initiator} && "
+            f"iscsiadm -m iface -I {name} -o update -n iface.transport_name -v tcp"
+        )
+        return name
+
+    def sessions(self) -> str:
+        """What iscsiadm says of its sessions."""
+        return self.guest.run("iscsiadm -m session", status=None).output
+
+    def rescan(self) -> None:
+        """Have the kernel ask for the LUNs again."""
+        self.guest.run("iscsiadm -m session --rescan")
+
+    def device(self, lun: int, kind: str = "block", name: str = IQN, session: int | None = None) -> str:
+        """The /dev path of a LUN. kind: "block", "scsi_generic", "scsi_tape", ... session: which of several, from 0.
+
+        Waits until the kernel has it.
+        """
+        found = self._await(f"ls -d {self._unit(lun, name)}/{kind}/*", present=True)
+        return "/dev/" + found[session or 0].rsplit("/", 1)[1].replace("nst", "st")
+
+    def gone(self, lun: int, name: str = IQN) -> bool:
+        """Whether the kernel lets go of a LUN in time."""
+        return not self._await(f"ls -d {self._unit(lun, name)}", present=False)
+
+    def size(self, device: str) -> int:
+        """Bytes."""
+        return int(self.guest.run(f"blockdev --getsize64 {device}").output)
+
+    def clean(self) -> None:
+        self.guest.run(
+            "umount -A /mnt 2>/dev/null; iscsiadm -m node -U all; iscsiadm -m node -o delete; "
+            "for each in $(ls /etc/iscsi/ifaces 2>/dev/null); do iscsiadm -m iface -I $each -o delete; done",
+            timeout=150,
+            status=None,
+        )
+
+    @staticmethod
+    def _unit(lun: int, name: str) -> str:
+        return (
+            "$(for each in /sys/class/iscsi_session/session*; do "
+            f'[ "$(cat $each/targetname)" = {name} ] && echo $each/device/target*/*:{lun}; done)'
+        )
+
+    def _await(self, listing: str, present: bool) -> list[str]:
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            done = self.guest.run(f"{listing} 2>/dev/null", status=None)
+            found = done.output.split() if done.status == 0 else []
+            if bool(found) == present or time.monotonic() > deadline:
+                break
+        if present and not found:
+            raise AssertionError(f"the kernel has no such device: {listing}\n{self.guest.run('lsscsi -g').output}")
+        return found
