@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Iterator
@@ -47,6 +48,9 @@ class Desk:
         self.site.turn_until(lambda: bool(answers))
         return answers[0]
 
+    def reservations(self) -> Any:
+        return json.loads("".join(self.ask("reservations")))["reservations"]
+
 
 @pytest.fixture
 def desk(site: Inside) -> Desk:
@@ -59,13 +63,13 @@ def test_status_and_sessions(desk: Desk) -> None:
 
 
 def test_reservations(desk: Desk) -> None:
-    assert desk.ask("reservations") == {"reservations": []}
+    assert desk.reservations() == []
     disk = desk.site.unit(1).disk
     nexus = desk.site.nexus()
     who = nexus.registrant
     disk.reservations.adopt(State(3, {who: 0xAB}, TYPES[7]), disk.reservations.store)
     attached(nexus, 1).regate()
-    (row,) = desk.ask("reservations")["reservations"]
+    (row,) = desk.reservations()
     assert (row["target"], row["lun"], row["type"], row["generation"]) == (
         IQN,
         1,
@@ -74,14 +78,14 @@ def test_reservations(desk: Desk) -> None:
     )
     assert row["registrations"] == [{"initiator": "", "port": 1, "key": "0x00000000000000ab", "holder": True}]
     assert desk.ask("clear-reservations", target=IQN, lun=1) == {"cleared": True, "before": row}
-    assert desk.ask("reservations") == {"reservations": []}
+    assert desk.reservations() == []
     assert attached(nexus, 1).gate is None
 
 
 def test_reserve_is_shown_and_cleared(desk: Desk) -> None:
     disk = desk.site.unit(1).disk
     disk.reservations.legacy = attached(desk.site.nexus(), 1)
-    (row,) = desk.ask("reservations")["reservations"]
+    (row,) = desk.reservations()
     assert row["legacy"] == "iqn.2026-11.org.test:i,i,0x000000000001"
     desk.ask("clear-reservations", target=IQN, lun=1)
     assert disk.reservations.legacy is None

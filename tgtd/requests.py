@@ -11,7 +11,7 @@ from tgtd import log
 from tgtd.config import model
 from tgtd.control import Command, Reply, Unanswerable
 from tgtd.reload import Reloader
-from tgtd.status import Health, Reload, pieces, reservation_row, session_row
+from tgtd.status import Health, Reload, pieces, reservation_pieces, reservation_row, session_row
 from tgtd.tree import Tree
 from tgtd.units import Unit
 
@@ -55,9 +55,7 @@ class Requests:
         reply({"sessions": [session_row(one, self._health) for one in self._tree.service.sessions.values()]})
 
     def _reservations(self, arguments: Arguments, reply: Reply) -> None:
-        """Of the LUNs that have any, or of which nobody knows."""
-        found = [unit for _, unit in self._tree.units() if unit.disk.reservations.worth_telling]
-        reply({"reservations": [reservation_row(unit) for unit in found]})
+        reply(reservation_pieces(self._tree))
 
     def _clear_reservations(self, arguments: Arguments, reply: Reply) -> None:
         unit = self._unit(arguments.get("target"), arguments.get("lun"))

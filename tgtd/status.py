@@ -192,6 +192,14 @@ def flags(unit: Unit) -> list[str]:
     return [word for word, holds in words.items() if holds]
 
 
+def reservation_pieces(tree: Tree) -> Iterator[str]:
+    """The JSON text of `tgtctl reservations`: LUNs that have any, or of which nobody knows."""
+    yield '{"reservations": ['
+    units = [unit for _, unit in tree.units() if unit.disk.reservations.worth_telling]
+    yield from _joined(json.dumps(reservation_row(unit)) for unit in units)
+    yield "]}"
+
+
 def reservation_row(unit: Unit) -> dict[str, object]:
     """Who is registered with a LUN and what is reserved. type, name: null while nothing is. legacy: who holds it by
     RESERVE. lost: why nobody knows. keys are hexadecimal."""

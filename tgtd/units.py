@@ -286,7 +286,7 @@ class Unit:
             self._closed = done
             self._report_closed()
 
-        self.lane.close(drained)
+        self._page_lane.close(partial(self.lane.close, drained))  # whoever has this identity next reads what we wrote
 
     def _stop_opening(self) -> None:
         if self._opening is not None:

@@ -14,6 +14,18 @@ import pytest
 
 from tests.daemon import eventually
 from tests.initiator import SYNCHRONIZE_CACHE, inquiry, read10, write10
+from tests.scsi.reserving import (
+    CAPABILITIES,
+    CLEAR,
+    FULL_STATUS,
+    KEYS,
+    REGISTER,
+    RESERVATION,
+    RESERVE,
+    WE_RO,
+    out,
+    read,
+)
 from tests.wire.conftest import Site, run
 
 pytestmark = pytest.mark.wire
@@ -68,6 +80,11 @@ def exercise(site: Site) -> None:
             assert initiator.read(bytes((0x1A, 0, 0x3F, 0, 255, 0)), 255, lun=1).status == 0
             assert initiator.read(bytes((0xA3, 0x0C)) + bytes(6) + b"\x20\0\0\0", 0x2000, lun=1).status == 0
             assert initiator.read(SYNCHRONIZE_CACHE, 0, lun=1).status == 0
+            for sent in (out(REGISTER, 0, 7), out(RESERVE, 7, kind=WE_RO)):
+                assert initiator.write(*sent, lun=1).status == 0
+            for action in (KEYS, RESERVATION, CAPABILITIES, FULL_STATUS):
+                assert initiator.read(read(action, 255), 255, lun=1).status == 0
+            assert initiator.write(*out(CLEAR, 7), lun=1).status == 0
             initiator.nop(b"ping")
             initiator.receive()
             assert initiator.task_management(1, 1, 0x1234) == 1

@@ -142,6 +142,9 @@ def test_not_known_yet() -> None:
     cluster.disk.reservations.forget()
     for cdb in (read(KEYS), out(REGISTER, 0, 1)[0]):
         assert cluster.bench.refused(cdb, bytes(24), nexus=cluster.nexus("a")) == (2, 0x04, 0x01)
+    cluster.disk.offline()
+    cluster.bench.ready(nexus=cluster.nexus("a"))
+    assert cluster.bench.refused(read(KEYS), nexus=cluster.nexus("a")) == (2, 0x04, 0x03)
 
 
 LOST = (7, 0x44, 0x01)

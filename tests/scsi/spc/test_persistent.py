@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.scsi.reserving import (
     ALL_TG_PT,
@@ -300,6 +302,42 @@ def test_clearing() -> None:
     assert [cluster.attentions(node) for node in "abc"] == [[RESERVATIONS_PREEMPTED.text]] * 2 + [[]]
     assert cluster.ask(KEYS) == (3, b"")
     assert cluster.run("c", READ).status == 0
+
+
+CDBS = st.one_of(
+    st.builds(lambda rest: b"\x5f" + rest, st.binary(min_size=9, max_size=9)),
+    st.builds(
+        lambda opcode, action, kind, length: struct.pack(">BBB2xIx", opcode, action, kind, length),
+        st.sampled_from((0x5E, 0x5F)),
+        st.integers(0, 9),
+        st.integers(0, 0x1F),
+        st.sampled_from((0, 8, 24, 28, 72, 1 << 16, 1 << 31)),
+    ),
+    st.sampled_from([bytes.fromhex(f"{code}0000000000") for code in ("16", "17")]),
+)
+LISTS = st.one_of(
+    st.binary(max_size=80),
+    st.builds(
+        lambda key, new_key, flags, tail: struct.pack(">QQ4xB3x", key, new_key, flags) + tail,
+        st.integers(0, 3),
+        st.integers(0, 3),
+        st.sampled_from((0, 1, 4, 8, 255)),
+        st.binary(max_size=60),
+    ),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abc"), CDBS, LISTS), max_size=30))
+def test_anything_ends_with_a_status_and_valid_sense(history: list[tuple[str, bytes, bytes]]) -> None:
+    cluster = Cluster()
+    for node, cdb, data in history:
+        task = cluster.run(node, cdb, data)
+        assert task.status in (0x00, 0x02, CONFLICT, 0x08, 0x30)  # the last two: NACA may have left an ACA
+        assert bool(task.sense) is (task.status == 0x02)
+        assert task.buffer is None
+    assert cluster.disk.faults == 0
+    assert cluster.bench.pool.used == 0
 
 
 # Transcripts of clusters

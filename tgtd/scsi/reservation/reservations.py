@@ -16,9 +16,8 @@ from tgtd.scsi.sense import (
     BECOMING_READY,
     INTERNAL_TARGET_FAILURE,
     PERSISTENT_RESERVATION_INFORMATION_LOST,
-    RESERVATION_CONFLICT,
     CheckCondition,
-    Refused,
+    Sense,
 )
 
 if TYPE_CHECKING:
@@ -96,15 +95,13 @@ class Reservations:
             return
         raise CheckCondition(PERSISTENT_RESERVATION_INFORMATION_LOST)
 
-    def demand(self, replacing: bool = False) -> None:
+    def demand(self, obstacle: Sense | None, replacing: bool = False) -> None:
         """For the commands about reservations themselves: raises what stands against all of them.
 
-        SPC-2 5.5.1: while RESERVE reserves, PERSISTENT RESERVE IN and OUT conflict, whoever sends them.
+        obstacle: why the unit is not ready, which is why nothing is known yet. replacing: what was lost.
         """
-        if self.legacy is not None:
-            raise Refused(RESERVATION_CONFLICT)
         if not self.known:
-            raise CheckCondition(BECOMING_READY)
+            raise CheckCondition(obstacle or BECOMING_READY)
         if self.lost is not None and not replacing:
             raise CheckCondition(PERSISTENT_RESERVATION_INFORMATION_LOST)
 

@@ -16,15 +16,24 @@ from tgtd.scsi.sense import (
     GOOD,
     INVALID_RELEASE,
     PARAMETER_LIST_LENGTH_ERROR,
+    RESERVATION_CONFLICT,
     CheckCondition,
+    Refused,
 )
 from tgtd.scsi.task import PENDING, WORKING, Task
 
 
 def _reserve_in(report: Report, unit: LogicalUnit, task: Task) -> int:
-    unit.reservations.demand()
+    _demand(unit)
     task.data_in = report.build(unit.reservations.state)[: int.from_bytes(task.cdb[7:9], "big")]
     return GOOD
+
+
+def _demand(unit: LogicalUnit, replacing: bool = False) -> None:
+    """SPC-2 5.5.1: while RESERVE reserves, PERSISTENT RESERVE IN and OUT conflict, whoever sends them."""
+    if unit.reservations.legacy is not None:
+        raise Refused(RESERVATION_CONFLICT)
+    unit.reservations.demand(unit.obstacle, replacing)
 
 
 def _wanted(unit: LogicalUnit, cdb: bytes) -> int:
@@ -36,7 +45,7 @@ def _wanted(unit: LogicalUnit, cdb: bytes) -> int:
 
 def _reserve_out(action: Action, unit: LogicalUnit, task: Task) -> int:
     reservations = unit.reservations
-    reservations.demand(replacing=action.replaces)
+    _demand(unit, action.replaces)
     if action.replaces and reservations.lost is None:
         raise CheckCondition(INVALID_RELEASE)
     data = bytes(task.data_out or b"")

@@ -7,14 +7,7 @@ from __future__ import annotations
 
 from tgtd.scsi.command import Command
 from tgtd.scsi.lun import LogicalUnit
-from tgtd.scsi.sense import (
-    BECOMING_READY,
-    GOOD,
-    PERSISTENT_RESERVATION_INFORMATION_LOST,
-    RESERVATION_CONFLICT,
-    CheckCondition,
-    Refused,
-)
+from tgtd.scsi.sense import GOOD, RESERVATION_CONFLICT, Refused
 from tgtd.scsi.task import Task
 
 
@@ -22,10 +15,7 @@ def _does_nothing(unit: LogicalUnit, task: Task) -> bool:
     """SPC-5 5.14.3: whom a persistent reservation lets through gets GOOD, and nothing changes. Raises RESERVATION
     CONFLICT for all others while anybody is registered (SPC-2 5.5.1)."""
     reservations = unit.reservations
-    if not reservations.known:
-        raise CheckCondition(BECOMING_READY)
-    if reservations.lost is not None:
-        raise CheckCondition(PERSISTENT_RESERVATION_INFORMATION_LOST)
+    reservations.demand(unit.obstacle)
     if reservations.state.passes(task.itl.nexus.registrant):
         return True
     if reservations.state.keys:
