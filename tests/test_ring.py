@@ -190,3 +190,15 @@ def test_a_sandbox_that_forbids_it() -> None:
     """A filter of system calls, as containers have it (seccomp(2))."""
     told = subprocess.run((sys.executable, "-c", FORBIDDEN), capture_output=True, text=True, timeout=60, check=True)
     assert told.stdout.startswith("not permitted")
+
+
+def test_what_ended_while_it_was_submitted_is_due(ring: Ring[str], fd: int) -> None:
+    """Completions that lie in the queue already are to be collected, though the kernel has no work left to tell of."""
+    into = memoryview(bytearray(10))
+    ring.put(False, fd, 0, into, 0, "cached")
+    ring._words[ring._sq_tail] = ring._tail
+    assert module._call(module._ENTER, ring._fd, 1, 0, 0, 0) == 1
+    ring._queued = 0
+    assert ring.due()
+    assert collect(ring, 1) == [("cached", 10)]
+    assert not ring.due()

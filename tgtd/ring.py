@@ -92,7 +92,12 @@ class Ring(Generic[Owner]):
 
     def due(self) -> bool:
         """Whether `enter` has something to do."""
-        return bool(self._queued or self._words[self._sq_flags] & (_TASKRUN | _OVERFLOW))
+        words = self._words
+        return bool(
+            self._queued
+            or words[self._sq_flags] & (_TASKRUN | _OVERFLOW)
+            or words[self._cq_head] != words[self._cq_tail]
+        )
 
     def put(self, write: bool, fd: int, offset: int, buffer: memoryview, flags: int, owner: Owner) -> None:
         """Queue a read into `buffer`, or a write of it: `enter` submits it, and gives `owner` back when it has ended.

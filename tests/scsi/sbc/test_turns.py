@@ -40,6 +40,15 @@ def test_shared_turns_overlap() -> None:
     assert not room.turns.closed
 
 
+def test_exclusive_waits_for_what_began_by_itself() -> None:
+    room = Room()
+    room.turns.begin()
+    room.turns.take(room.enter("X"))
+    assert (room.inside, room.turns.closed) == ([], True)
+    room.turns.end()
+    assert room.inside == ["X"]
+
+
 def test_exclusive_waits_and_holds() -> None:
     room = Room()
     room.turns.share(room.enter("a"))

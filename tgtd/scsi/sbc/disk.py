@@ -163,7 +163,11 @@ class Disk(PrimaryUnit):
     def defer(
         self, task: Task, work: Callable[[], object], then: Callable[[Task], int] | None = None, writing: bool = False
     ) -> int:
-        self.turns.share(partial(self._start, task, work, then, writing))
+        if self.turns.closed:
+            self.turns.share(partial(self._start, task, work, then, writing))
+            return PENDING
+        super().defer(task, work, then, writing)
+        self.turns.begin()
         return PENDING
 
     def defer_alone(self, task: Task, work: Callable[[], object], writing: bool = False) -> int:

@@ -22,6 +22,10 @@ class Turns:
         self._alone = False
         self._waiting: deque[tuple[bool, Start]] = deque()
 
+    def begin(self) -> None:
+        """A shared turn has started just now, while `closed` was false."""
+        self._running += 1
+
     def share(self, start: Start) -> None:
         """Start now, or after the exclusive turns before it."""
         self._queue(False, start)
