@@ -98,7 +98,11 @@ def test_the_event_comes_after_a_wait(ring: Ring[str]) -> None:
             os.write(other, b"abc")
             assert epoll.poll(20)
             assert ring.due()
-        assert ring.enter() == [("pipe", 3)]
+            ended = ring.enter()
+            while not ended:  # Linux 6.1 takes two steps: the pipe can be read, it has been read
+                assert ring.due() or epoll.poll(20), "nothing comes"
+                ended = ring.enter()
+        assert ended == [("pipe", 3)]
         assert into == b"abc"
     finally:
         os.close(end)
