@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,8 +22,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def daemon(place: Path) -> Iterator[subprocess.Popen[str]]:
+def daemon(place: Path, program: Sequence[str | Path] = ("-m", "tgtd")) -> Iterator[subprocess.Popen[str]]:
     """Runs tgtd with place/etc, place/state and place/run; it is ready inside, and was stopped by SIGTERM afterwards.
+
+    program: what Python is to run, if not tgtd itself.
 
     Its log goes to place/log. Raises AssertionError, with the log, when it does not start or does not stop in time.
     """
@@ -31,9 +33,7 @@ def daemon(place: Path) -> Iterator[subprocess.Popen[str]]:
         (place / name).mkdir(parents=True, exist_ok=True)
     options = ("--config", place / "etc", "--state", place / "state", "--run", place / "run")
     with (place / "log").open("a") as log:
-        process = subprocess.Popen(
-            (sys.executable, "-m", "tgtd", *options), stdout=subprocess.PIPE, stderr=log, text=True
-        )
+        process = subprocess.Popen((sys.executable, *program, *options), stdout=subprocess.PIPE, stderr=log, text=True)
         try:
             _await_ready(process, place / "log")
             yield process

@@ -1,10 +1,9 @@
 """Tests with Linux's own initiators, in a guest that is booted once for all of them.
 
-How to write one: take `guest` and `site`, maybe `open_iscsi`; describe LUNs with
-`site.write(site.target(site.lun(0)))`, start the daemon on the host with `site.start()`, log in with
-`open_iscsi.login(site.port)`, find the device with `open_iscsi.device(0)`, and run things with
-`guest.run("mkfs.ext4 -q /dev/sda")`. Every file of this machine is there in the guest, and whatever is written to it is
-lost with the guest.
+How to write one: take `guest` and `site`, maybe `open_iscsi`; describe LUNs by `site.write(site.target(site.lun(0)))`,
+start the daemon on the host with `site.start()`, log in with `open_iscsi.login(site.port)`, find the device with
+`open_iscsi.device(0)`, and run things with `guest.run("mkfs.ext4 -q /dev/sda")`. Every file of this machine is there in
+the guest, and whatever is written to it is lost with the guest.
 """
 
 from __future__ import annotations

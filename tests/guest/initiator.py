@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from tests.guest.machine import HOST, Guest
 from tests.wire.conftest import IQN
 
+_HERE = Path(__file__).parent
 _PATIENCE = 30.0
 
 
@@ -53,6 +55,19 @@ class OpenIscsi:
     def rescan(self) -> None:
         """Have the kernel ask for the LUNs again."""
         self.guest.run("iscsiadm -m session --rescan")
+
+    def forward(self, port: int) -> None:
+        """Until the guest ends: 127.0.0.1 in the guest leads to 127.0.0.1 of the host, at this port."""
+        self.guest.run(f"setsid python3 -E -s {_HERE / 'forward.py'} {port} </dev/null >/dev/null 2>&1 & sleep 1")
+        assert self.eventually(f"bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}'")
+
+    def eventually(self, shell: str) -> bool:
+        """Whether a command succeeds in time; it is run again and again."""
+        deadline = time.monotonic() + _PATIENCE
+        while self.guest.run(shell, status=None).status != 0:
+            if time.monotonic() > deadline:
+                return False
+        return True
 
     def device(self, lun: int, kind: str = "block", name: str = IQN, session: int | None = None) -> str:
         """The /dev path of a LUN. kind: "block", "scsi_generic", "scsi_tape", ... session: which of several, from 0.

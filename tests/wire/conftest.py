@@ -33,8 +33,9 @@ class Site:
         self._stack = ExitStack()
         self.process: subprocess.Popen[str] | None = None
 
-    def start(self) -> None:
-        self.process = self._stack.enter_context(daemon(self.place))
+    def start(self, *program: str | Path) -> None:
+        """program: Python's arguments, for a daemon that is not the usual one."""
+        self.process = self._stack.enter_context(daemon(self.place, program or ("-m", "tgtd")))
 
     def stop(self) -> None:
         self._stack.close()

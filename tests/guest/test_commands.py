@@ -1,0 +1,117 @@
+"""Single SCSI commands, sent by sg3-utils and the kernel's block layer."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.guest.initiator import OpenIscsi
+from tests.guest.machine import Guest
+from tests.guest.test_disk import serve
+from tests.wire.conftest import Site
+
+ZEROS = "0" * 32
+PATTERN = "5a" * 16
+
+
+@pytest.fixture
+def thin(guest: Guest, site: Site, open_iscsi: OpenIscsi) -> str:
+    """A thin disk of 64 MiB, full of 5Ah."""
+    serve(site, site.lun(0, more="thin = true"))
+    open_iscsi.login(site.port)
+    device = open_iscsi.device(0)
+    guest.run(f"tr '\\0' '\\132' </dev/zero | dd of={device} bs=1M count=64 iflag=fullblock oflag=direct status=none")
+    return device
+
+
+def block(guest: Guest, device: str, lba: int) -> str:
+    """The first 16 bytes of a block of 512, past the guest's page cache."""
+    return guest.run(
+        f"dd if={device} bs=512 skip={lba} count=1 iflag=direct status=none | head -c 16 | od -An -tx1 | tr -d ' \\n'"
+    ).output
+
+
+def blocks_used(site: Site) -> int:
+    """How much of the medium the host's file system keeps, in bytes."""
+    return (site.media / "lun0.img").stat().st_blocks * 512
+
+
+def test_discard(guest: Guest, site: Site, thin: str) -> None:
+    assert blocks_used(site) == 64 << 20
+    guest.run(f"blkdiscard -o 1M -l 32M {thin}")
+    assert blocks_used(site) == 32 << 20
+    assert block(guest, thin, 2048) == ZEROS
+    assert block(guest, thin, 2047) == PATTERN
+    guest.run(f"blkdiscard -z -o 48M -l 1M {thin}")
+    assert block(guest, thin, 98304) == ZEROS
+
+
+def test_unmap(guest: Guest, site: Site, thin: str) -> None:
+    guest.run(f"sg_unmap --force --lba=8,4096 --num=8,8 {thin}")
+    assert [block(guest, thin, lba) for lba in (7, 8, 15, 16, 4096)] == [PATTERN, ZEROS, ZEROS, PATTERN, ZEROS]
+    assert blocks_used(site) == (64 << 20) - 8192
+    told = guest.run(f"sg_get_lba_status --lba=8 {thin}").output
+    assert "deallocated" in told
+
+
+def test_write_same(guest: Guest, thin: str) -> None:
+    guest.run(f"printf 'ab%.0s' $(seq 256) >/run/block; sg_write_same --lba=100 --num=50 --in=/run/block {thin}")
+    assert block(guest, thin, 100) == block(guest, thin, 149) == "6162" * 8
+    assert block(guest, thin, 150) == PATTERN
+    guest.run(f"sg_write_same --16 --unmap --lba=104 --num=8 {thin}")
+    assert block(guest, thin, 104) == ZEROS
+
+
+def test_compare_and_write(guest: Guest, thin: str) -> None:
+    """The first half is compared, the second is written."""
+    guest.run(
+        "tr '\\0' '\\132' </dev/zero | head -c 512 >/run/same; tr '\\0' '\\133' </dev/zero | head -c 512 >/run/new; "
+        "cat /run/same /run/new >/run/swap"
+    )
+    guest.run(f"sg_compare_and_write --lba=20 --num=1 --in=/run/swap {thin}")
+    assert block(guest, thin, 20) == "5b" * 16
+    again = guest.run(f"sg_compare_and_write --lba=20 --num=1 --in=/run/swap {thin}", status=None)
+    assert again.status == 14  # SG_LIB_CAT_MISCOMPARE
+    assert block(guest, thin, 20) == "5b" * 16
+
+
+def test_what_it_says_of_itself(guest: Guest, site: Site, thin: str) -> None:
+    """Each page decodes, and the block layer draws the right conclusions."""
+    pages = guest.run(f"sg_vpd -a {thin}").output
+    for name in ("Unit serial number", "Device identification", "Block limits", "Logical block provisioning"):
+        assert name.lower() in pages.lower(), pages
+    commands = guest.run(f"sg_opcodes -u {thin}", status=None)
+    assert commands.status == 0, commands.output
+    assert "Compare and write" in commands.output
+    assert "Unmap" in commands.output
+    luns = guest.run(f"sg_luns {thin}").output
+    assert "Lun list length = 8" in luns
+    queue = f"/sys/block/{thin[5:]}/queue"
+    assert int(guest.run(f"cat {queue}/discard_max_bytes").output) > 0
+    assert guest.run(f"cat {queue}/write_cache").output.strip() == "write back"
+    serial = next(lun["serial"] for target in site.status()["targets"] for lun in target["luns"])
+    assert serial in guest.run(f"sg_inq -p sn {thin}").output
+
+
+def test_reservations_of_two_initiators(guest: Guest, site: Site, open_iscsi: OpenIscsi) -> None:
+    """Write exclusive: who holds it writes, who does not is turned away, and preempts."""
+    serve(site)
+    second = open_iscsi.interface("second", "iqn.2026-11.org.test:second")
+    open_iscsi.login(site.port)
+    mine = open_iscsi.device(0)
+    open_iscsi.login(site.port, interface=second)
+    other = open_iscsi.device(0, session=1)
+    write = "dd if=/dev/zero bs=4k count=1 oflag=direct status=none of="
+    guest.run(f"sg_persist --out --register --param-sark=1 {mine}")
+    guest.run(f"sg_persist --out --reserve --param-rk=1 --prout-type=1 {mine}")
+    guest.run(f"{write}{mine}")
+    assert guest.run(f"{write}{other}", status=None).status != 0
+    guest.run(f"sg_persist --out --register --param-sark=2 {other}")
+    assert "0x1" in guest.run(f"sg_persist --in --read-keys {other}").output
+    guest.run(f"sg_persist --out --preempt --param-rk=2 --param-sark=1 --prout-type=1 {other}")
+    guest.run(f"{write}{other}")
+    assert "iqn.2026-11.org.test:second" in guest.run(f"sg_persist --in --read-full-status {other}").output
+    guest.run(f"sg_turs {mine}", status=None)  # RESERVATIONS PREEMPTED is told once
+    assert guest.run(f"{write}{mine}", status=None).status != 0
+    guest.run(f"sg_persist --out --clear --param-rk=2 {other}")
+    guest.run(f"sg_turs {mine}", status=None)
+    guest.run(f"{write}{mine}")

@@ -1,0 +1,86 @@
+"""What goes wrong below or above: the kernel's initiator gets over it, and no data is wrong."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.daemon import eventually
+from tests.guest.initiator import OpenIscsi
+from tests.guest.machine import Guest
+from tests.guest.test_disk import serve
+from tests.wire.conftest import Site
+
+LOAD = (
+    "fio --name=load --filename={device} --direct=1 --ioengine=libaio --rw=randwrite --bs=4k --iodepth=8 --size=48M "
+    "--verify=crc32c --verify_fatal=1 --verify_backlog=256 --time_based --runtime={seconds}"
+)
+
+
+# The daemon, with memory that hangs while a file exists.
+HANGING = """
+import pathlib, sys, time
+from tgtd.media.ram import RamMedium
+gate = pathlib.Path(sys.argv.pop(1))
+
+def hanging(verb):
+    def wait(*rest, **more):
+        while gate.exists():
+            time.sleep(0.05)
+        return verb(*rest, **more)
+    return wait
+
+def unless_closed(verb):
+    return lambda *rest, **more: not gate.exists() and verb(*rest, **more)
+
+for name in ("read", "write", "flush"):
+    setattr(RamMedium, name, hanging(getattr(RamMedium, name)))
+for name in ("read_now", "write_now"):
+    setattr(RamMedium, name, unless_closed(getattr(RamMedium, name)))
+from tgtd.__main__ import main
+raise SystemExit(main())
+"""
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_the_daemon_goes_away_under_load(guest: Guest, site: Site, open_iscsi: OpenIscsi, end: str) -> None:
+    """20 seconds without it: the initiator waits, logs in again, and goes on where it was."""
+    serve(site)
+    open_iscsi.login(site.port)
+    device = open_iscsi.device(0)
+    finish = guest.start(LOAD.format(device=device, seconds=30), timeout=150)
+    time.sleep(5)
+    since = guest.heard()
+    (site.stop if end == "stop" else site.kill)()
+    time.sleep(20)
+    site.start()
+    done = finish()
+    assert done.status == 0, done.output
+    assert "err= 0" in done.output
+    assert "I/O error" not in guest.said(since)
+
+
+def test_a_medium_that_hangs(guest: Guest, site: Site, open_iscsi: OpenIscsi) -> None:
+    """The kernel aborts what takes too long and tries again; a LUN reset succeeds; the disk is back with its medium."""
+    gate = site.place / "closed"
+    site.write(site.target(site.lun(0, medium='{ type = "ram", size = "64 MiB" }')))
+    site.start("-c", HANGING, str(gate))
+    open_iscsi.login(site.port)
+    device = open_iscsi.device(0)
+    guest.run(
+        f"echo 3 >/sys/block/{device[5:]}/device/timeout; echo 1 >/sys/module/libiscsi/parameters/debug_libiscsi_eh; "
+        f"printf before | dd of={device} bs=4096 conv=sync oflag=direct status=none"
+    )
+    since = guest.heard()
+    gate.touch()
+    finish = guest.start(f"dd if={device} bs=4096 count=1 iflag=direct status=none | head -c 6", timeout=60)
+    assert eventually(lambda: "aborting" in guest.said(since), 30)
+    assert eventually(lambda: "abort success" in guest.said(since), 30)
+    guest.run(f"sg_reset --no-esc -d {device}")
+    assert "dev reset result = SUCCESS" in guest.said(since)
+    assert site.status()["counters"]["sessions"] == 1
+    gate.unlink()
+    assert finish().output == "before"
+    guest.run(f"printf after | dd of={device} bs=4096 conv=sync oflag=direct status=none")
+    assert "I/O error" not in guest.said(since)
