@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import re
 import shutil
@@ -340,6 +341,36 @@ def test_damaged(site: Inside, caplog: pytest.LogCaptureFixture) -> None:
     assert status(site, a, *out(REPLACE_LOST, 0, 1, kind=WE_RO, flags=APTPL)) == (0, b"")
     assert status(site, a, WRITE, bytes(512)) == (0, b"")
     assert path.with_suffix(".damaged").read_bytes() == b"{"
+
+
+def test_restored_by_the_administrator(site: Inside, caplog: pytest.LogCaptureFixture) -> None:
+    path = keep(site, b"{")
+    site.start()
+    unit = site.unit(1)
+    unit.recover_reservations()
+    site.turn_until(unit._page_lane.idle)
+    assert unit.disk.reservations.lost is not None
+    path.write_bytes(encode(State(7, {A: 1}, TYPES[EA], A), unit.disk.identity.wwid, "", "this"))
+    b = nexus(site, B)
+    with caplog.at_level(logging.INFO):
+        unit.recover_reservations()
+        site.turn_until(lambda: unit.disk.reservations.lost is None)
+    assert "known again" in caplog.text
+    assert status(site, b, WRITE, bytes(512))[0] == CONFLICT
+    assert status(site, nexus(site, A), WRITE, bytes(512)) == (0, b"")
+
+
+def test_a_replacement_wins_over_the_look_at_a_damaged_file(site: Inside) -> None:
+    keep(site, b"{")
+    site.start()
+    a, done = nexus(site, A), []
+    cdb, data = out(REPLACE_LOST, 0, 1, kind=WE_RO)
+    itl = attached(a, 1)
+    itl.execute(Task(itl, 1, SIMPLE, cdb.ljust(16, b"\0"), 0, done.append, data))
+    site.unit(1).recover_reservations()
+    site.turn_until(lambda: bool(done))
+    site.turn_until(site.unit(1)._page_lane.idle)
+    assert site.unit(1).disk.reservations.state.keys == {A: 1}
 
 
 def test_unreadable(site: Inside) -> None:

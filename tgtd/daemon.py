@@ -149,6 +149,7 @@ class Daemon:
         units = [unit for _, unit in self.tree.units()]
         for unit in _slice(units, self._round):
             unit.note_errors()
+            unit.recover_reservations()
             if unit.state is State.PENDING:
                 unit.retry()
             else:

@@ -213,7 +213,7 @@ def _checksum(body: Mapping[str, object]) -> str:
 def _damage(path: Path, trouble: Exception) -> str:
     why = str(trouble) if isinstance(trouble, ValueError) else f"{type(trouble).__name__}: {trouble}"
     return (
-        f"{path}: damaged ({why}); restore it from a backup and restart, or have the initiators register anew after "
+        f"{path}: damaged ({why}); restore it from a backup, or have the initiators register anew after "
         "`tgtctl reservations clear`"
     )
 

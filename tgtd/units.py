@@ -331,8 +331,30 @@ class Unit:
         page = Page(self.shop.ledger, self._page_lane, self.disk.identity.wwid, self.place)
         reservations.adopt(state, page, damage)
         if damage is not None:
-            log.error("%s: nobody knows what is reserved, so nobody may use it: %s", self.place, damage)
+            log.error(
+                "%s: nobody knows what is reserved, so nobody may use it: %s", self.place, damage, extra=self._fields()
+            )
         self.disk.regate_all()
+
+    def recover_reservations(self) -> None:
+        """While a damaged file keeps everybody away: look whether the administrator has restored it."""
+        reservations = self.disk.reservations
+        store = reservations.store
+        if reservations.lost is None or store is None or not self._page_lane.idle():
+            return
+        found: list[Kept] = []
+        wwid = self.disk.identity.wwid
+
+        def look() -> None:
+            found.append(self.shop.ledger.load(wwid))
+
+        def looked(error: BaseException | None) -> None:
+            if error is None and found[0].damage is None and reservations.lost and reservations.store is store:
+                reservations.adopt(found[0].state, store)
+                self.disk.regate_all()
+                log.info("%s: its reservations are known again", self.place, extra=self._fields())
+
+        self._page_lane.submit(look, looked)
 
     def clear_reservations(self, then: Callable[[BaseException | None], None]) -> None:
         """For the administrator: nothing is reserved and nobody registered; `then(error)` is called once."""

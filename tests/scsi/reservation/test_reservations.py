@@ -128,6 +128,35 @@ def test_what_changes_nothing_needs_no_store(kept: tuple[Cluster, SlowStore]) ->
     assert store.asked == []
 
 
+def test_reserve_meanwhile(kept: tuple[Cluster, SlowStore]) -> None:
+    """A registration and RESERVE exclude each other (SPC-2 5.5.1), also while it is not yet known who was first."""
+    cluster, store = kept
+    task = start(cluster, "a", out(REGISTER, 0, 1))
+    assert cluster.status("b", bytes.fromhex("160000000000")) == 0x08
+    store.step()
+    assert task.status == 0
+    assert cluster.status("b", bytes.fromhex("160000000000")) == CONFLICT
+
+
+def test_another_identity_while_it_waits(kept: tuple[Cluster, SlowStore]) -> None:
+    cluster, store = kept
+    start(cluster, "a", out(REGISTER, 0, 1))
+    waiting = start(cluster, "b", out(REGISTER, 0, 2))
+    cluster.disk.reservations.forget()
+    store.step()
+    assert sense_of(waiting) == (2, 0x04, 0x01)
+    assert cluster.disk.reservations.state == State()
+
+
+def test_two_replace_what_was_lost(kept: tuple[Cluster, SlowStore]) -> None:
+    cluster, store = kept
+    cluster.disk.reservations.adopt(State(), store, "damaged")
+    first, second = (start(cluster, node, out(REPLACE_LOST, 0, 7, kind=5)) for node in "ab")
+    store.step()
+    assert first.status == 0
+    assert sense_of(second) == (5, 0x26, 0x04)
+
+
 def test_another_identity_while_it_is_kept(kept: tuple[Cluster, SlowStore]) -> None:
     cluster, store = kept
     task = start(cluster, "a", out(REGISTER, 0, 1))

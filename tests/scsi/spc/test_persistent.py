@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 
 import pytest
@@ -155,6 +156,16 @@ def test_who_hears_of_a_preemption() -> None:
     cluster.good("a", out(RESERVE, 1, kind=WE_RO))
     cluster.good("b", out(PREEMPT, 2, 1, kind=WE))
     assert [cluster.attentions(node) for node in "abc"] == [[PREEMPTED], [], [RELEASED]]
+
+
+def test_the_log_says_who_put_whom_out(caplog: pytest.LogCaptureFixture) -> None:
+    cluster = Cluster().registered(a=1, b=2, c=2)
+    with caplog.at_level(logging.INFO):
+        cluster.good("a", out(PREEMPT, 1, 2))
+        cluster.good("a", out(RESERVE, 1, kind=WE_RO), out(RELEASE, 1, kind=WE_RO))
+    (line,) = caplog.messages
+    assert "PREEMPT by iqn.2026-11.com.example:a,i,0x000000000001 ended the registration of" in line
+    assert ":b,i,0x000000000001, iqn.2026-11.com.example:c,i,0x000000000001" in line
 
 
 def test_who_hears_of_a_release_and_a_clear() -> None:

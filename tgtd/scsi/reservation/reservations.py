@@ -53,7 +53,7 @@ class Reservations:
     """store: None keeps nothing. known: false until the unit's owner has loaded what the store has.
 
     lost: why nobody knows what was reserved (SPC-5 5.14.5.3), for people; None as a rule.
-    legacy: who holds the reservation of RESERVE.
+    legacy: who holds the reservation of RESERVE. changing: a change is on its way to the store.
     """
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Reservations:
         self.lost: str | None = None
         self.legacy: LunNexus | None = None
         self._changes: deque[Change] = deque()
-        self._changing = False
+        self.changing = False
 
     def adopt(self, state: State, store: Store | None, lost: str | None = None) -> None:
         """Begin with what was kept. The caller regates the unit's nexuses."""
@@ -109,11 +109,11 @@ class Reservations:
         """Carry a change out: now, or after those before it. `change.done` is called once, maybe before this returns;
         never if `decide` gave it up."""
         self._changes.append(change)
-        if not self._changing:
+        if not self.changing:
             self._advance()
 
     def _advance(self) -> None:
-        while self._changes and not self._changing:
+        while self._changes and not self.changing:
             change = self._changes.popleft()
             try:
                 outcome = change.decide(self.state)
@@ -125,11 +125,11 @@ class Reservations:
             if self.store is None or outcome.state is self.state:
                 self._adopt(outcome.state, change, outcome)
                 continue
-            self._changing = True
+            self.changing = True
             self.store.save(outcome.state, partial(self._saved, self.store, change, outcome))
 
     def _saved(self, store: Store, change: Change, outcome: Outcome, error: BaseException | None) -> None:
-        self._changing = False
+        self.changing = False
         if error is not None:
             change.done(None, CheckCondition(INTERNAL_TARGET_FAILURE))
         elif store is not self.store:  # the unit has become another one meanwhile

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -12,15 +13,19 @@ from tgtd.scsi.reservation.actions import ACTIONS, Action, Outcome, cleared
 from tgtd.scsi.reservation.parameters import MOST_PARAMETERS, Origin, Request, decode, decode_move
 from tgtd.scsi.reservation.reports import REPORTS, Report
 from tgtd.scsi.reservation.state import State
+from tgtd.scsi.reservation.transportid import describe
 from tgtd.scsi.sense import (
     GOOD,
     INVALID_RELEASE,
     PARAMETER_LIST_LENGTH_ERROR,
     RESERVATION_CONFLICT,
+    RESERVATIONS_RELEASED,
     CheckCondition,
     Refused,
 )
 from tgtd.scsi.task import PENDING, WORKING, Task
+
+log = logging.getLogger(__name__)
 
 
 def _reserve_in(report: Report, unit: LogicalUnit, task: Task) -> int:
@@ -30,10 +35,13 @@ def _reserve_in(report: Report, unit: LogicalUnit, task: Task) -> int:
 
 
 def _demand(unit: LogicalUnit, replacing: bool = False) -> None:
-    """SPC-2 5.5.1: while RESERVE reserves, PERSISTENT RESERVE IN and OUT conflict, whoever sends them."""
+    """SPC-2 5.5.1: while RESERVE reserves, PERSISTENT RESERVE IN and OUT conflict, whoever sends them. SPC-5
+    5.14.11.3: only what was lost can be replaced."""
     if unit.reservations.legacy is not None:
         raise Refused(RESERVATION_CONFLICT)
     unit.reservations.demand(unit.obstacle, replacing)
+    if replacing and unit.reservations.lost is None:
+        raise CheckCondition(INVALID_RELEASE)
 
 
 def _wanted(unit: LogicalUnit, cdb: bytes) -> int:
@@ -44,10 +52,7 @@ def _wanted(unit: LogicalUnit, cdb: bytes) -> int:
 
 
 def _reserve_out(action: Action, unit: LogicalUnit, task: Task) -> int:
-    reservations = unit.reservations
     _demand(unit, action.replaces)
-    if action.replaces and reservations.lost is None:
-        raise CheckCondition(INVALID_RELEASE)
     data = bytes(task.data_out or b"")
     origin = _origin(task.itl)
     if action.moves:
@@ -56,7 +61,7 @@ def _reserve_out(action: Action, unit: LogicalUnit, task: Task) -> int:
         request = decode(task.cdb, data, origin, action.flags)
     order = _Order(action, unit, task, request)
     task.busy = WORKING
-    reservations.change(order)
+    unit.reservations.change(order)
     order.late = True
     return order.status
 
@@ -85,6 +90,7 @@ class _Order:
         if self._task.aborted:
             self._lay_down()
             return None
+        _demand(self._unit, self._action.replaces)  # once more: it may have waited for its turn
         return self._action.perform(state, self._request)
 
     def done(self, outcome: Outcome | None, error: BaseException | None) -> None:
@@ -92,11 +98,25 @@ class _Order:
         preempts in order to fence another off relies on it."""
         if outcome is not None:
             begin(self._unit, outcome)
+            self._note(outcome)
             if self._action.aborts:
                 victims = self._abort(outcome)
                 self._unit.when_laid_down(victims, partial(self._finish, GOOD))
                 return
         self._finish(GOOD if error is None else self._unit.refuse(self._task, error))
+
+    def _note(self, outcome: Outcome) -> None:
+        """In a cluster's post-mortem, who put whom out is the first question."""
+        lost = [who for who, sense in outcome.told.items() if sense is not RESERVATIONS_RELEASED]
+        if lost:
+            log.info(
+                "%s: %s by %s ended the registration of %s",
+                self._unit.describe(),
+                self._action.name,
+                self._task.itl.nexus.port,
+                ", ".join(describe(who.initiator) for who in lost[:4])
+                + (f" and {len(lost) - 4} more" if len(lost) > 4 else ""),
+            )
 
     def _abort(self, outcome: Outcome) -> list[Task]:
         unit, own = self._unit, self._task

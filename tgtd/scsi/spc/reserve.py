@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from tgtd.scsi.command import Command
 from tgtd.scsi.lun import LogicalUnit
-from tgtd.scsi.sense import GOOD, RESERVATION_CONFLICT, Refused
+from tgtd.scsi.sense import BUSY, GOOD, RESERVATION_CONFLICT, Refused
 from tgtd.scsi.task import Task
 
 
@@ -28,6 +28,8 @@ def reserve(unit: LogicalUnit, task: Task) -> int:
     if _does_nothing(unit, task):
         return GOOD
     reservations = unit.reservations
+    if reservations.changing:  # maybe to a registration, with which this would conflict
+        raise Refused(BUSY)
     if reservations.legacy not in (None, task.itl):
         raise Refused(RESERVATION_CONFLICT)
     reservations.legacy = task.itl
