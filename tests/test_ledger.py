@@ -165,7 +165,7 @@ def test_a_crash_at_any_step(kept: Ledger, monkeypatch: pytest.MonkeyPatch, step
 
 
 def test_a_crash_while_the_first_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for stop in range(8):
+    for stop in range(11):
         state = tmp_path / str(stop)
         state.mkdir()
         with monkeypatch.context() as patch:
@@ -195,6 +195,17 @@ def test_an_error_after_the_first_was_written(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(OSError, match="Input/output"):
         ledger.save(WWID, "", AFTER)
     assert ledger.load(WWID) == (State(), None)
+
+
+def test_the_folder_is_durable_before_the_first_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when another thread, or a process that crashed, has just made it."""
+    (tmp_path / "reservations").mkdir()
+    synced: list[Path] = []
+    monkeypatch.setattr(module, "_sync", synced.append)
+    ledger = Ledger(tmp_path, "this")
+    ledger.save(WWID, "", BEFORE)
+    ledger.save(WWID, "", AFTER)
+    assert synced == [tmp_path, ledger.folder, ledger.folder]
 
 
 def test_no_link_leads_elsewhere(kept: Ledger, tmp_path: Path) -> None:

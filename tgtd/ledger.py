@@ -49,6 +49,7 @@ class Ledger:
     def __init__(self, state: Path, boot: str | None = None) -> None:
         self.folder = state / FOLDER
         self._boot = boot_id() if boot is None else boot
+        self._founded = False
 
     def path(self, wwid: bytes) -> Path:
         return self.folder / f"{wwid.hex()}.json"
@@ -121,11 +122,12 @@ class Ledger:
             raise
 
     def _make_folder(self) -> None:
-        try:
+        """Once in each process its name is seen to be durable: a file in it is no more durable than that."""
+        with contextlib.suppress(FileExistsError):
             self.folder.mkdir(mode=0o700)
-        except FileExistsError:
-            return
-        _sync(self.folder.parent)
+        if not self._founded:
+            _sync(self.folder.parent)
+            self._founded = True
 
 
 class Page:

@@ -5,12 +5,11 @@ A change is in force, and is answered, only when the store has it. Commands that
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from tgtd.scsi.reservation.state import State
+from tgtd.scsi.reservation.state import EMPTY, State
 from tgtd.scsi.reservation.types import ALL_BUT_ALWAYS, NOTHING
 from tgtd.scsi.sense import (
     BECOMING_READY,
@@ -57,12 +56,12 @@ class Reservations:
     """
 
     def __init__(self) -> None:
-        self.state = State()
+        self.state = EMPTY
         self.store: Store | None = None
         self.known = True
         self.lost: str | None = None
         self.legacy: LunNexus | None = None
-        self._changes: deque[Change] = deque()
+        self._changes: list[Change] = []
         self.changing = False
 
     def adopt(self, state: State, store: Store | None, lost: str | None = None) -> None:
@@ -71,7 +70,7 @@ class Reservations:
 
     def forget(self) -> None:
         """Another identity is about to be loaded."""
-        self.state, self.store, self.lost, self.known = State(), None, None, False
+        self.state, self.store, self.lost, self.known = EMPTY, None, None, False
         self.legacy = None
 
     @property
@@ -114,7 +113,7 @@ class Reservations:
 
     def _advance(self) -> None:
         while self._changes and not self.changing:
-            change = self._changes.popleft()
+            change = self._changes.pop(0)
             try:
                 outcome = change.decide(self.state)
             except Exception as trouble:

@@ -48,3 +48,7 @@ class State:
     def bars(self, who: Registrant) -> frozenset[str]:
         """The classes of commands that this I_T nexus may not do."""
         return NOTHING if self.type is None or self.passes(who) else self.type.bars
+
+
+EMPTY = State()
+"""Of nearly every unit: nobody is registered."""

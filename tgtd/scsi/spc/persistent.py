@@ -107,7 +107,7 @@ class _Order:
 
     def _note(self, outcome: Outcome) -> None:
         """In a cluster's post-mortem, who put whom out is the first question."""
-        lost = [who for who, sense in outcome.told.items() if sense is not RESERVATIONS_RELEASED]
+        lost = sorted(who for who, sense in outcome.told.items() if sense is not RESERVATIONS_RELEASED)
         if lost:
             log.info(
                 "%s: %s by %s ended the registration of %s",
