@@ -7,6 +7,10 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("tgtd", deadline=None)  # a slow machine is no failure
+settings.load_profile("tgtd")
 
 
 def _in_ci() -> bool:

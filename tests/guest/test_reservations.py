@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.daemon import eventually
@@ -23,6 +25,11 @@ class Node:
 
     def persist(self, words: str, status: int | None = 0) -> str:
         return self.guest.run(f"sg_persist --no-inquiry {words} {self.generic}", status=status).output
+
+    def initiator(self) -> str:
+        """The name by which this node's session is logged in."""
+        session = f"/sys/block/{self.block.removeprefix('/dev/')}/device/../../iscsi_session/*"
+        return self.guest.run(f"cat {session}/initiatorname").output.strip()
 
     def register(self) -> None:
         self.persist(f"--out --register-ignore --param-sark={self.key:#x} --param-aptpl")
@@ -84,3 +91,29 @@ def test_fencing(site: Site, nodes: tuple[Node, Node]) -> None:
     assert one.writes()
     two.persist("--out --clear --param-rk=0x2222")
     assert "there are NO registered reservation keys" in two.persist("--in --read-keys")
+
+
+def ports(told: str) -> list[str]:
+    """Names of initiator ports in what sg_persist says of the full status."""
+    return re.findall(r"iqn\.2026-11\.org\.test:\w+,i,0x[0-9a-f]{12}", told)
+
+
+def test_other_ports_by_their_names(nodes: tuple[Node, Node]) -> None:
+    """TransportIDs as sg3_utils makes them: registering an initiator's ports, moving a reservation to one and back."""
+    one, two = nodes
+    mine, theirs = one.initiator(), two.initiator()
+    one.persist(f"--out --register --param-sark=0x1111 --transport-id={theirs}")
+    first, second = ports(one.persist("--in --read-full-status"))
+    assert (first.startswith(mine), second.startswith(theirs)) == (True, True)
+    one.persist("--out --reserve --param-rk=0x1111 --prout-type=3")
+    assert (one.writes(), two.writes()) == (True, False)
+    one.persist(
+        f"--out --register-move --param-rk=0x1111 --param-sark=0x2222 --relative-target-port=1 --transport-id={second}"
+    )
+    assert (one.writes(), two.writes()) == (False, True)
+    two.persist(
+        "--out --register-move --param-rk=0x2222 --param-sark=0x3333 --relative-target-port=1 --unreg "
+        f"--transport-id={first}"
+    )
+    assert (one.writes(), two.writes()) == (True, False)
+    assert ports(one.persist("--in --read-full-status")) == [first]

@@ -338,7 +338,7 @@ LISTS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from("abc"), CDBS, LISTS), max_size=30))
 def test_anything_ends_with_a_status_and_valid_sense(history: list[tuple[str, bytes, bytes]]) -> None:
     cluster = Cluster()
