@@ -1,0 +1,204 @@
+"""The shipped units under a real systemd, installed as a packager would, with the sandbox and the user they name."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.guest.conftest import booted
+from tests.guest.machine import HERE, Guest
+
+ROOT = HERE.parents[1]
+IQN = "iqn.2026-11.org.test:unit"
+
+TARGET = f"""
+[[target]]
+name = "{IQN}"
+portals = ["127.0.0.1:3260"]
+
+[target.access]
+anyone = true
+
+[[target.lun]]
+number = 1
+medium = {{ type = "file", path = "/var/lib/tgtd/disk.img", size = "64 MiB", create = true }}
+"""
+LOOP = """
+[[target.lun]]
+number = 2
+medium = { type = "block", path = "/dev/loop0" }
+"""
+
+BROKEN = TARGET.replace("number = 1", "number = 99999")
+COMPLAINT = "/etc/tgtd/targets.d/disks.toml:10:10: "
+
+# What a package has in /usr/bin and Python's own directories, from this tree and its virtual environment.
+PROGRAM = """#!/usr/bin/python3
+import sys
+sys.path[:0] = ["/opt/tgtd", "/opt/packages"]
+from {module} import main
+sys.exit(main())
+"""
+
+
+@pytest.fixture(scope="module")
+def systemd(pytestconfig: pytest.Config) -> Iterator[Guest]:
+    """A guest that systemd has booted, with tgtd installed and not started."""
+    machine = Guest(
+        "systemd",
+        init="/lib/systemd/systemd",
+        prepare=HERE / "prepare-systemd",
+        append=f"systemd.unit=guest.target systemd.show_status=0 systemd.log_level=warning GUEST_HERE={HERE}",
+    )
+    with booted(pytestconfig, machine) as guest:
+        packages = next(Path(sys.prefix).glob("lib/python3*/site-packages"))
+        guest.run(
+            f"mkdir -p /opt/tgtd/tgtd /opt/packages; mount --bind {ROOT}/tgtd /opt/tgtd/tgtd; "
+            f"mount --bind {packages} /opt/packages; make -s -C {ROOT} install; "
+            "systemd-sysusers tgtd.conf; systemd-tmpfiles --create tgtd.conf; systemctl daemon-reload"
+        )
+        for name, module in (("tgtd", "tgtd.__main__"), ("tgtctl", "tgtd.cli")):
+            (guest.share / name).write_text(PROGRAM.format(module=module))
+            guest.run(f"install -m 755 /share/{name} /usr/bin/{name}")
+        guest.run(
+            "truncate -s 64M /run/loop.img && modprobe loop && losetup /dev/loop0 /run/loop.img && "
+            "chgrp disk /dev/loop0 && chmod 660 /dev/loop0"
+        )
+        yield guest
+
+
+@pytest.fixture
+def unit(systemd: Guest) -> Guest:
+    """tgtd.service runs, with a file and a block device."""
+    configure(systemd, TARGET + LOOP)
+    systemd.run(
+        "systemctl is-active -q tgtd && systemctl reload tgtd || "
+        "{ systemctl stop tgtd.socket; systemctl reset-failed tgtd; systemctl start tgtd; }",
+        timeout=90,
+    )
+    return systemd
+
+
+def configure(guest: Guest, text: str) -> None:
+    (guest.share / "disks.toml").write_text(text)
+    guest.run(
+        "install -m 644 /share/disks.toml /etc/tgtd/targets.d/.new && "
+        "mv /etc/tgtd/targets.d/.new /etc/tgtd/targets.d/disks.toml"
+    )
+
+
+def shown(guest: Guest, name: str) -> str:
+    """A property of the unit."""
+    return guest.run(f"systemctl show --value -p {name} tgtd").output.strip()
+
+
+def until(guest: Guest, shell: str, patience: float = 60) -> None:
+    deadline = time.monotonic() + patience
+    while (done := guest.run(shell, status=None)).status != 0:
+        assert time.monotonic() < deadline, f"{shell}\n{done.output}\n{journal(guest)}"
+
+
+def journal(guest: Guest) -> str:
+    return guest.run("journalctl -b -u tgtd -o cat --no-pager | tail -n 60").output
+
+
+def test_it_starts_as_its_own_user(unit: Guest) -> None:
+    assert shown(unit, "ActiveState") == "active"
+    assert "1 target, 2 LUNs" in shown(unit, "StatusText")
+    owner = unit.run(f"stat -c %U /proc/{shown(unit, 'MainPID')}").output.strip()
+    assert owner == "tgtd"
+    assert "0000000000000000" in unit.run(f"grep CapEff /proc/{shown(unit, 'MainPID')}/status").output
+
+
+def test_it_serves_a_file_and_a_block_device(unit: Guest) -> None:
+    """To the same kernel's initiator."""
+    unit.run(
+        "modprobe -a iscsi_tcp sd_mod ext4; mkdir -p /run/lock/iscsi; iscsid; "
+        f"iscsiadm -m discovery -t sendtargets -p 127.0.0.1 && iscsiadm -m node -T {IQN} --login"
+    )
+    try:
+        until(unit, "[ -b /dev/sda ] && [ -b /dev/sdb ]")
+        for disk in ("sda", "sdb"):
+            unit.run(
+                f"mkfs.ext4 -q /dev/{disk} && mount /dev/{disk} /mnt && head -c 8M /dev/urandom >/mnt/file && "
+                f"sha256sum /mnt/file >/run/sum && umount /mnt && e2fsck -fn /dev/{disk} && "
+                f"mount /dev/{disk} /mnt && sha256sum -c /run/sum; umount /mnt",
+                timeout=120,
+            )
+    finally:
+        unit.run("iscsiadm -m node -U all; iscsiadm -m node -o delete", status=None)
+
+
+def test_reload(unit: Guest) -> None:
+    pid = shown(unit, "MainPID")
+    configure(unit, TARGET)
+    unit.run("systemctl reload tgtd")
+    assert "1 target, 1 LUN," in shown(unit, "StatusText")
+    configure(unit, BROKEN)
+    refused = unit.run("systemctl reload tgtd", status=None)
+    assert refused.status != 0
+    assert COMPLAINT in journal(unit)
+    assert shown(unit, "ActiveState") == "active"
+    assert shown(unit, "MainPID") == pid
+    configure(unit, TARGET + LOOP)
+    unit.run("systemctl reload tgtd")
+
+
+def test_a_broken_file_at_the_start(unit: Guest) -> None:
+    """The unit fails at once, and says why."""
+    unit.run("systemctl stop tgtd", timeout=90)
+    configure(unit, BROKEN)
+    assert unit.run("systemctl start tgtd", status=None, timeout=90).status != 0
+    assert COMPLAINT in journal(unit)
+    unit.run("systemctl stop tgtd", status=None)
+
+
+def test_it_stops_in_time(unit: Guest) -> None:
+    unit.run("systemctl stop tgtd", timeout=60)
+    assert shown(unit, "Result") == "success"
+    assert shown(unit, "ActiveState") == "inactive"
+
+
+def test_it_is_restarted_after_kill_9(unit: Guest) -> None:
+    pid = shown(unit, "MainPID")
+    unit.run(f"kill -9 {pid}")
+    until(unit, f"[ $(systemctl show --value -p MainPID tgtd) != {pid} ] && systemctl is-active tgtd")
+    assert int(shown(unit, "NRestarts")) >= 1
+
+
+def test_the_watchdog(unit: Guest) -> None:
+    """A loop that stands still is noticed, and the daemon started anew."""
+    unit.run(
+        "mkdir -p /run/systemd/system/tgtd.service.d && "
+        "printf '[Service]\\nWatchdogSec=3s\\n' >/run/systemd/system/tgtd.service.d/quick.conf && "
+        "systemctl daemon-reload && systemctl restart tgtd",
+        timeout=120,
+    )
+    pid = shown(unit, "MainPID")
+    time.sleep(5)
+    assert shown(unit, "MainPID") == pid, "it feeds the watchdog while it runs"
+    unit.run(f"kill -STOP {pid}")
+    until(unit, f"[ $(systemctl show --value -p MainPID tgtd) != {pid} ] && systemctl is-active tgtd")
+    assert "Watchdog timeout" in journal(unit)
+    unit.run("rm -r /run/systemd/system/tgtd.service.d; systemctl daemon-reload")
+
+
+def test_socket_activation(unit: Guest) -> None:
+    """The first connection starts the daemon, which takes systemd's socket over."""
+    unit.run("systemctl stop tgtd", timeout=60)
+    configure(unit, TARGET.replace("127.0.0.1:3260", "0.0.0.0:3260"))
+    unit.run("systemctl start tgtd.socket && systemctl is-active tgtd.socket")
+    assert shown(unit, "ActiveState") == "inactive"
+    unit.run("exec 3<>/dev/tcp/127.0.0.1/3260")
+    until(unit, "systemctl is-active tgtd")
+    found = unit.run(
+        "mkdir -p /run/lock/iscsi; pidof iscsid >/dev/null || iscsid; "
+        "iscsiadm -m discovery -t sendtargets -p 127.0.0.1; iscsiadm -m node -o delete"
+    ).output
+    assert IQN in found
+    unit.run("systemctl restart tgtd", timeout=90)
+    assert IQN in unit.run("iscsiadm -m discovery -t sendtargets -p 127.0.0.1; iscsiadm -m node -o delete").output
