@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import stat
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -423,6 +424,33 @@ def test_another_wwid_has_other_reservations(site: Inside) -> None:
     site.reload()
     assert site.unit(1).disk.identity.wwid == first
     assert site.unit(1).disk.reservations.state.keys == {A: 1}
+
+
+def test_a_unit_that_moves_takes_its_last_change_along(site: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By another number and on another file, but with its WWID: whoever reads it waits for who still writes."""
+    same = 'wwid = "naa.60000000000000000000000000000042"'
+    site.write(site.lun(1, more=same))
+    site.start()
+    a = nexus(site, A)
+    gate, real = threading.Event(), site.ledger.save
+
+    def slow(*arguments: Any) -> None:
+        gate.wait(20)
+        real(*arguments)
+
+    monkeypatch.setattr(site.ledger, "save", slow)
+    cdb, data = out(REGISTER, 0, 1)
+    itl = attached(a, 1)
+    itl.execute(Task(itl, 1, SIMPLE, cdb.ljust(16, b"\0"), 0, lambda task: None, data))
+    site.loop.turn(0.02)
+    site.write(site.lun(2, more=same))
+    site.reloader.request("test")
+    site.turn_until(lambda: 2 in site.tree.targets[IQN].units)
+    site.loop.turn(0.05)
+    assert site.unit(2).state is UnitState.PENDING
+    gate.set()
+    site.turn_until(lambda: site.unit(2).state is UnitState.ONLINE)
+    assert site.unit(2).disk.reservations.state.keys == {A: 1}
 
 
 def test_the_medium_may_be_another(site: Inside) -> None:

@@ -181,9 +181,10 @@ class Transaction:
 
     def _open_media(self) -> None:
         leaving = {(old.medium.type, old.medium.path) for old in self._letting_go()}
+        ending = set(self._ending())
         for place, wish in self._wanting():
-            if (wish.medium.type, wish.medium.path) not in leaving:
-                wwid = self._tree.identity(place[0], wish).wwid
+            wwid = self._tree.identity(place[0], wish).wwid
+            if (wish.medium.type, wish.medium.path) not in leaving and wwid not in ending:
                 self._openings[place] = Opening(self._tree.shop, wish, wwid)
         self._missing = len(self._openings)
         for opening in list(self._openings.values()):
@@ -196,6 +197,14 @@ class Transaction:
                 yield from step.old.luns.values()
             elif isinstance(step, RemoveLun) or (isinstance(step, ReplaceMedium) and step.elsewhere):
                 yield step.old
+
+    def _ending(self) -> Iterator[bytes]:
+        """WWIDs of units that end: another unit with one of them may read its reservations only then."""
+        for step in self._plan:
+            if isinstance(step, RemoveTarget):
+                yield from (self._tree.identity(step.target, wish).wwid for wish in step.old.luns.values())
+            elif isinstance(step, RemoveLun):
+                yield self._tree.identity(step.target, step.old).wwid
 
     def _wanting(self) -> Iterator[tuple[Place, model.Lun]]:
         for step in self._plan:

@@ -151,13 +151,13 @@ def target_row(target: LiveTarget) -> dict[str, object]:
 
 
 def unit_row(unit: Unit) -> dict[str, object]:
-    """One LUN. state: "online", "pending" (cause says why) or "offline"."""
+    """One LUN. state: "online", "pending" or "offline"; cause: why initiators cannot use it."""
     wish, disk = unit.wish, unit.disk
     return {
         "number": wish.number,
         "device": wish.device,
         "state": unit.state.value,
-        "cause": unit.cause,
+        "cause": unit.cause or disk.reservations.lost,
         "size": unit.size,
         "block_size": disk.block_size,
         "flags": flags(unit),

@@ -93,7 +93,8 @@ def test_a_damaged_file_closes_the_lun_until_somebody_decides(site: Site) -> Non
     text = file.read_bytes()
     file.write_bytes(text.replace(b'"port": 1', b'"port": 7'))
     site.start()
-    assert "its checksum is wrong" in site.tgtctl("reservations")
+    for command in ("reservations", "status"):
+        assert "its checksum is wrong" in site.tgtctl(command)
     with site.login() as initiator:
         initiator.read(bytes(6), 0, lun=1)
         assert initiator.read(bytes(6), 0, lun=1).asc == (7, 0x44, 0x01)
