@@ -68,6 +68,8 @@ class LogicalUnit:
         """D_SENSE of the control mode page."""
         self.report_aborts = False
         """TAS of the control mode page."""
+        self.quiet_release = False
+        """NUAR of the control mode page: nobody hears of a RELEASE of a persistent reservation."""
         self.faults = 0
         """Commands that met an error of our own."""
         self._lingering: list[tuple[set[Task], Callable[[], None]]] = []

@@ -158,6 +158,21 @@ def test_who_hears_of_a_preemption() -> None:
     assert [cluster.attentions(node) for node in "abc"] == [[PREEMPTED], [], [RELEASED]]
 
 
+def test_no_unit_attention_on_release() -> None:
+    """NUAR is about RELEASE only; the holder that unregisters is heard of (SPC-5 5.14.11.2.3)."""
+    cluster = Cluster().registered(a=1, b=2)
+    control = bytes.fromhex("00000000 0A0A 02180000000000000000")
+    cluster.good("o", (bytes.fromhex("151000001000"), control))
+    for node in "abc":
+        cluster.attentions(node)
+    cluster.good("a", out(RESERVE, 1, kind=WE_RO), out(RELEASE, 1, kind=WE_RO))
+    assert cluster.attentions("b") == []
+    cluster.good("a", out(RESERVE, 1, kind=WE_RO), out(REGISTER, 1, 0))
+    assert cluster.attentions("b") == [RELEASED]
+    cluster.bench.target.manage(TaskManagement.LOGICAL_UNIT_RESET, cluster.nexus("a"), encode_lun(0))
+    assert not cluster.disk.quiet_release
+
+
 def test_the_log_says_who_put_whom_out(caplog: pytest.LogCaptureFixture) -> None:
     cluster = Cluster().registered(a=1, b=2, c=2)
     with caplog.at_level(logging.INFO):

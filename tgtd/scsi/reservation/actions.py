@@ -221,7 +221,8 @@ def _next(state: State) -> int:
 class Action:
     """A service action. flags: bits of byte 20 of the basic list that are no error (SPC-5 table 216): APTPL and
     ALL_TG_PT are ignored where they mean nothing, SPEC_I_PT is not. moves: it has a list of its own form.
-    aborts: commands of those preempted end."""
+    aborts: commands of those preempted end. replaces: it is for what was lost. quiet: NUAR keeps its unit attentions
+    back (SPC-5 7.5.10)."""
 
     code: int
     name: str
@@ -230,12 +231,13 @@ class Action:
     moves: bool = False
     aborts: bool = False
     replaces: bool = False
+    quiet: bool = False
 
 
 ACTIONS = (
     Action(0x00, "REGISTER", register, flags=0x0D),
     Action(0x01, "RESERVE", reserve),
-    Action(0x02, "RELEASE", release),
+    Action(0x02, "RELEASE", release, quiet=True),
     Action(0x03, "CLEAR", clear),
     Action(0x04, "PREEMPT", preempt),
     Action(0x05, "PREEMPT AND ABORT", preempt, aborts=True),

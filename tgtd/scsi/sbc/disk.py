@@ -271,7 +271,7 @@ class Disk(PrimaryUnit):
         if self.write_cache and not self.settings.write_cache:
             self.flush_behind()
         self.write_cache = self.settings.write_cache
-        self.descriptor_sense = self.report_aborts = self.software_protected = False
+        self.descriptor_sense = self.report_aborts = self.quiet_release = self.software_protected = False
         self.preventing.clear()
         self._survey()
 

@@ -28,6 +28,10 @@ def _set_report_aborts(disk: Disk, on: int) -> None:
     disk.report_aborts = bool(on)
 
 
+def _set_quiet_release(disk: Disk, on: int) -> None:
+    disk.quiet_release = bool(on)
+
+
 def _set_software_protection(disk: Disk, on: int) -> Work | None:
     """SPC-5 7.5.12: writes that were acknowledged are on the medium before the protection begins."""
     disk.protect(bool(on))
@@ -62,6 +66,7 @@ CONTROL = ModePage(
         ModeField(2, 2, 1, "D_SENSE", lambda disk: disk.descriptor_sense, lambda _: 0, _set_descriptor_sense),
         _constant(2, 1, 1, "GLTSD", 1),
         _constant(3, 4, 4, "QUEUE ALGORITHM MODIFIER", 1),
+        ModeField(3, 3, 1, "NUAR", lambda disk: disk.quiet_release, lambda _: 0, _set_quiet_release),
         ModeField(4, 3, 1, "SWP", lambda disk: disk.software_protected, lambda _: 0, _set_software_protection),
         ModeField(5, 6, 1, "TAS", lambda disk: disk.report_aborts, lambda _: 0, _set_report_aborts),
     ),

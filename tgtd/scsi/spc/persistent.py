@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 
 from tgtd.scsi.command import Command
@@ -91,7 +92,8 @@ class _Order:
             self._lay_down()
             return None
         _demand(self._unit, self._action.replaces)  # once more: it may have waited for its turn
-        return self._action.perform(state, self._request)
+        outcome = self._action.perform(state, self._request)
+        return replace(outcome, told={}) if self._action.quiet and self._unit.quiet_release else outcome
 
     def done(self, outcome: Outcome | None, error: BaseException | None) -> None:
         """Commands that were preempted are aborted, and GOOD is said when none of them can write any more: whoever
