@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import cold, core, memory, profile
+from bench import cold, core, many, memory, profile
 from bench.report import HEAD, Findings, cells, line, markdown, picture, raw
 from bench.side import all_sides, disks, us
 from bench.versus import compare, latencies
@@ -42,7 +42,9 @@ def main() -> int:
     print(f"geometric mean: {means[0]:.2f} x the rate, {means[1]:.2f} x the CPU")
     rounds = {side.name: side.rounds for side in (sides.ours, sides.tgt, sides.nbd, sides.floor)}
     uncached = list(cold.run(options.rounds))
-    findings = Findings(rows, means, rounds, latency, uncached, list(memory.run()), list(core.run()))
+    findings = Findings(
+        rows, means, rounds, latency, uncached, list(memory.run()), list(core.run()), list(many.run(options.rounds))
+    )
     (options.out / "RESULTS.md").write_text(markdown(findings))
     (options.out / "results.json").write_text(raw(findings))
     (options.out / "results.svg").write_text(picture(rows))

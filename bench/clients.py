@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bench.stream import Stream
 from bench.work import SIZE, Work
 
 
 def qemu(url: str, work: Work) -> tuple[float, int]:
-    """qemu-img bench; with several clients, each on a LUN of its own, the slowest one's seconds."""
+    """qemu-img bench; with several clients, each on a LUN of its own."""
+    places = [f"{url}{number}" for number in range(1, work.clients + 1)] if url.startswith("iscsi") else [url]
+    return together(places, work)
+
+
+def together(places: Sequence[str], work: Work) -> tuple[float, int]:
+    """qemu-img bench at each of these URLs at once; the slowest one's seconds."""
     words = f"qemu-img bench -f raw -t none -d {work.depth} -s {work.size} -c {work.count}".split()
     words += ["-w"] if work.write else []
     words += ["-S", str(work.stride * work.size)] if work.stride > 1 else []
-    places = [f"{url}{number}" for number in range(1, work.clients + 1)] if url.startswith("iscsi") else [url]
     running = [subprocess.Popen((*words, place), stdout=subprocess.PIPE, text=True) for place in places]
     outputs = [process.communicate(timeout=600)[0] for process in running]
     found = [re.search(r"completed in ([0-9.]+) seconds", output) for output in outputs]
     seconds = [float(match[1]) for match in found if match]
     if len(seconds) < len(places):
         raise RuntimeError(f"{' '.join(words)} {places[0]}: {outputs}")
-    return max(seconds), work.count * work.clients
+    return max(seconds), work.count * len(places)
 
 
 def perf(url: str, work: Work) -> tuple[float, int]:

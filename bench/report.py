@@ -6,16 +6,20 @@ import json
 import os
 import platform
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.cold import Finding
+from bench.many import Row as Pair
 from bench.memory import Memory
 from bench.result import Result
 from bench.versus import Figures, Row
 
 COLD_GOAL = 0.9
+DECISIONS = Path(__file__).with_name("decisions.md")
+"""What was measured by hand, and led to something or not; it is part of the results."""
 HEAD = (
     *("work", "ours /s", "MB/s", "CPU µs", "tgt /s", "CPU µs", "NBD /s", "CPU µs", "floor /s", "CPU µs"),
     *("x rate", "goal", "x CPU", "goal"),
@@ -33,6 +37,7 @@ class Findings:
     cold: list[Finding]
     memory: list[Memory]
     inside: list[Result]
+    many: list[Pair]
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -85,41 +90,55 @@ def markdown(found: Findings) -> str:
             "",
             "Short of its goal: " + ("; ".join(short) if short else "nothing") + ".",
             "",
-            "## Latency of a READ of 4 KiB at depth 1",
-            "",
-            *_table(
-                ("", "p50 µs", "p99 µs"),
-                [(name, f"{p50:.0f}", f"{p99:.0f}") for name, (p50, p99) in found.latency.items()],
-            ),
-            "",
-            "## Past the page cache",
-            "",
-            "The same reads through us and by the medium alone (as many threads with preadv(2) as commands in flight).",
-            "",
-            *_table(
-                ("reads", "ours /s", "medium alone /s", "ratio", "goal"),
-                [
-                    (one.name, f"{one.ours:,.0f}", f"{one.alone:,.0f}", f"{one.ratio:.2f}", f"≥ {COLD_GOAL}")
-                    for one in found.cold
-                ],
-            ),
-            "",
-            "## Memory",
-            "",
-            *_table(
-                ("resident", "KiB", "goal"),
-                [
-                    (one.name, f"{one.resident / 1024:,.0f}", f"< {one.goal / 1024:,.0f}" if one.goal else "")
-                    for one in found.memory
-                ],
-            ),
-            "",
-            "## The grammar alone, without a transport",
-            "",
-            *_table(("command", "µs"), [(one.name, f"{one.cost * 1e6:.1f}") for one in found.inside]),
+            *_more(found),
             "",
         )
     )
+
+
+def _more(found: Findings) -> Iterator[str]:
+    """What is not beside tgt."""
+    yield from _section(
+        "Latency of a READ of 4 KiB at depth 1",
+        "",
+        ("", "p50 µs", "p99 µs"),
+        [(name, f"{p50:.0f}", f"{p99:.0f}") for name, (p50, p99) in found.latency.items()],
+    )
+    yield from _section(
+        "Past the page cache",
+        "The same reads through us and by the medium alone (as many threads with preadv(2) as commands in flight).",
+        ("reads", "ours /s", "medium alone /s", "ratio", "goal"),
+        [
+            (one.name, f"{one.ours:,.0f}", f"{one.alone:,.0f}", f"{one.ratio:.2f}", f"≥ {COLD_GOAL}")
+            for one in found.cold
+        ],
+    )
+    yield from _section(
+        "Worker processes",
+        "Two targets with a client at each, what both get together: all in one process, or a worker for each target.",
+        ("work of each client", "one process /s", "two workers /s", "ratio"),
+        [(one.work.name, f"{one.one:,.0f}", f"{one.many:,.0f}", f"{one.ratio:.2f}") for one in found.many],
+    )
+    yield from _section(
+        "Memory",
+        "",
+        ("resident", "KiB", "goal"),
+        [
+            (one.name, f"{one.resident / 1024:,.0f}", f"< {one.goal / 1024:,.0f}" if one.goal else "")
+            for one in found.memory
+        ],
+    )
+    yield from _section(
+        "The grammar alone, without a transport",
+        "",
+        ("command", "µs"),
+        [(one.name, f"{one.cost * 1e6:.1f}") for one in found.inside],
+    )
+    yield from DECISIONS.read_text().splitlines()
+
+
+def _section(title: str, text: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+    yield from (f"## {title}", "", *((text, "") if text else ()), *_table(head, rows), "")
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
@@ -143,6 +162,7 @@ def raw(found: Findings) -> str:
         "latency_us": {name: {"p50": p50, "p99": p99} for name, (p50, p99) in found.latency.items()},
         "past_the_page_cache": [asdict(one) for one in found.cold],
         "memory_bytes": {one.name: one.resident for one in found.memory},
+        "worker_processes": {one.work.name: {"one": one.one, "two": one.many} for one in found.many},
         "grammar_seconds": {one.name: one.cost for one in found.inside},
     }
     return json.dumps(data, indent=1) + "\n"

@@ -87,6 +87,7 @@ def us(place: Path, files: list[Path], more: str = "") -> Iterator[Side]:
     )
     head = f'[[target]]\nname = "{TARGET}"\nportals = ["127.0.0.1:{port}"]\naccess = {{ anyone = true }}\n'
     (targets / "bench.toml").write_text(head + luns)
+    (place / "etc" / "tgtd.toml").write_text("workers = 0\n")  # the CPU of one process is what is compared
     with daemon(place) as process:
         yield Side("tgtd", process.pid, f"iscsi://127.0.0.1:{port}/{TARGET}/")
 

@@ -23,6 +23,7 @@ class Site:
         self.port = free_port()
         self.targets = place / "etc" / "targets.d"
         self.targets.mkdir(parents=True)
+        (place / "etc" / "tgtd.toml").write_text("workers = 0\n")  # it is one process whose memory is watched
         secret = place / "secret"
         secret.touch(0o600)
         secret.write_bytes(SECRET)

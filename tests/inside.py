@@ -13,6 +13,7 @@ from tgtd.apply import Outcome
 from tgtd.config import model
 from tgtd.config.layers import Layers
 from tgtd.config.load import Loader
+from tgtd.estate import Alone
 from tgtd.ledger import Ledger
 from tgtd.loop import Loop
 from tgtd.media import OPENERS, Opener
@@ -52,7 +53,8 @@ class Inside:
         self.tree = Tree(shop, self.service, b"i" * 16, InheritedSockets([]))
         self.health = Health(state="running")
         self.daemon_changes: list[model.Daemon] = []
-        self.reloader = Reloader(self.tree, self.loader, self.health, Notifier(), self.daemon_changes.append)
+        self.estate = Alone(self.tree, self.daemon_changes.append)
+        self.reloader = Reloader(self.estate, self.loader, shop.workers.lane(1), self.health, Notifier())
 
     def write(
         self, *luns: str, name: str = IQN, file: str = "a.toml", head: str = "", access: str = "anyone = true"

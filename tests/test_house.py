@@ -19,13 +19,14 @@ EVERYTHING = sorted(path for place in ("tgtd", "tests", "man", "bench") for path
 
 # Who imports whom
 
-ALLOWED = {
+ALLOWED: dict[str, set[str | None]] = {
     "scsi": {"scsi"},
     "config": {"config"},
     "media": {"media", "scsi"},
     "net": {"net", "scsi"},
     "hw": {"hw", "scsi"},
     "cli": {"cli", "config"},
+    "crew": {"crew", "config", "media", "net", "scsi", None},
 }
 """What a room may import of tgtd. The files directly under tgtd/ wire rooms together."""
 
@@ -39,6 +40,9 @@ MAY_DO_IO = {
     "tgtd.config.schema": "reads the schemas, which are part of the package",
     "tgtd.config.watch": "inotify",
     "tgtd.control": "the control socket",
+    "tgtd.crew.channel": "the socket between main process and worker",
+    "tgtd.crew.process": "starts and kills workers",
+    "tgtd.crew.worker": "signals; the socket to the main process",
     "tgtd.daemon": "state and run directories",
     "tgtd.demo": "writes the demo's files",
     "tgtd.identity": "the installation's id in the state directory",

@@ -40,7 +40,7 @@ class Desk:
     def __init__(self, site: Inside) -> None:
         self.site = site
         self.daemon = FakeDaemon(site.loader.load().daemon)
-        self.table = Requests(site.tree, site.reloader, site.health, self.daemon).table()
+        self.table = Requests(site.estate, site.reloader, site.health, self.daemon).table()
 
     def ask(self, command: str, **arguments: object) -> Any:
         answers: list[Any] = []
@@ -59,7 +59,7 @@ def desk(site: Inside) -> Desk:
 
 def test_status_and_sessions(desk: Desk) -> None:
     assert '"number": 1' in "".join(desk.ask("status"))
-    assert desk.ask("sessions") == {"sessions": []}
+    assert json.loads("".join(desk.ask("sessions"))) == {"sessions": []}
 
 
 def test_reservations(desk: Desk) -> None:

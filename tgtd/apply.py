@@ -49,6 +49,9 @@ _FAULT = "internal error; the log has the details"
 Place = tuple[str, int]
 """Target and LUN."""
 
+Whereabouts = tuple[str, str | None]
+"""Type and path of a medium."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -58,20 +61,40 @@ class Outcome:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Concert:
+    """What a transaction has to do with those of other processes, all of which together carry out one plan.
+
+    ready: called once when all that can fail is done; `commit` or `cancel` is to follow. leaving: media that another
+    process lets go of. released: called when all media that this plan takes away are closed.
+    """
+
+    ready: Callable[[], None]
+    leaving: frozenset[Whereabouts] = frozenset()
+    released: Callable[[], None] = lambda: None
+
+
 class Transaction:
     """One plan on its way; `then(outcome)` is called once, from the loop. Only one may be under way at a time."""
 
     def __init__(
-        self, tree: Tree, plan: Plan, daemon_changed: Callable[[model.Daemon], None], then: Callable[[Outcome], None]
+        self,
+        tree: Tree,
+        plan: Plan,
+        daemon_changed: Callable[[model.Daemon], None],
+        then: Callable[[Outcome], None],
+        concert: Concert | None = None,
     ) -> None:
         self._tree = tree
         self._plan = plan
         self._daemon_changed = daemon_changed
         self._then = then
+        self._concert = concert or Concert(self.commit)
         self._loop = tree.shop.workers.loop
         self._openings: dict[Place, Opening] = {}
         self._missing = 0
         self._timer: Timer | None = None
+        self._prepared = False  # what can fail is done
         self._over = False  # it is refused, or it is visible and goes on to its end
         self._undo: list[Callable[[], None]] = []
         self._announce: dict[LiveTarget, None] = {}
@@ -118,9 +141,9 @@ class Transaction:
             return
         self._open_media()
         if self._missing:
-            self._timer = self._loop.call_later(PATIENCE, self._commit)
+            self._timer = self._loop.call_later(PATIENCE, self._ready)
         else:
-            self._commit()
+            self._ready()
 
     def _refuse(self, errors: list[str]) -> None:
         self._over = True
@@ -180,23 +203,15 @@ class Transaction:
         self._undo.append(partial(self._tree.service.close_portal, *where))
 
     def _open_media(self) -> None:
-        leaving = {(old.medium.type, old.medium.path) for old in self._letting_go()}
+        leaving = {whereabouts(old) for old in letting_go(self._plan)} | self._concert.leaving
         ending = set(self._ending())
         for place, wish in self._wanting():
             wwid = self._tree.identity(place[0], wish).wwid
-            if (wish.medium.type, wish.medium.path) not in leaving and wwid not in ending:
+            if whereabouts(wish) not in leaving and wwid not in ending:
                 self._openings[place] = Opening(self._tree.shop, wish, wwid)
         self._missing = len(self._openings)
         for opening in list(self._openings.values()):
             opening.then(self._opened)
-
-    def _letting_go(self) -> Iterator[model.Lun]:
-        """LUNs whose media are closed by this plan: a file that goes from one LUN to another can be had only then."""
-        for step in self._plan:
-            if isinstance(step, RemoveTarget):
-                yield from step.old.luns.values()
-            elif isinstance(step, RemoveLun) or (isinstance(step, ReplaceMedium) and step.elsewhere):
-                yield step.old
 
     def _ending(self) -> Iterator[bytes]:
         """WWIDs of units that end: another unit with one of them may read its reservations only then."""
@@ -221,11 +236,17 @@ class Transaction:
         if not self._missing:
             if self._timer is not None:
                 self._timer.cancel()
-            self._loop.call_soon(self._commit)
+            self._loop.call_soon(self._ready)
+
+    def _ready(self) -> None:
+        if not (self._over or self._prepared):
+            self._prepared = True
+            self._concert.ready()
 
     # From here on within one turn of the loop.
 
-    def _commit(self) -> None:
+    def commit(self) -> None:
+        """Make it visible. Nothing happens when it was refused meanwhile."""
         if self._over:
             return
         self._over = True
@@ -246,6 +267,8 @@ class Transaction:
         self._tell()
         for opening in self._openings.values():
             opening.abandon()
+        if not self._closing:
+            self._concert.released()
         self._settle(self._loop.time() + PATIENCE)
 
     def _settle(self, deadline: float) -> None:
@@ -376,8 +399,13 @@ class Transaction:
             self._waiting[unit] = None
 
     def _released(self) -> None:
-        """A medium was closed: whoever waits for one may try."""
         self._closing -= 1
+        if not self._closing:
+            self._concert.released()
+        self.released()
+
+    def released(self) -> None:
+        """A medium was closed, here or elsewhere: whoever waits for one may try."""
         for unit in list(self._waiting):
             if unit.state is State.PENDING:
                 unit.retry()
@@ -403,6 +431,19 @@ class Transaction:
 
 def endpoint(portal: model.Portal) -> Endpoint:
     return portal.address, portal.port
+
+
+def whereabouts(lun: model.Lun) -> Whereabouts:
+    return lun.medium.type, lun.medium.path
+
+
+def letting_go(plan: Plan) -> Iterator[model.Lun]:
+    """LUNs whose media are closed by a plan: a file that goes from one LUN to another can be had only then."""
+    for step in plan:
+        if isinstance(step, RemoveTarget):
+            yield from step.old.luns.values()
+        elif isinstance(step, RemoveLun) or (isinstance(step, ReplaceMedium) and step.elsewhere):
+            yield step.old
 
 
 def inverse(step: Step) -> Step:

@@ -33,16 +33,17 @@ REST = 1.0
 _PIECE = 64 << 10
 _SO_PEERGROUPS = 59  # asm-generic/socket.h; the socket module has no name for it
 
-Result = Mapping[str, object] | Iterator[str]
-"""What a command answers: an object, or the pieces of its JSON text."""
+
+class Unanswerable(Exception):
+    """A request that cannot be carried out; the text says why and what to do."""
+
+
+Result = Mapping[str, object] | Iterator[str] | Unanswerable
+"""What a command answers: an object, or the pieces of its JSON text, or that it cannot."""
 
 Reply = Callable[[Result], None]
 Command = Callable[[Mapping[str, object], Reply], None]
 """Called with the request's arguments; calls the reply once, now or later, or raises Unanswerable."""
-
-
-class Unanswerable(Exception):
-    """A request that cannot be carried out; the text says why and what to do."""
 
 
 class ControlServer:
@@ -190,7 +191,7 @@ class _Client:
             raise RuntimeError("a request was answered twice")
         answered[0] = True
         if self._sock.fileno() >= 0:
-            self._begin(_success(result))
+            self._begin(_text(result))
 
     def _begin(self, pieces: Iterator[str]) -> None:
         self._ready = self._send
@@ -225,7 +226,10 @@ class _Client:
         return "".join(gathered).encode()
 
 
-def _success(result: Result) -> Iterator[str]:
+def _text(result: Result) -> Iterator[str]:
+    if isinstance(result, Unanswerable):
+        yield _refusal(str(result))
+        return
     yield f'{{"version": {VERSION}, "ok": true, "result": '
     if isinstance(result, Mapping):
         yield json.dumps(result)

@@ -4,39 +4,42 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from tgtd import __version__, log, translate
 from tgtd.apply import Outcome
+from tgtd.closing import Closing
 from tgtd.config import model
 from tgtd.config.load import Loader
 from tgtd.config.watch import Watch
 from tgtd.control import ControlServer
+from tgtd.crew.crew import Crew
+from tgtd.crew.speech import Hire
+from tgtd.estate import Alone, Estate
 from tgtd.ledger import Ledger
-from tgtd.loop import Loop, Timer
+from tgtd.loop import Loop
 from tgtd.media import OPENERS
 from tgtd.net.iscsi.service import IscsiService
 from tgtd.notify import InheritedSockets, Notifier
 from tgtd.premises import CannotStart, Claim, installation, layers, listen, raise_file_limit
 from tgtd.reload import FILE_CHANGE, Reloader
 from tgtd.requests import Requests
+from tgtd.rounds import Rounds
 from tgtd.scsi.buffers import BufferPool
-from tgtd.status import Census, Health, counted
+from tgtd.status import Health, counted
 from tgtd.tree import Tree
-from tgtd.units import Shop, State, Unit
+from tgtd.units import Shop
 from tgtd.workers import Workers
 
 logger = logging.getLogger(__name__)
 
-TICK = 2.0
-"""Seconds between looks at pending media and at the size of those whose size was not declared."""
-
-_PER_TICK = 200
-_STATUS_TICKS = 5
-_FLUSH_SECONDS = 5.0
+_MANY_CORES = 3
+"""From how many on a main process that only directs is worth it."""
+_STATUS_SECONDS = 10.0
+"""How often systemd is told how things are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +79,35 @@ class Daemon:
         )
         self.inherited = InheritedSockets.from_environment()
         self.tree = Tree(shop, service, installation(options.state), self.inherited)
-        self.reloader = Reloader(self.tree, loader, self.health, self.notifier, self._daemon_changed)
+        self.estate = self._make_estate(config.daemon)
+        self.reloader = Reloader(self.estate, loader, shop.workers.lane(1), self.health, self.notifier)
+        self._rounds = Rounds(self.loop, self.tree)
+        self._closing = Closing(self.loop, self.tree, self._flushing, self._part_ended)
         self._config = config
         self._control: ControlServer | None = None
         self._watch: Watch | None = None
         self._secret_files: list[Path] = []
-        self._deadline: Timer | None = None
-        self._ticks = 0
-        self._round = 0
-        self._unclosed: dict[Unit, None] = {}
+        self._parts = 0
         self._failure: str | None = None
+
+    def _make_estate(self, wish: model.Daemon) -> Estate:
+        cores = len(os.sched_getaffinity(0))
+        count = wish.workers if wish.workers is not None else cores if cores >= _MANY_CORES else 0
+        if not count:
+            return Alone(self.tree, self._daemon_changed)
+
+        def hire(number: int) -> Hire:
+            installation, state = self.tree.installation, self.options.state.resolve()
+            return Hire(number, count, installation, state, self.settings, self.options.log_level)
+
+        return Crew(self.loop, self.tree, count, hire, self._daemon_changed)
 
     def run(self) -> int:
         """Serve until told to stop."""
         for number, act in ((signal.SIGTERM, self.stop), (signal.SIGINT, self.stop), (signal.SIGHUP, self._hangup)):
             self.loop.on_signal(number, act)
         try:
-            requests = Requests(self.tree, self.reloader, self.health, self)
+            requests = Requests(self.estate, self.reloader, self.health, self)
             self._control = listen(self.loop, self.options.run, requests.table())
             self.loop.call_soon(lambda: self.reloader.start(self._config, self._started))
             self.loop.run()
@@ -100,7 +115,7 @@ class Daemon:
             self._close()
         if self._failure is not None:
             raise CannotStart(self._failure)
-        return 1 if self._unclosed else 0
+        return 1 if self._closing.unclosed or self.estate.lost else 0
 
     def _started(self, outcome: Outcome) -> None:
         if outcome.errors:
@@ -120,10 +135,11 @@ class Daemon:
         with contextlib.suppress(OSError):  # whoever started us may have closed the other end
             print(self._ready_line(), flush=True)
         self.notifier.watch_over(self.loop)
-        self.loop.call_later(TICK, self._tick)
+        self._rounds.start()
+        self.loop.call_later(_STATUS_SECONDS, self._show_status)
 
     def _ready_line(self) -> str:
-        census = Census.take(self.tree)
+        census = self.estate.census()
         portals = sorted(str(model.Portal(*endpoint)) for endpoint in self.tree.service.portals)
         more = f" and {len(portals) - 4} more" if len(portals) > 4 else ""
         where = ", ".join(portals[:4]) + more or "no portal"
@@ -142,21 +158,9 @@ class Daemon:
 
     # While it runs
 
-    def _tick(self) -> None:
-        if self.health.state != "running":
-            return
-        self.loop.call_later(TICK, self._tick)
-        units = [unit for _, unit in self.tree.units()]
-        for unit in _slice(units, self._round):
-            unit.note_errors()
-            unit.recover_reservations()
-            if unit.state is State.PENDING:
-                unit.retry()
-            else:
-                unit.probe()
-        self._round += 1
-        self._ticks += 1
-        if self._ticks % _STATUS_TICKS == 0:
+    def _show_status(self) -> None:
+        if self.health.state == "running":
+            self.loop.call_later(_STATUS_SECONDS, self._show_status)
             self.notifier.status(self.reloader.summary())
 
     def _hangup(self) -> None:
@@ -178,6 +182,8 @@ class Daemon:
             shop.workers.use_ring(new.io_uring)
         if (old.log_level, old.log_format) != (new.log_level, new.log_format):
             self._set_up_log(new)
+        if old.workers != new.workers:
+            logger.warning("workers takes effect when tgtd is restarted")
         if (old.watch, old.reload_debounce) != (new.watch, new.reload_debounce):
             self._stop_watching()
             self._start_watching()
@@ -216,10 +222,8 @@ class Daemon:
     def stop(self) -> None:
         """Drain, then end. Asked again: wait no longer for initiators. Asked once more: nor for media."""
         if self.health.state == "stopping":
-            if self._deadline is not None:
-                self._drained()
-            else:
-                self._finish()
+            self._closing.hasten()
+            self.estate.hasten()
             return
         serving = self.health.state == "running"
         self.health.state = "stopping"
@@ -228,56 +232,31 @@ class Daemon:
         if not serving:
             self.loop.stop()
             return
-        self._deadline = self.loop.call_later(self.settings.stop_timeout, self._drained)
+        self._rounds.stop()
         self.reloader.stop()
-        self.tree.service.drain(self._drained)
+        self._parts = 2
+        self._closing.begin(self.settings.stop_timeout)
+        self.estate.stop(self.settings.stop_timeout, self._part_ended)
         self._stop_watching()
 
-    def _drained(self) -> None:
-        """Everybody has logged out, or the time is up: flush and close the media."""
-        if self._deadline is None:
-            return
-        self._deadline.cancel()
-        self._deadline = None
-        remaining = len(self.tree.service.sessions)
-        if remaining:
-            logger.warning("%d sessions did not log out in time; they are dropped", remaining)
-        self.tree.service.close()
+    def _flushing(self) -> None:
         self.notifier.stopping("Flushing media")
-        self.loop.call_later(_FLUSH_SECONDS, self._finish)
-        for target, unit in self.tree.units():
-            self._unclosed[unit] = None
-            target.scsi.remove_lun(unit.wish.number)
-            unit.close(partial(self._unit_closed, unit))
-        if not self._unclosed:
-            self._finish()
 
-    def _unit_closed(self, unit: Unit) -> None:
-        del self._unclosed[unit]
-        if not self._unclosed:
-            self._finish()
-
-    def _finish(self) -> None:
-        for unit in self._unclosed:
-            logger.error("%s could not be flushed and closed in time", unit.place)
-        self.loop.stop()
+    def _part_ended(self) -> None:
+        """What runs in this process, or what runs in others, has come to its end."""
+        self._parts -= 1
+        if not self._parts:
+            self.loop.stop()
 
     def _close(self) -> None:
         self.notifier.unwatch()
         self._stop_watching()
         if self._control is not None:
             self._control.close()
+        self.estate.close()
         self.tree.service.close()
         self.inherited.close()
         self.tree.shop.workers.close()
         self.loop.close()
         for held in self._claims:
             held.close()
-
-
-def _slice(units: list[Unit], number: int) -> list[Unit]:
-    """The units to look at this time: all of a few, of many some after the other."""
-    if len(units) <= _PER_TICK:
-        return units
-    first = number * _PER_TICK % len(units)
-    return (units + units)[first : first + _PER_TICK]

@@ -1,7 +1,7 @@
 """Where log records go: the journal with their fields when stderr is the journal, else lines on stderr.
 
-Whoever logs may add fields by `extra`: TARGET, LUN, INITIATOR, ADDRESS, PORTAL, FILE. Nobody passes a secret to a
-logger.
+Whoever logs may add fields by `extra`: TARGET, LUN, INITIATOR, ADDRESS, PORTAL, FILE; WORKER tells which process
+speaks. Nobody passes a secret to a logger.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TextIO
 
 from systemd.journal import JournalHandler
 
-FIELDS = ("TARGET", "LUN", "INITIATOR", "ADDRESS", "PORTAL", "FILE")
+FIELDS = ("TARGET", "LUN", "INITIATOR", "ADDRESS", "PORTAL", "FILE", "WORKER")
 LEVELS = ("debug", "info", "warning", "error")
 
 _FOREIGN = ("tgtd.net.", "tgtd.scsi.", "tgtd.control", "tgtd.ledger", "tgtd.loop", "tgtd.workers")
@@ -123,14 +123,28 @@ def handler(form: str, stream: TextIO, environment: Mapping[str, str]) -> loggin
     return plain
 
 
-def set_up(level: str, form: str = "auto", stream: TextIO | None = None) -> None:
-    """Send what `tgtd` logs where it belongs; may be called again with other settings."""
+class Worker(logging.Filter):
+    """Adds to each record which worker process it comes from."""
+
+    def __init__(self, worker: str) -> None:
+        super().__init__()
+        self._worker = worker
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.WORKER = self._worker
+        return True
+
+
+def set_up(level: str, form: str = "auto", stream: TextIO | None = None, worker: str | None = None) -> None:
+    """Send what `tgtd` logs where it belongs; may be called again with other settings. worker: this process is one."""
     logger = logging.getLogger("tgtd")
     for old in list(logger.handlers):
         logger.removeHandler(old)
         old.close()
     destination = handler(form, sys.stderr if stream is None else stream, os.environ)
     destination.addFilter(Flood())
+    if worker is not None:
+        destination.addFilter(Worker(worker))
     logger.addHandler(destination)
     logger.setLevel(level.upper())
     logger.propagate = False

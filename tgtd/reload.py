@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tgtd.apply import Outcome, Transaction
+from tgtd.apply import Outcome
 from tgtd.config import model
 from tgtd.config.load import ConfigErrors, Loader
 from tgtd.config.plan import Plan, diff, refusals
-from tgtd.net.iscsi.session import Session
+from tgtd.config.steps import LOGOUT
+from tgtd.estate import Estate, Guest, Guests, Undertaking
 from tgtd.notify import Notifier
-from tgtd.status import Census, Health, Reload
-from tgtd.tree import Tree
+from tgtd.status import Health, Reload
 from tgtd.workers import Lane
 
 log = logging.getLogger(__name__)
@@ -33,26 +33,18 @@ class Reloader:
     up the reload, not the daemon.
     """
 
-    def __init__(
-        self,
-        tree: Tree,
-        loader: Loader,
-        health: Health,
-        notifier: Notifier,
-        daemon_changed: Callable[[model.Daemon], None],
-    ) -> None:
+    def __init__(self, estate: Estate, loader: Loader, lane: Lane, health: Health, notifier: Notifier) -> None:
         self.running: model.Config | None = None
         self.on_loaded: Callable[[list[Path]], None] | None = None
         """Called with the files of secrets that the configuration names."""
-        self._tree = tree
+        self._estate = estate
         self._loader = loader
+        self._lane = lane
         self._health = health
         self._notifier = notifier
-        self._daemon_changed = daemon_changed
-        self._lane: Lane = tree.shop.workers.lane(1)  # a Loader belongs to one thread at a time
         self._busy = False
         self._stopped = False
-        self._transaction: Transaction | None = None
+        self._transaction: Undertaking | None = None
         self._asked: list[Asked] = []
 
     def start(self, config: model.Config, then: Callable[[Outcome], None]) -> None:
@@ -80,7 +72,14 @@ class Reloader:
     def preview(self, reply: Callable[[dict[str, object]], None]) -> None:
         """What a reload would do: {"steps", "sessions", "errors"}."""
         box: list[Any] = []
-        self._lane.submit(partial(self._load, box), lambda error: reply(self._preview(box, error)))
+
+        def loaded(error: BaseException | None) -> None:
+            if error is None:
+                self._estate.guests(lambda guests: reply(self._preview(box[0], box[2], guests)))
+            else:
+                reply({"steps": [], "sessions": [], "errors": list(_complaints(error))})
+
+        self._lane.submit(partial(self._load, box), loaded)
 
     def _load(self, box: list[Any]) -> None:
         """In a worker: the wanted configuration, and the way there from what ran when it began."""
@@ -88,18 +87,15 @@ class Reloader:
         config = self._loader.load()
         box[:] = (config, running, diff(running, config))
 
-    def _preview(self, box: list[Any], error: BaseException | None) -> dict[str, object]:
-        if error is not None:
-            return {"steps": [], "sessions": [], "errors": list(_complaints(error))}
-        plan: Plan = box[2]
+    def _preview(self, config: model.Config, plan: Plan, guests: Guests) -> dict[str, object]:
+        moves = self._estate.moves(config)
+        touched = [(guest, effects) for guest, effects in plan.disturbs(guests) if guest.target not in moves]
+        touched += [(guest, (LOGOUT,)) for name in moves for guest in guests.get(name, ())]
         return {
-            "steps": [step.as_dict() for step in plan],
-            "sessions": [_touched(*row) for row in plan.disturbs(self._sessions())],
+            "steps": [*(step.as_dict() for step in plan), *(_move(name, why) for name, why in moves.items())],
+            "sessions": [_touched(*row) for row in touched],
             "errors": [str(problem) for problem in refusals(plan)],
         }
-
-    def _sessions(self) -> dict[str, list[Session]]:
-        return {name: list(target.iscsi.sessions.values()) for name, target in self._tree.targets.items()}
 
     def _next(self) -> None:
         if not self._asked:
@@ -138,7 +134,7 @@ class Reloader:
                 self._health.generation += 1
             then(outcome)
 
-        self._transaction = Transaction(self._tree, plan, self._daemon_changed, ended)
+        self._transaction = self._estate.transaction(config, plan, ended)
         self._transaction.start()
 
     def _applied(
@@ -190,7 +186,7 @@ class Reloader:
     def summary(self) -> str:
         """One line for systemd's STATUS."""
         last = self._health.last_reload
-        text = f"{Census.take(self._tree).summary()}; generation {self._health.generation}"
+        text = f"{self._estate.census().summary()}; generation {self._health.generation}"
         if last is not None and last.result == "refused":
             more = f" (and {len(last.errors) - 1} more)" if len(last.errors) > 1 else ""
             text += f"; RELOAD REFUSED: {last.errors[0]}{more}"
@@ -221,11 +217,15 @@ def _complaints(error: BaseException) -> Iterable[str]:
     return [f"internal error while loading: {error}; the log has the details"]
 
 
-def _touched(session: Session, effects: tuple[str, ...]) -> dict[str, object]:
-    peers = [phase.connection.peer[0] for phase in session.connections.values()]
+def _move(target: str, why: str) -> dict[str, object]:
+    """A row beside those of the plan's steps."""
+    return {"step": "MoveTarget", "does": why, "effects": [LOGOUT], "target": target}
+
+
+def _touched(guest: Guest, effects: tuple[str, ...]) -> dict[str, object]:
     return {
-        "initiator": session.initiator,
-        "address": ", ".join(peers),
-        "target": session.target.name if session.target is not None else "",
+        "initiator": guest.initiator,
+        "address": guest.address,
+        "target": guest.target,
         "effects": list(effects),
     }

@@ -10,12 +10,9 @@ from typing import Protocol
 from tgtd import log
 from tgtd.config import model
 from tgtd.control import Command, Reply, Unanswerable
+from tgtd.estate import Estate
 from tgtd.reload import Reloader
-from tgtd.status import Health, Reload, pieces, reservation_pieces, reservation_row, session_row
-from tgtd.tree import Tree
-from tgtd.units import Unit
-
-logger = logging.getLogger(__name__)
+from tgtd.status import Health, Reload
 
 Arguments = Mapping[str, object]
 
@@ -29,8 +26,8 @@ class Stoppable(Protocol):
 class Requests:
     """The commands of the control socket, bound to a daemon."""
 
-    def __init__(self, tree: Tree, reloader: Reloader, health: Health, daemon: Stoppable) -> None:
-        self._tree = tree
+    def __init__(self, estate: Estate, reloader: Reloader, health: Health, daemon: Stoppable) -> None:
+        self._estate = estate
         self._reloader = reloader
         self._health = health
         self._daemon = daemon
@@ -49,39 +46,16 @@ class Requests:
         }
 
     def _status(self, arguments: Arguments, reply: Reply) -> None:
-        reply(pieces(self._tree, self._health))
+        self._estate.status(self._health, reply)
 
     def _sessions(self, arguments: Arguments, reply: Reply) -> None:
-        reply({"sessions": [session_row(one, self._health) for one in self._tree.service.sessions.values()]})
+        self._estate.sessions(self._health, reply)
 
     def _reservations(self, arguments: Arguments, reply: Reply) -> None:
-        reply(reservation_pieces(self._tree))
+        self._estate.reservations(self._health, reply)
 
     def _clear_reservations(self, arguments: Arguments, reply: Reply) -> None:
-        unit = self._unit(arguments.get("target"), arguments.get("lun"))
-        if not unit.disk.reservations.known:
-            raise Unanswerable(
-                f"{unit.place} is {unit.state.value}, and its reservations are not loaded"
-                + (f": {unit.cause}" if unit.cause else "")
-                + "; see to that first"
-            )
-        before = reservation_row(unit)
-
-        def answer(error: BaseException | None) -> None:
-            done = error is None
-            if done:
-                logger.warning("%s: its reservations were cleared by tgtctl: %s", unit.place, before)
-            reply({"cleared": done, "before": before})
-
-        unit.clear_reservations(answer)
-
-    def _unit(self, target: object, lun: object) -> Unit:
-        found = self._tree.targets.get(str(target))
-        if found is None:
-            raise Unanswerable(f"there is no target {target}; tgtctl status lists them")
-        if not isinstance(lun, int) or lun not in found.units:
-            raise Unanswerable(f"{target} has no LUN {lun}; tgtctl status lists them")
-        return found.units[lun]
+        self._estate.clear_reservations(arguments.get("target"), arguments.get("lun"), reply)
 
     def _plan(self, arguments: Arguments, reply: Reply) -> None:
         self._must_run()
@@ -102,6 +76,7 @@ class Requests:
             if level not in log.LEVELS:
                 raise Unanswerable(f"there is no such level; there are {', '.join(log.LEVELS)}")
             ours.setLevel(str(level).upper())
+            self._estate.log_level(str(level))
         reply({"level": logging.getLevelName(ours.getEffectiveLevel()).lower()})
 
     def _stop(self, arguments: Arguments, reply: Reply) -> None:

@@ -3,10 +3,12 @@ loop."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import operator
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tgtd import __version__
@@ -57,7 +59,7 @@ class Health:
 
 @dataclass(slots=True)
 class Census:
-    """How many of what there are."""
+    """How many of what there are. The last four since the start, or at the moment, are for those who look closer."""
 
     targets: int = 0
     luns: int = 0
@@ -66,6 +68,13 @@ class Census:
     offline: int = 0
     sessions: int = 0
     connections: int = 0
+    refused_logins: int = 0
+    callback_failures: int = 0
+    worker_threads: int = 0
+    buffer_bytes: int = 0
+
+    def __add__(self, other: Census) -> Census:
+        return Census(*map(operator.add, dataclasses.astuple(self), dataclasses.astuple(other)))
 
     @classmethod
     def take(cls, tree: Tree) -> Census:
@@ -78,6 +87,10 @@ class Census:
             offline=states.count(State.OFFLINE),
             sessions=len(tree.service.sessions),
             connections=len(tree.service.connections),
+            refused_logins=tree.service.refusals,
+            callback_failures=tree.shop.workers.loop.failures,
+            worker_threads=tree.shop.workers.threads,
+            buffer_bytes=tree.shop.pool.used,
         )
 
     def summary(self) -> str:
@@ -88,18 +101,35 @@ class Census:
 
 
 def pieces(tree: Tree, health: Health) -> Iterator[str]:
-    """The JSON text of `tgtctl status`."""
-    head = overview(tree, health)
-    yield json.dumps(head)[:-1] + ', "targets": ['
+    """The JSON text of `tgtctl status` where one process does everything."""
+    return framed(overview(tree, health, Census.take(tree)), "targets", target_rows(tree, health))
+
+
+def framed(head: Mapping[str, object], name: str, rows: Iterator[str]) -> Iterator[str]:
+    """The JSON text of an object: what is in head, and one more list, of whose inside `rows` are the pieces."""
+    text = json.dumps(head)[:-1]
+    yield f'{text}{", " if head else ""}"{name}": ['
+    yield from rows
+    yield "]}"
+
+
+def target_rows(
+    tree: Tree, health: Health, worker: int | None = None, names: Iterable[str] | None = None
+) -> Iterator[str]:
+    """Targets, by default all, with their LUNs and sessions. worker: that serves them; None: the main process."""
     separator = ""
-    for target in list(tree.targets.values()):
-        yield separator + json.dumps(target_row(target))[:-1] + ', "luns": ['
+    for target in [tree.targets[name] for name in (tree.targets if names is None else names)]:
+        yield separator + json.dumps(target_row(target, worker))[:-1] + ', "luns": ['
         separator = ", "
         yield from _joined(json.dumps(unit_row(unit)) for unit in list(target.units.values()))
         yield '], "sessions": ['
         yield from _joined(json.dumps(session_row(one, health)) for one in list(target.iscsi.sessions.values()))
         yield "]}"
-    yield "]}"
+
+
+def session_rows(tree: Tree, health: Health, worker: int | None = None) -> Iterator[str]:
+    """All sessions, those for discovery too."""
+    return _joined(json.dumps(session_row(one, health)) for one in list(tree.service.sessions.values()))
 
 
 def _joined(rows: Iterator[str]) -> Iterator[str]:
@@ -109,9 +139,10 @@ def _joined(rows: Iterator[str]) -> Iterator[str]:
         separator = ", "
 
 
-def overview(tree: Tree, health: Health) -> dict[str, object]:
-    """Everything but the targets."""
-    census = Census.take(tree)
+def overview(
+    tree: Tree, health: Health, census: Census, workers: Sequence[Mapping[str, object]] = ()
+) -> dict[str, object]:
+    """Everything but the targets. workers: a row for each worker process."""
     return {
         "version": __version__,
         "pid": os.getpid(),
@@ -121,24 +152,13 @@ def overview(tree: Tree, health: Health) -> dict[str, object]:
         "last_reload": None if health.last_reload is None else health.last_reload.as_dict(),
         "portals": [str(model.Portal(*endpoint)) for endpoint in tree.service.portals],
         "io_uring": tree.shop.workers.io_uring,
-        "counters": {
-            "targets": census.targets,
-            "luns": census.luns,
-            "online": census.online,
-            "pending": census.pending,
-            "offline": census.offline,
-            "sessions": census.sessions,
-            "connections": census.connections,
-            "refused_logins": tree.service.refusals,
-            "callback_failures": tree.shop.workers.loop.failures,
-            "worker_threads": tree.shop.workers.threads,
-            "buffer_bytes": tree.shop.pool.used,
-        },
+        "counters": dataclasses.asdict(census),
+        "workers": list(workers),
     }
 
 
-def target_row(target: LiveTarget) -> dict[str, object]:
-    """A target without its LUNs and sessions."""
+def target_row(target: LiveTarget, worker: int | None = None) -> dict[str, object]:
+    """A target without its LUNs and sessions. worker: the number of its process; null: the main one."""
     wish = target.wish
     return {
         "name": wish.name,
@@ -147,6 +167,7 @@ def target_row(target: LiveTarget) -> dict[str, object]:
         "online": wish.online,
         "portals": [str(portal) for portal in wish.portals],
         "origin": str(wish.origin),
+        "worker": worker,
     }
 
 
@@ -192,12 +213,10 @@ def flags(unit: Unit) -> list[str]:
     return [word for word, holds in words.items() if holds]
 
 
-def reservation_pieces(tree: Tree) -> Iterator[str]:
-    """The JSON text of `tgtctl reservations`: LUNs that have any, or of which nobody knows."""
-    yield '{"reservations": ['
+def reservation_rows(tree: Tree, health: Health, worker: int | None = None) -> Iterator[str]:
+    """LUNs that have reservations, or of which nobody knows."""
     units = [unit for _, unit in tree.units() if unit.disk.reservations.worth_telling]
-    yield from _joined(json.dumps(reservation_row(unit)) for unit in units)
-    yield "]}"
+    return _joined(json.dumps(reservation_row(unit)) for unit in units)
 
 
 def reservation_row(unit: Unit) -> dict[str, object]:

@@ -41,7 +41,7 @@ class Tree:
         self.service = service
         self.inherited = inherited
         self.targets: dict[str, LiveTarget] = {}
-        self._installation = installation
+        self.installation = installation
         self._idle_lane: Lane = shop.workers.lane(1)
 
     def units(self) -> Iterator[tuple[LiveTarget, Unit]]:
@@ -50,7 +50,7 @@ class Tree:
                 yield target, unit
 
     def identity(self, target: str, wish: model.Lun) -> Identity:
-        return derive(self._installation, target, wish.number, wish.identity)
+        return derive(self.installation, target, wish.number, wish.identity)
 
     def make_target(self, wish: model.Target) -> LiveTarget:
         """A target without units, not yet reachable."""
@@ -74,7 +74,7 @@ class Tree:
         """What answers where no unit is: the controller at LUN 0, else "not supported" (number -1)."""
         wish = model.IdentityWish("tgtd", "controller", __version__[:4], None, None)
         kind = Controller if number == 0 else AbsentUnit
-        return kind(derive(self._installation, target, number, wish), self.shop.pool, self._idle_lane)
+        return kind(derive(self.installation, target, number, wish), self.shop.pool, self._idle_lane)
 
     def open_portal(self, endpoint: Endpoint) -> None:
         """Listen, on the socket that systemd passed if there is one. Raises OSError."""

@@ -5,6 +5,7 @@ from tgtd.config.model import Access, Chap, Daemon, Limits
 
 DEFAULTS = Daemon(
     io_uring=True,
+    workers=None,
     log_level="info",
     log_format="auto",
     stop_timeout=30.0,
@@ -43,8 +44,8 @@ def test_errors(tree: Tree) -> None:
     assert tree.complaints(text, "tgtd.toml") == [
         "tgtd.toml:1:16: stop_timeout: -1 is less than 0; write 0 to 3600 seconds",
         (
-            "tgtd.toml:2:2: logs: is not a known key; remove it; known keys are stop_timeout, io_uring, log, "
-            "reload, discovery, limits"
+            "tgtd.toml:2:2: logs: is not a known key; remove it; known keys are stop_timeout, io_uring, workers, "
+            "log, reload, discovery, limits"
         ),
         'tgtd.toml:4:9: log.level: "warn" is not possible here; did you mean "warning"?',
         (

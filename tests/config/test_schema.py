@@ -133,4 +133,4 @@ def test_sections() -> None:
     section = Schema(TARGETS).section("target", "iscsi")
     assert section.defaults["max_connections"] == 8
     assert section.sizes["max_burst_length"] == (512, 16777215)
-    assert Schema(DAEMON).section().defaults == {"stop_timeout": 30, "io_uring": True}
+    assert Schema(DAEMON).section().defaults == {"stop_timeout": 30, "io_uring": True, "workers": "auto"}

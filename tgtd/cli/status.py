@@ -46,6 +46,8 @@ def _lines(answer: Row) -> Iterator[str]:
     )
     if answer["io_uring"] != "in use":
         yield f"io_uring is not used: {answer['io_uring']}"
+    if answer["workers"]:
+        yield columns(_workers(answer["workers"]), indent="  ")
     if counters["refused_logins"]:
         yield f"{count(counters['refused_logins'], 'login')} refused since the start; the log says why"
     for target in answer["targets"]:
@@ -67,6 +69,19 @@ _RESULTS = {
     "nothing": "nothing to do",
     "refused": "REFUSED, the configuration before it stays in force:",
 }
+
+
+def _workers(workers: list[Row]) -> Iterator[tuple[str, ...]]:
+    yield "WORKER", "PROCESS", "STATE", "TARGETS", "RESTARTS", "LAST ENDED"
+    for one in workers:
+        yield (
+            str(one["number"]),
+            str(one["pid"] or "-"),
+            one["state"],
+            str(one["targets"]),
+            str(one["restarts"]),
+            one["cause"] or "-",
+        )
 
 
 def _target(target: Row) -> Iterator[str]:

@@ -34,6 +34,7 @@ class DaemonBuilder:
             discovery = self._discovery.build(document, ("discovery",), data["discovery"], secrets, strict)
         return Daemon(
             io_uring=top["io_uring"],
+            workers=None if top["workers"] == "auto" else top["workers"],
             log_level=log["level"],
             log_format=log["format"],
             stop_timeout=float(top["stop_timeout"]),

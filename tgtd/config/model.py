@@ -176,9 +176,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """tgtd.toml. discovery: access and CHAP for discovery sessions."""
+    """tgtd.toml. workers: processes that serve targets, None: as suits the machine. discovery: access and CHAP for
+    discovery sessions."""
 
     io_uring: bool
+    workers: int | None
     log_level: str
     log_format: str
     stop_timeout: float

@@ -35,6 +35,7 @@ S = TypeVar("S")
 
 _DAEMON_FIELDS = (
     "io_uring",
+    "workers",
     "log_level",
     "log_format",
     "stop_timeout",

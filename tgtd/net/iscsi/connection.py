@@ -90,10 +90,14 @@ class Connection:
         self._partial = b""
         self._head: tuple[bytes, bytes, memoryview, int] | None = None
         self._want: memoryview | None = None
+        self._heir: Callable[[socket.socket, bytes], None] | None = None
 
-    def open(self, phase: Phase) -> None:
-        """Start reading, with the first phase plugged in."""
+    def open(self, phase: Phase, received: bytes = b"") -> None:
+        """Start reading, with the first phase plugged in. received: what was read of this peer already."""
         self.phase = phase
+        if received:
+            self._partial = received
+            self._step_aside()
         self.sock.setblocking(False)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.loop.watch(self.sock.fileno(), select.EPOLLIN, self._ready)
@@ -183,7 +187,10 @@ class Connection:
             phase.handlers[head[0] & 0x3F](head, 0, ahs, data)
         except Rejected as trouble:
             self._reject(trouble, head, 0)
-        return -1 if self.deaf else tail
+        if self.deaf:
+            self._bequeath(tail, end)
+            return -1
+        return tail
 
     def _reject(self, trouble: Rejected, buffer: Bytes, at: int) -> None:
         log.info("rejected a PDU of %s: %s", self.peer[0], trouble)
@@ -228,6 +235,7 @@ class Connection:
                 self._reject(trouble, arena, position)
             position = stop
             if self.deaf:
+                self._bequeath(stop, end)
                 return
             if self.queued > self._brake and self._stall():
                 break
@@ -369,6 +377,19 @@ class Connection:
         self._farewell = self.loop.call_later(_FAREWELL, lambda: self.close(why))
         if not self.scheduled:
             self.schedule()
+
+    def depart(self, heir: Callable[[socket.socket, bytes], None]) -> None:
+        """For a handler: its PDU is the last that concerns us. `heir(socket, received)` gets what came behind it."""
+        self.flush()
+        if self.closed:
+            return
+        self.closed = self.deaf = True
+        self.loop.unwatch(self.sock.fileno())
+        self._heir = heir
+
+    def _bequeath(self, position: int, end: int) -> None:
+        if self._heir is not None:
+            self._heir(self.sock, bytes(self.arena[position:end]))
 
     def close(self, why: str) -> None:
         """Close now; what is queued is lost."""

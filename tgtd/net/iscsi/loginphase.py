@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 
 from tgtd.net.iscsi import pdu
 from tgtd.net.iscsi.connection import Bytes, Connection, Handler
+from tgtd.net.iscsi.handover import Elsewhere, Parcel
 from tgtd.net.iscsi.keys import encode
 from tgtd.net.iscsi.login import Answer, Login, Refused, Request
 from tgtd.net.iscsi.pdu import MASK, ProtocolError
 
 if TYPE_CHECKING:
+    import socket
+
     from tgtd.net.iscsi.service import IscsiService
 
 log = logging.getLogger(__name__)
@@ -22,13 +25,18 @@ _LOGIN_SEGMENT = 8192 + 1024  # RFC 7143 13.12: 8192 is the limit during login; 
 
 
 class LoginPhase:
-    """A connection has `limits.login_timeout` seconds to get through this."""
+    """A connection has `limits.login_timeout` seconds to get through this, counted from `since`, a loop time.
+
+    answered: how many of the requests that come first were answered already, by another process.
+    """
 
     header_digest = False
     data_digest = False
     receive_limit = _LOGIN_SEGMENT
 
-    def __init__(self, service: IscsiService, connection: Connection) -> None:
+    def __init__(
+        self, service: IscsiService, connection: Connection, since: float | None = None, answered: int = 0
+    ) -> None:
         self._service = service
         self._connection = connection
         self._login = Login(service, connection.local, connection.peer, os.urandom)
@@ -36,7 +44,12 @@ class LoginPhase:
         self._first = True
         self._cmd_sn = 0
         self.handlers: Sequence[Handler] = [self._request if code == pdu.LOGIN else self._other for code in range(64)]
-        self._timer = connection.loop.call_later(service.limits.login_timeout, self._late)
+        self._since = connection.loop.time() if since is None else since
+        self._answered = answered
+        self._requests = b""  # what another process has to be told, should the target be there
+        self._replies = 0
+        left = service.limits.login_timeout - (connection.loop.time() - self._since)
+        self._timer = connection.loop.call_later(max(0, left), self._late)
 
     def _late(self) -> None:
         if not self._connection.closed:
@@ -68,15 +81,30 @@ class LoginPhase:
             cid=cid,
             text=bytes(data),
         )
+        if self._service.courier is not None:
+            self._requests += bytes(head[at : at + pdu.BHS]) + ahs + data + pdu.PADDING[len(data) & 3]
         try:
             answer = self._login.step(request)
             if self._login.complete:
                 self._enter(request, answer, itt)
                 return
+        except Elsewhere as away:
+            self._pass_on(away.target)
+            return
         except Refused as refused:
             self._refuse(request, itt, refused)
             return
         self._reply(request, answer, itt, request.tsih)
+
+    def _pass_on(self, target: str) -> None:
+        """The target's own process takes it from here, from the first request on."""
+        self._timer.cancel()
+
+        def leave(sock: socket.socket, rest: bytes) -> None:
+            received = self._requests + rest
+            self._service.pass_on(self._connection, Parcel(target, sock, received, self._replies, self._since))
+
+        self._connection.depart(leave)
 
     def _reply(self, request: Request, answer: Answer, itt: int, tsih: int) -> None:
         flags = answer.stage << 2 | (0x80 | answer.next_stage if answer.transit else 0)
@@ -92,6 +120,11 @@ class LoginPhase:
         self._connection.finish("login refused")
 
     def _send(self, flags: int, isid_tsih: int, itt: int, status: int, data: bytes) -> None:
+        if self._answered:
+            self._answered -= 1
+            self._stat_sn = (self._stat_sn + 1) & MASK
+            return
+        self._replies += 1
         header = pdu.LOGIN_REPLY.pack(
             pdu.LOGIN_RESPONSE,
             flags,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tgtd.net.iscsi.connection import ARENA, Connection
 from tgtd.net.iscsi.fullfeature import FullFeature
+from tgtd.net.iscsi.handover import Courier, Elsewhere, Parcel
 from tgtd.net.iscsi.login import (
     FORBIDDEN,
     NO_SUCH_SESSION,
@@ -42,7 +43,9 @@ _LOGOUT_SECONDS = 5
 class IscsiService:
     """discovery, limits: may be assigned live. sessions: all of them, discovery sessions included, by TSIH.
 
-    refusals: logins refused since the start.
+    refusals: logins refused since the start. courier: given where targets are served by other processes; then nobody
+    logs in here but for discovery. elsewhere: sessions that other processes have. counted: called when the number of
+    sessions has changed.
     """
 
     def __init__(self, loop: Loop, limits: Limits, pool: BufferPool, discovery: Access) -> None:
@@ -55,6 +58,10 @@ class IscsiService:
         self.sessions: dict[int, Session] = {}
         self.connections: dict[Connection, None] = {}
         self.refusals = 0
+        self.courier: Courier | None = None
+        self.elsewhere = 0
+        self._passed_on = 0
+        self.counted: Callable[[], None] = lambda: None
         self._arena = memoryview(mmap.mmap(-1, ARENA))  # page-aligned, and no memory before it is used
         self._per_address: Counter[str] = Counter()
         self._next_tsih = 1
@@ -163,7 +170,7 @@ class IscsiService:
             sock.close()
             return
         address = connection.peer[0]
-        if len(self.connections) >= self.limits.connections:
+        if len(self.connections) + self._passed_on >= self.limits.connections:
             log.warning("connection from %s refused: limits.connections = %d reached", address, self.limits.connections)
             sock.close()
             return
@@ -175,20 +182,58 @@ class IscsiService:
             )
             sock.close()
             return
-        self.connections[connection] = None
-        self._per_address[address] += 1
         connection.on_closed = self._closed
+        self._open(connection, LoginPhase(self, connection))
+
+    def _open(self, connection: Connection, phase: LoginPhase, received: bytes = b"") -> None:
+        self.connections[connection] = None
+        self._per_address[connection.peer[0]] += 1
         try:
-            connection.open(LoginPhase(self, connection))
+            connection.open(phase, received)
         except OSError as error:  # it is gone again
             connection.close(error.strerror or str(error))
 
     def _closed(self, connection: Connection) -> None:
         self.connections.pop(connection, None)
-        address = connection.peer[0]
+        self._uncount(connection.peer[0])
+
+    def _uncount(self, address: str) -> None:
         self._per_address[address] -= 1
         if not self._per_address[address]:
             del self._per_address[address]
+
+    def pass_on(self, connection: Connection, parcel: Parcel) -> None:
+        """Give a connection to the process that serves its target; here it counts until it has parted."""
+        self.connections.pop(connection, None)
+        self._passed_on += 1
+        assert self.courier is not None
+        self.courier(parcel, connection.peer[0])
+
+    def parted(self, address: str) -> None:
+        """A connection from there that was passed on has ended."""
+        self._passed_on -= 1
+        self._uncount(address)
+
+    def adopt(self, parcel: Parcel, ended: Callable[[], None]) -> None:
+        """Take a connection that another process has accepted and passed on; `ended()` once it is gone."""
+        try:
+            connection = Connection(self.loop, parcel.sock, self._arena)
+        except OSError:
+            parcel.sock.close()
+            ended()
+            return
+        if len(parcel.received) > ARENA:
+            log.warning("connection from %s: the login came in too much at once", connection.peer[0])
+            parcel.sock.close()
+            ended()
+            return
+
+        def closed(gone: Connection) -> None:
+            self._closed(gone)
+            ended()
+
+        connection.on_closed = closed
+        self._open(connection, LoginPhase(self, connection, parcel.since, parcel.answered), parcel.received)
 
     # What the login phase asks (login.Directory)
 
@@ -196,6 +241,8 @@ class IscsiService:
         target = self.targets.get(name)
         if target is None or not target.listens_at(local):
             return None
+        if self.courier is not None:
+            raise Elsewhere(name)
         return target
 
     def join(self, target: IscsiTarget, login: Login) -> None:
@@ -225,9 +272,9 @@ class IscsiService:
         self._demand_online(target, initiator)
         if target is not None and (initiator, isid) in target.sessions:
             return  # it will replace the session it has
-        if len(self.sessions) >= self.limits.sessions:
+        if len(self.sessions) + self.elsewhere >= self.limits.sessions:
             self._evict()
-        if len(self.sessions) >= self.limits.sessions:
+        if len(self.sessions) + self.elsewhere >= self.limits.sessions:
             raise Refused(OUT_OF_RESOURCES, f"{initiator} refused: limits.sessions = {self.limits.sessions} reached")
         most = target.settings.max_sessions if target is not None else 0
         if target is not None and most and len(target.sessions) >= most:
@@ -301,6 +348,7 @@ class IscsiService:
             target.scsi.connect(nexus, target.view(login.initiator))
             target.sessions[login.initiator, login.isid] = session
         self.sessions[session.tsih] = session
+        self.counted()
         return session
 
     def _take_tsih(self) -> int:
@@ -316,6 +364,7 @@ class IscsiService:
     def forget(self, session: Session) -> None:
         """A session has ended."""
         self.sessions.pop(session.tsih, None)
+        self.counted()
         target = session.target
         if target is not None and target.sessions.get((session.initiator, session.isid)) is session:
             del target.sessions[session.initiator, session.isid]

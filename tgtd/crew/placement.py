@@ -1,0 +1,63 @@
+"""Which worker process serves which target. Pure.
+
+Targets that share a medium stay together. A target that has a place keeps it: moving it would cost its initiators
+their sessions. What is new goes where the fewest are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from tgtd.config.model import Target
+
+Placement = Mapping[str, int]
+"""Target → number of its worker, from 1."""
+
+
+def place(targets: Mapping[str, Target], before: Placement, count: int) -> dict[str, int]:
+    """A place for each target, among `count` workers. before: where those are that run."""
+    placed: dict[str, int] = {}
+    load = Counter(dict.fromkeys(range(1, count + 1), 0))
+    homeless: list[list[str]] = []
+    for group in _together(targets.values()):
+        homes = Counter(before[name] for name in group if name in before)
+        if homes:
+            home = min(homes, key=lambda number: (-homes[number], number))
+            placed.update(dict.fromkeys(group, home))
+            load[home] += len(group)
+        else:
+            homeless.append(group)
+    for group in homeless:
+        home = min(load, key=lambda number: (load[number], number))
+        placed.update(dict.fromkeys(group, home))
+        load[home] += len(group)
+    return {name: placed[name] for name in targets}
+
+
+def _together(targets: Iterable[Target]) -> list[list[str]]:
+    """Groups of targets that share media, in the order of their first members."""
+    leader: dict[str, str] = {}
+    holder: dict[tuple[str, str], str] = {}
+    for target in targets:
+        leader[target.name] = target.name
+        for lun in target.luns.values():
+            if lun.medium.path is not None:
+                other = holder.setdefault((lun.medium.type, lun.medium.path), target.name)
+                leader[_leader(leader, target.name)] = _leader(leader, other)
+    groups: dict[str, list[str]] = {}
+    for name in leader:
+        groups.setdefault(_leader(leader, name), []).append(name)
+    return list(groups.values())
+
+
+def _leader(leader: dict[str, str], name: str) -> str:
+    while leader[name] != name:
+        leader[name] = leader[leader[name]]
+        name = leader[name]
+    return name
+
+
+def moved(before: Placement, after: Placement) -> list[str]:
+    """Targets that have a place and get another one."""
+    return [name for name, number in after.items() if before.get(name, number) != number]
