@@ -115,3 +115,38 @@ def test_reservations_of_two_initiators(guest: Guest, site: Site, open_iscsi: Op
     guest.run(f"sg_persist --out --clear --param-rk=2 {other}")
     guest.run(f"sg_turs {mine}", status=None)
     guest.run(f"{write}{mine}")
+
+
+def test_sanitize_and_format(guest: Guest, thin: str) -> None:
+    """Nothing of what was there can be read afterwards."""
+    guest.run(
+        f"printf 'no' >/run/pattern; sg_sanitize --quick --wait --overwrite --pattern=/run/pattern {thin}", timeout=120
+    )
+    assert block(guest, thin, 0) == block(guest, thin, 131071) == "6e6f" * 8
+    guest.run(f"sg_sanitize --quick --wait --block {thin}", timeout=120)
+    assert block(guest, thin, 0) == ZEROS
+    guest.run(f"printf x | dd of={thin} bs=512 conv=sync oflag=direct status=none; sg_raw {thin} 04 00 00 00 00 00")
+    assert block(guest, thin, 0) == ZEROS
+
+
+def test_a_bad_block(guest: Guest, thin: str) -> None:
+    """Marked by command, met by the kernel, mended by writing or by reassigning."""
+    guest.run(f"sg_write_long --wr_uncor --lba=2000 {thin}; sg_write_long --wr_uncor --16 --lba=2008 {thin}")
+    read = f"dd if={thin} bs=512 count=1 iflag=direct status=none of=/dev/null skip="
+    since = guest.heard()
+    assert guest.run(f"{read}2000", status=None).status != 0
+    assert "critical medium error" in guest.said(since)
+    guest.run(f"dd if=/dev/zero of={thin} bs=512 seek=2000 count=1 oflag=direct status=none && {read}2000")
+    assert guest.run(f"{read}2008", status=None).status != 0
+    guest.run(f"sg_reassign --address=2008 {thin} && {read}2008")
+    assert block(guest, thin, 2008) == PATTERN
+
+
+def test_atomic_writes(guest: Guest, site: Site, open_iscsi: OpenIscsi) -> None:
+    """A disk in memory has them, and the block layer knows."""
+    serve(site, site.lun(0, medium='{ type = "ram", size = "16 MiB" }'))
+    open_iscsi.login(site.port)
+    device = open_iscsi.device(0)
+    guest.run(f"printf 'ab%.0s' $(seq 512) >/run/two; sg_write_x --atomic=0 --lba=64 --num=2 --in=/run/two {device}")
+    assert block(guest, device, 65) == "6162" * 8
+    assert int(guest.run(f"cat /sys/block/{device[5:]}/queue/atomic_write_max_bytes").output) > 0

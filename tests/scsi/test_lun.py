@@ -57,7 +57,7 @@ def make(error: BaseException | None = None) -> tuple[Bench, Disk]:
 
 def test_unknown_operation_code() -> None:
     bench, _ = make()
-    task = bench.run(bytes((0x04, 0, 0, 0, 0, 0)))
+    task = bench.run(bytes((0x02, 0, 0, 0, 0, 0)))
     assert sense_of(task) == (5, 0x20, 0)
     assert pointer_of(task) == (True, 0, 7)
 
@@ -80,12 +80,12 @@ def test_a_fault_of_ours_is_counted_logged_and_answered(caplog: pytest.LogCaptur
 def test_descriptor_format_when_chosen() -> None:
     bench, disk = make()
     disk.descriptor_sense = True
-    assert bench.run(bytes((0x04, 0, 0, 0, 0, 0))).sense[0] == 0x72
+    assert bench.run(bytes((0x02, 0, 0, 0, 0, 0))).sense[0] == 0x72
 
 
 def test_data_out_length_never_raises() -> None:
     bench, disk = make()
-    for cdb, wanted in ((WRITE, 4096), (cdb10(0x2A, 1 << 31, 1), 0), (b"\x04", 0), (b"\x9e\x1f", 0), (READ, 0)):
+    for cdb, wanted in ((WRITE, 4096), (cdb10(0x2A, 1 << 31, 1), 0), (b"\x02", 0), (b"\x9e\x1f", 0), (READ, 0)):
         task = Task(bench.itl(), 1, 0, cdb.ljust(16, b"\0"), 0, bench._finished)
         assert disk.data_out_length(task) == task.wanted_out == wanted
 

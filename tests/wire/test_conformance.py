@@ -26,7 +26,7 @@ def names(family: str) -> list[str]:
 
 def tool(test: str, *urls: str) -> str:
     """What the tool says of a test or a family."""
-    words = ("iscsi-test-cu", "-d", "-n", f"--test={test}", *urls)
+    words = ("iscsi-test-cu", "-d", "-S", "-n", f"--test={test}", *urls)
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     except subprocess.TimeoutExpired as expired:

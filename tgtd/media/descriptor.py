@@ -81,6 +81,7 @@ class DescriptorMedium:
 
     volatile = True
     can_zero = True
+    atomic_bytes = 0
 
     def __init__(self, fd: int, direct: int | None, size: int, writable: bool, block_sizes: tuple[int, ...]) -> None:
         self.size = size

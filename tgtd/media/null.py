@@ -21,6 +21,7 @@ class NullMedium:
     discard_granularity = 0
     zero_after_discard = False
     volatile = False
+    atomic_bytes = 0
     block_sizes: tuple[int, ...] = (512, 1024, 2048, 4096)
 
     @classmethod

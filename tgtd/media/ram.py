@@ -24,6 +24,7 @@ class RamMedium:
     discard_granularity = _PAGE
     zero_after_discard = True
     volatile = False
+    atomic_bytes = 1 << 20  # what a failure leaves of it is nothing at all; the bound keeps others from waiting long
     block_sizes: tuple[int, ...] = (512, 1024, 2048, 4096)
 
     @classmethod

@@ -17,6 +17,7 @@ from tgtd.scsi.sense import (
     CHECK_CONDITION,
     INTERNAL_TARGET_FAILURE,
     LOGICAL_UNIT_RESET,
+    NO_ADDITIONAL_SENSE,
     CheckCondition,
     Refused,
     Sense,
@@ -64,6 +65,8 @@ class LogicalUnit:
         self.obstacle: Sense | None = None
         """What a command that needs the medium is refused with: NOT READY of some kind."""
         self.write_protected: Sense | None = None
+        self.bar: Callable[[Command], None] | None = None
+        """Asked about every command that a unit attention may stop: raises when the command may not run now."""
         self.descriptor_sense = False
         """D_SENSE of the control mode page."""
         self.report_aborts = False
@@ -248,8 +251,12 @@ class LogicalUnit:
             if itl.nexus is not but:
                 itl.attend(sense)
 
+    def standing(self) -> CheckCondition:
+        """What REQUEST SENSE says when no unit attention waits (SPC-5 5.11.2 calls it pollable sense data)."""
+        return CheckCondition(self.obstacle or NO_ADDITIONAL_SENSE)
+
     def regate_all(self) -> None:
-        """After `obstacle`, `write_protected` or a reservation changed."""
+        """After `bar`, `obstacle`, `write_protected` or a reservation changed."""
         for itl in self.nexuses:
             itl.regate()
 

@@ -54,6 +54,8 @@ class BlockMedium(Protocol):
     zero_after_discard: bool
     volatile: bool
     """True when a completed write may still be lost with the power until `flush`."""
+    atomic_bytes: int
+    """The longest write of which all or nothing is there after any failure; 0 when nothing is promised."""
     block_sizes: tuple[int, ...]
     """Logical block sizes this medium can serve (a block device: multiples of its own sector)."""
 

@@ -74,7 +74,7 @@ class LunNexus:
         """Plug the gate in or out: call after any change to what it looks at."""
         lu = self.lu
         self.barred = lu.reservations.bars(self)
-        closed = self.attentions or self.barred or lu.obstacle or lu.write_protected or lu.reservations.lost
+        closed = self.attentions or self.barred or lu.bar or lu.obstacle or lu.write_protected or lu.reservations.lost
         self.gate = self._gate if closed else None
 
     def _gate(self, row: Command, cdb: bytes) -> None:
@@ -91,6 +91,8 @@ class LunNexus:
             lu.reservations.demand_known(row, kind)
         if heeds:
             raise CheckCondition(self.take_attention())
+        if lu.bar is not None and row.attention:
+            lu.bar(row)
         if lu.obstacle is not None and row.medium:
             raise CheckCondition(lu.obstacle)
         if lu.write_protected and row.writes:

@@ -50,14 +50,26 @@ class Sense(NamedTuple):
 
 NO_ADDITIONAL_SENSE = Sense(NO_SENSE, 0x00, 0x00, "no additional sense information")
 
+IDLE_BY_COMMAND = Sense(NO_SENSE, 0x5E, 0x03, "idle condition activated by command")
+STANDBY_BY_COMMAND = Sense(NO_SENSE, 0x5E, 0x04, "standby condition activated by command")
+IDLE_B_BY_COMMAND = Sense(NO_SENSE, 0x5E, 0x06, "idle_b condition activated by command")
+IDLE_C_BY_COMMAND = Sense(NO_SENSE, 0x5E, 0x08, "idle_c condition activated by command")
+STANDBY_Y_BY_COMMAND = Sense(NO_SENSE, 0x5E, 0x0A, "standby_y condition activated by command")
+
 NOT_READY_CAUSE_NOT_REPORTABLE = Sense(NOT_READY, 0x04, 0x00, "logical unit not ready, cause not reportable")
 BECOMING_READY = Sense(NOT_READY, 0x04, 0x01, "logical unit is in process of becoming ready")
 INITIALIZING_COMMAND_REQUIRED = Sense(NOT_READY, 0x04, 0x02, "logical unit not ready, initializing command required")
 MANUAL_INTERVENTION_REQUIRED = Sense(NOT_READY, 0x04, 0x03, "logical unit not ready, manual intervention required")
+FORMAT_IN_PROGRESS = Sense(NOT_READY, 0x04, 0x04, "logical unit not ready, format in progress")
+SANITIZE_IN_PROGRESS = Sense(NOT_READY, 0x04, 0x1B, "logical unit not ready, sanitize in progress")
 MEDIUM_NOT_PRESENT = Sense(NOT_READY, 0x3A, 0x00, "medium not present")
 
 WRITE_ERROR = Sense(MEDIUM_ERROR, 0x0C, 0x00, "write error")
 UNRECOVERED_READ_ERROR = Sense(MEDIUM_ERROR, 0x11, 0x00, "unrecovered read error")
+MARKED_BAD = Sense(MEDIUM_ERROR, 0x11, 0x14, "read error, LBA marked bad by application client")
+FORMAT_FAILED = Sense(MEDIUM_ERROR, 0x31, 0x01, "format command failed")
+SANITIZE_FAILED = Sense(MEDIUM_ERROR, 0x31, 0x03, "sanitize command failed")
+NO_DEFECT_SPARE = Sense(MEDIUM_ERROR, 0x32, 0x00, "no defect spare location available")
 
 INTERNAL_TARGET_FAILURE = Sense(HARDWARE_ERROR, 0x44, 0x00, "internal target failure")
 
@@ -68,6 +80,7 @@ INVALID_FIELD_IN_CDB = Sense(ILLEGAL_REQUEST, 0x24, 0x00, "invalid field in CDB"
 LOGICAL_UNIT_NOT_SUPPORTED = Sense(ILLEGAL_REQUEST, 0x25, 0x00, "logical unit not supported")
 INVALID_FIELD_IN_PARAMETER_LIST = Sense(ILLEGAL_REQUEST, 0x26, 0x00, "invalid field in parameter list")
 INVALID_RELEASE = Sense(ILLEGAL_REQUEST, 0x26, 0x04, "invalid release of persistent reservation")
+COMMAND_SEQUENCE_ERROR = Sense(ILLEGAL_REQUEST, 0x2C, 0x00, "command sequence error")
 SAVING_PARAMETERS_NOT_SUPPORTED = Sense(ILLEGAL_REQUEST, 0x39, 0x00, "saving parameters not supported")
 INVALID_MESSAGE_ERROR = Sense(ILLEGAL_REQUEST, 0x49, 0x00, "invalid message error")
 MEDIUM_REMOVAL_PREVENTED = Sense(ILLEGAL_REQUEST, 0x53, 0x02, "medium removal prevented")
@@ -81,6 +94,8 @@ MODE_PARAMETERS_CHANGED = Sense(UNIT_ATTENTION, 0x2A, 0x01, "mode parameters cha
 RESERVATIONS_PREEMPTED = Sense(UNIT_ATTENTION, 0x2A, 0x03, "reservations preempted")
 RESERVATIONS_RELEASED = Sense(UNIT_ATTENTION, 0x2A, 0x04, "reservations released")
 REGISTRATIONS_PREEMPTED = Sense(UNIT_ATTENTION, 0x2A, 0x05, "registrations preempted")
+LOG_PARAMETERS_CHANGED = Sense(UNIT_ATTENTION, 0x2A, 0x02, "log parameters changed")
+TIMESTAMP_CHANGED = Sense(UNIT_ATTENTION, 0x2A, 0x10, "timestamp changed")
 CAPACITY_DATA_CHANGED = Sense(UNIT_ATTENTION, 0x2A, 0x09, "capacity data has changed")
 COMMANDS_CLEARED = Sense(UNIT_ATTENTION, 0x2F, 0x00, "commands cleared by another initiator")
 INQUIRY_DATA_CHANGED = Sense(UNIT_ATTENTION, 0x3F, 0x03, "INQUIRY data has changed")
@@ -108,16 +123,23 @@ class CheckCondition(Refused):
     field: byte offset of the field at fault; bit: its most significant bit within that byte (sense-key specific
     field pointer, SPC-5 4.4.2.4.2). The pointer aims at the CDB unless the row speaks of the parameter list.
     information: up to 64 bits for the INFORMATION field (an LBA or a residue); None leaves VALID at zero.
+    progress: how much of a long operation is done, in 65536ths (SPC-5 4.4.2.4.4).
     """
 
     def __init__(
-        self, sense: Sense, field: int | None = None, bit: int | None = None, information: int | None = None
+        self,
+        sense: Sense,
+        field: int | None = None,
+        bit: int | None = None,
+        information: int | None = None,
+        progress: int | None = None,
     ) -> None:
         super().__init__(CHECK_CONDITION)
         self.sense = sense
         self.field = field
         self.bit = bit
         self.information = information
+        self.progress = progress
 
     def __str__(self) -> str:
         return self.sense.text
@@ -128,7 +150,9 @@ _NO_POINTER = b"\0\0\0"
 
 
 def _pointer(trouble: CheckCondition) -> bytes:
-    """SPC-5 4.4.2.4.2: SKSV, C/D, BPV, bit pointer, field pointer."""
+    """SPC-5 4.4.2.4.2: SKSV, C/D, BPV, bit pointer, field pointer; or SKSV and a progress indication."""
+    if trouble.progress is not None:
+        return b"\x80" + trouble.progress.to_bytes(2, "big")
     if trouble.field is None:
         return _NO_POINTER
     first = 0x80

@@ -74,9 +74,9 @@ def test_software_write_protection() -> None:
 def test_descriptor_sense() -> None:
     bench, _ = make()
     flip(bench, 0x0A, 2, 0x04)
-    assert bench.run(bytes((0x04,))).sense[0] == 0x72
+    assert bench.run(bytes((0x02,))).sense[0] == 0x72
     flip(bench, 0x0A, 2, 0x04)
-    assert bench.run(bytes((0x04,))).sense[0] == 0x70
+    assert bench.run(bytes((0x02,))).sense[0] == 0x70
 
 
 def test_task_aborted_status() -> None:

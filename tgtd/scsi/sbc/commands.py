@@ -6,10 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tgtd.scsi.command import Command, DataOut, Handler
+from tgtd.scsi.sbc.atomic import ATOMIC
 from tgtd.scsi.sbc.capacity import read_capacity_10, read_capacity_16
+from tgtd.scsi.sbc.defects import DEFECTS
+from tgtd.scsi.sbc.format import FORMAT
+from tgtd.scsi.sbc.orwrite import ORWRITE
 from tgtd.scsi.sbc.provision import get_lba_status, unmap, wanted_same, wanted_unmap, write_same
 from tgtd.scsi.sbc.read import pre_fetch, read_6, read_10, read_12, read_16
 from tgtd.scsi.sbc.removal import allows_only, prevent_allow, start_stop_unit, starts_only
+from tgtd.scsi.sbc.sanitize import SANITIZE
 from tgtd.scsi.sbc.verify import verify
 from tgtd.scsi.sbc.verify import wanted as wanted_verify
 from tgtd.scsi.sbc.write import (
@@ -95,6 +100,8 @@ TRANSFERS = (
         writes=True,
         reservation="write",
     ),
+    *ORWRITE,
+    *ATOMIC,
     *(
         Command(
             opcode,
@@ -122,6 +129,9 @@ OTHERS = (
     *MODES,
     *PERSISTENT,
     *RESERVES,
+    *FORMAT,
+    *SANITIZE,
+    *DEFECTS,
     _verify(0x2F, "VERIFY(10)", f"2F 16 {_TEN}"),
     _verify(0xAF, "VERIFY(12)", f"AF 16 {_TWELVE}"),
     _verify(0x8F, "VERIFY(16)", f"8F 16 {_SIXTEEN}"),
@@ -172,7 +182,7 @@ OTHERS = (
         reservation="write",
         timeout=120,
     ),
-    Command(0x1B, "START STOP UNIT", start_stop_unit, usage("1B 01 00 00 07 04"), reservation=starts_only, timeout=120),
+    Command(0x1B, "START STOP UNIT", start_stop_unit, usage("1B 01 00 0F F7 04"), reservation=starts_only, timeout=120),
     Command(
         0x1E,
         "PREVENT ALLOW MEDIUM REMOVAL",

@@ -6,19 +6,24 @@ Commands are rows in commands.py. Does no I/O: the medium does, in a worker or w
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from tgtd.scsi.buffers import BufferPool
+from tgtd.scsi.command import Command
 from tgtd.scsi.inquiry import SBC_3, SBC_4
 from tgtd.scsi.lun import Identity
 from tgtd.scsi.medium import BlockMedium, Offload
 from tgtd.scsi.nexus import LunNexus
 from tgtd.scsi.sbc.commands import ROWS
+from tgtd.scsi.sbc.flaws import FlawedMedium
+from tgtd.scsi.sbc.format import FormatFailure
 from tgtd.scsi.sbc.modes import MODE_PAGES
+from tgtd.scsi.sbc.operation import Operation
 from tgtd.scsi.sbc.pace import Pace
+from tgtd.scsi.sbc.sanitize import SanitizeFailure
 from tgtd.scsi.sbc.turns import Turns
 from tgtd.scsi.sbc.vital import VITAL_PAGES
 from tgtd.scsi.sense import (
@@ -110,6 +115,12 @@ class Disk(PrimaryUnit):
         """SWP of the control mode page."""
         self.stopped = False
         self.ejected = False
+        self.resting: Sense | None = None
+        """The power condition that a command has set; None is active."""
+        self.hindrance: Operation | SanitizeFailure | FormatFailure | None = None
+        """A sanitize or format operation, under way or failed."""
+        self.reassigned: set[int] = set()
+        """The grown defect list: blocks that REASSIGN BLOCKS has replaced."""
         self.preventing: dict[LunNexus, None] = {}
         """Who prevents medium removal (SBC-4 5.17)."""
         self.unflushed: OSError | None = None
@@ -157,6 +168,11 @@ class Disk(PrimaryUnit):
             raise CheckCondition(LBA_OUT_OF_RANGE)
         if count > self.most_blocks:
             raise CheckCondition(INVALID_FIELD_IN_CDB, field=field)
+
+    def standing(self) -> CheckCondition:
+        if self.hindrance is not None:
+            return self.hindrance.standing()
+        return CheckCondition(self.resting) if self.resting and not self.obstacle else super().standing()
 
     # Work for the workers
 
@@ -216,6 +232,46 @@ class Disk(PrimaryUnit):
             log.error("%s: flush failed: %s", self.describe(), error)
             self.unflushed = error if isinstance(error, OSError) else OSError(str(error))
 
+    # Operations on the whole disk, and its flaws
+
+    def operate(self, operation: Operation) -> None:
+        """Begin a sanitize or format operation; everything else waits until `settle`."""
+        self.hindrance = operation
+        self._survey()
+        operation.begin()
+
+    def settle(self, failure: SanitizeFailure | FormatFailure | None, error: BaseException | None = None) -> None:
+        """The operation has ended, or its failure is forgiven."""
+        self.hindrance = failure
+        if isinstance(error, OSError):
+            self.counters.medium_errors += 1
+            self.last_medium_error = error
+        if error is not None:
+            log.error("%s: %s: %s", self.describe(), failure and failure.standing(), error)
+        self._survey()
+
+    def rest(self, condition: Sense | None) -> None:
+        """A power condition, None being active (SBC-4 4.21); a stopped disk runs again."""
+        self.resting, self.stopped = condition, False
+        self._survey()
+
+    def _rouse(self, row: Command) -> None:
+        """What needs the medium ends a power condition; asking whether the disk is ready does not."""
+        if row.medium and row.opcode:
+            self.rest(None)
+
+    def flawed(self) -> FlawedMedium:
+        """The medium, prepared for blocks that cannot be read."""
+        medium = self.store()
+        if not isinstance(medium, FlawedMedium):
+            self.medium = medium = FlawedMedium(medium, self.shift)
+        return medium
+
+    def heal(self, blocks: Iterable[int]) -> None:
+        """Blocks that were marked bad can be read again."""
+        if isinstance(self.medium, FlawedMedium):
+            self.medium.bad.difference_update(blocks)
+
     # Live changes
 
     def insert(self, medium: BlockMedium) -> None:
@@ -228,8 +284,11 @@ class Disk(PrimaryUnit):
 
     def offline(self, sense: Sense | None = None) -> BlockMedium | None:
         """Take the medium away and answer NOT READY from now on; returns it, to be closed when the lane is idle."""
-        medium, self.medium = self.medium, None
+        if isinstance(self.hindrance, Operation):
+            self.hindrance.interrupt()
+        medium, self.medium = _bare(self.medium), None
         self.size = 0
+        self.reassigned.clear()
         self.fetching = self._flushing = self._flush_again = False  # what this medium owes, the next one does not
         self._absence = sense or (MEDIUM_NOT_PRESENT if self.settings.removable else MANUAL_INTERVENTION_REQUIRED)
         self._survey()
@@ -249,6 +308,9 @@ class Disk(PrimaryUnit):
         old, before = self.settings, self.identity
         flush = self.write_cache and not settings.write_cache
         self.settings, self.identity = settings, identity
+        if settings.block_size != old.block_size:
+            self.medium = _bare(self.medium)  # blocks have other numbers now
+            self.reassigned.clear()
         if settings.write_cache != old.write_cache:
             self.write_cache = settings.write_cache
         self._survey()
@@ -264,7 +326,7 @@ class Disk(PrimaryUnit):
 
     def halt(self, stopped: bool, ejected: bool) -> None:
         """START STOP UNIT (SBC-4 5.31)."""
-        self.stopped, self.ejected = stopped, ejected
+        self.stopped, self.ejected, self.resting = stopped, ejected, None
         self._survey()
 
     def restore_defaults(self) -> None:
@@ -272,6 +334,7 @@ class Disk(PrimaryUnit):
             self.flush_behind()
         self.write_cache = self.settings.write_cache
         self.descriptor_sense = self.report_aborts = self.quiet_release = self.software_protected = False
+        self.resting = None
         self.preventing.clear()
         self._survey()
 
@@ -293,6 +356,7 @@ class Disk(PrimaryUnit):
         self.blocks = self.size >> self.shift
         self.thin = settings.thin and medium is not None and medium.can_discard
         self.volatile_cache = medium is not None and medium.volatile
+        self.bar = self.hindrance.stop if self.hindrance else self._rouse if self.resting else None
         self.obstacle = self._find_obstacle()
         self.write_protected = self._find_protection()
         self.refresh_commands()
@@ -309,6 +373,11 @@ class Disk(PrimaryUnit):
         if self.settings.read_only or (self.medium is not None and not self.medium.writable):
             return WRITE_PROTECTED
         return SOFTWARE_WRITE_PROTECTED if self.software_protected else None
+
+
+def _bare(medium: BlockMedium | None) -> BlockMedium | None:
+    """The medium itself, without the marks of bad blocks."""
+    return medium.medium if isinstance(medium, FlawedMedium) else medium
 
 
 def _check_fit(medium: BlockMedium | None, settings: DiskSettings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tgtd.scsi.sbc.power import change_condition, write_back
 from tgtd.scsi.sense import (
     GOOD,
     INVALID_FIELD_IN_CDB,
@@ -16,8 +17,7 @@ from tgtd.scsi.task import Task
 if TYPE_CHECKING:
     from tgtd.scsi.sbc.disk import Disk
 
-START, LOEJ, NO_FLUSH = 0x01, 0x02, 0x04
-IMMED = 0x01
+START, LOEJ, POWER_CONDITION = 0x01, 0x02, 0xF0
 
 
 def starts_only(cdb: bytes) -> str:
@@ -36,7 +36,11 @@ def start_stop_unit(disk: Disk, task: Task) -> int:
     While someone prevents medium removal, no medium is moved, in either direction.
     """
     what = task.cdb[4]
-    medium = disk.store()
+    disk.store()
+    if what & POWER_CONDITION:
+        return change_condition(disk, task)
+    if task.cdb[3]:
+        raise CheckCondition(INVALID_FIELD_IN_CDB, field=3, bit=3)
     if what & LOEJ and not disk.removable:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=4, bit=1)
     if what & LOEJ and disk.preventing and (disk.ejected or not what & START):
@@ -45,12 +49,7 @@ def start_stop_unit(disk: Disk, task: Task) -> int:
         _start(disk, task, bool(what & LOEJ))
         return GOOD
     disk.halt(stopped=True, ejected=disk.ejected or bool(what & LOEJ))
-    if what & NO_FLUSH:
-        return GOOD
-    if task.cdb[1] & IMMED:
-        disk.flush_behind()
-        return GOOD
-    return disk.defer_alone(task, medium.flush, writing=True)
+    return write_back(disk, task)
 
 
 def _start(disk: Disk, task: Task, load: bool) -> None:

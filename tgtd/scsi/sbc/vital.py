@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from tgtd.scsi.inquiry import EXTENDED, IDENTIFICATION, SERIAL, SUPPORTED, VitalPage
 from tgtd.scsi.nexus import LunNexus
+from tgtd.scsi.sbc.atomic import most_atomic
 from tgtd.scsi.sbc.capacity import reads_zeros
+from tgtd.scsi.sbc.power import power_condition_page
 from tgtd.scsi.sbc.provision import MOST_SAME_BYTES, MOST_UNMAP_BLOCKS, MOST_UNMAP_DESCRIPTORS
 from tgtd.scsi.sbc.write import MOST_COMPARED
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 _OPTIMAL_TRANSFER = 1 << 20
 _WSNZ = 0x01
+_READS_AFTER_ERASE = 0x40
 _UGAVALID = 0x80000000
 
 
@@ -26,7 +29,7 @@ def _block_limits(disk: Disk, itl: LunNexus) -> bytes:
     if disk.thin:
         granularity = max(1, disk.store().discard_granularity >> shift)
     return struct.pack(
-        ">BBHIIIIIIIQ20x",
+        ">BBHIIIIIIIQIIIII",
         _WSNZ,
         MOST_COMPARED,
         max(1, disk.settings.physical_block_size >> shift),
@@ -38,12 +41,17 @@ def _block_limits(disk: Disk, itl: LunNexus) -> bytes:
         granularity,
         _UGAVALID if disk.thin else 0,
         MOST_SAME_BYTES >> shift,
+        most_atomic(disk),
+        0,
+        int(most_atomic(disk) > 0),
+        0,
+        0,
     )
 
 
 def _characteristics(disk: Disk, itl: LunNexus) -> bytes:
-    """SBC-4 6.6.2: the rotation rate."""
-    return struct.pack(">H58x", disk.settings.rotation_rate)
+    """SBC-4 6.6.2: the rotation rate; WABEREQ: what was erased can be read."""
+    return struct.pack(">HxB56x", disk.settings.rotation_rate, _READS_AFTER_ERASE if disk.thin else 0)
 
 
 def _provisioning(disk: Disk, itl: LunNexus) -> bytes:
@@ -58,6 +66,7 @@ VITAL_PAGES = (
     SERIAL,
     IDENTIFICATION,
     EXTENDED,
+    VitalPage(0x8A, "power condition", power_condition_page),
     VitalPage(0xB0, "block limits", _block_limits),
     VitalPage(0xB1, "block device characteristics", _characteristics),
     VitalPage(0xB2, "logical block provisioning", _provisioning),

@@ -20,7 +20,6 @@ from tgtd.scsi.mode import (
 from tgtd.scsi.sense import (
     GOOD,
     INVALID_FIELD_IN_CDB,
-    NO_ADDITIONAL_SENSE,
     REPORTED_LUNS_CHANGED,
     CheckCondition,
     encode,
@@ -41,11 +40,8 @@ def test_unit_ready(unit: LogicalUnit, task: Task) -> int:
 def request_sense(unit: LogicalUnit, task: Task) -> int:
     """REQUEST SENSE (SPC-5 6.39): a pending unit attention, else why the unit is not ready, as parameter data."""
     itl = task.itl
-    if itl.attentions:
-        sense = itl.take_attention()
-    else:
-        sense = unit.obstacle or NO_ADDITIONAL_SENSE
-    task.data_in = encode(CheckCondition(sense), bool(task.cdb[1] & 0x01))[: task.cdb[4]]
+    trouble = CheckCondition(itl.take_attention()) if itl.attentions else unit.standing()
+    task.data_in = encode(trouble, bool(task.cdb[1] & 0x01))[: task.cdb[4]]
     return GOOD
 
 

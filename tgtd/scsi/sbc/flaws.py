@@ -1,0 +1,99 @@
+"""Blocks that an application client has marked bad, and those that were replaced (SBC-4 4.18, 5.44, 5.19)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from tgtd.scsi.medium import BlockMedium, Buffer, Work
+from tgtd.scsi.sense import MARKED_BAD, NO_DEFECT_SPARE, CheckCondition
+
+MOST = 4096
+"""Marks, and replaced blocks, that one disk keeps."""
+
+
+class FlawedMedium:
+    """A medium, some blocks of which cannot be read until they are written again.
+
+    It stands before the real one only once a block was marked, so that flawless disks pay nothing. bad: the marked
+    blocks' numbers; the loop thread adds, workers that write take away, one by one.
+    """
+
+    def __init__(self, medium: BlockMedium, shift: int) -> None:
+        self.medium = medium
+        self.bad: set[int] = set()
+        self._shift = shift
+        self.size = medium.size
+        self.writable = medium.writable
+        self.can_discard = medium.can_discard
+        self.can_zero = medium.can_zero
+        self.discard_granularity = medium.discard_granularity
+        self.zero_after_discard = medium.zero_after_discard
+        self.volatile = medium.volatile
+        self.block_sizes = medium.block_sizes
+        self.atomic_bytes = medium.atomic_bytes
+
+    def mark(self, first: int, count: int) -> None:
+        """Raises NO DEFECT SPARE LOCATION AVAILABLE when there are too many already."""
+        if len(self.bad) + count > MOST:
+            raise CheckCondition(NO_DEFECT_SPARE)
+        self.bad.update(range(first, first + count))
+
+    def _within(self, offset: int, length: int) -> list[int]:
+        first, last = offset >> self._shift, offset + length - 1 >> self._shift
+        return [block for block in list(self.bad) if first <= block <= last]
+
+    def _heal(self, offset: int, length: int) -> None:
+        for block in self._within(offset, length):
+            self.bad.discard(block)
+
+    def read_now(self, offset: int, into: memoryview) -> bool:
+        return not self._within(offset, len(into)) and self.medium.read_now(offset, into)
+
+    def write_now(self, offset: int, data: Buffer) -> bool:
+        if not self.medium.write_now(offset, data):
+            return False
+        self._heal(offset, len(data))
+        return True
+
+    def read(self, offset: int, into: memoryview) -> None:
+        found = self._within(offset, len(into))
+        if found:
+            raise CheckCondition(MARKED_BAD, information=min(found))
+        self.medium.read(offset, into)
+
+    def write(self, offset: int, data: Buffer, durable: bool) -> None:
+        self.medium.write(offset, data, durable)
+        self._heal(offset, len(data))
+
+    def reading(self, offset: int, into: memoryview) -> Work:
+        if self._within(offset, len(into)):
+            return partial(self.read, offset, into)
+        return self.medium.reading(offset, into)
+
+    def writing(self, offset: int, data: Buffer, durable: bool) -> Work:
+        return partial(self.write, offset, data, durable)
+
+    def flush(self) -> None:
+        self.medium.flush()
+
+    def discard(self, offset: int, length: int) -> None:
+        self.medium.discard(offset, length)
+        self._heal(offset, length)
+
+    def zero(self, offset: int, length: int, may_discard: bool) -> None:
+        self.medium.zero(offset, length, may_discard)
+        self._heal(offset, length)
+
+    def extents(self, offset: int, length: int) -> Iterator[tuple[int, int, bool]]:
+        return self.medium.extents(offset, length)
+
+    def resize_probe(self) -> int:
+        return self.medium.resize_probe()
+
+    def grow(self, size: int) -> None:
+        self.medium.grow(size)
+        self.size = self.medium.size
+
+    def close(self) -> None:
+        self.medium.close()
