@@ -20,13 +20,14 @@ from tgtd.media import OPENERS, Opener
 from tgtd.net.iscsi.service import IscsiService
 from tgtd.net.iscsi.settings import Limits
 from tgtd.notify import InheritedSockets, Notifier
+from tgtd.opening import Shop
 from tgtd.reload import Reloader
 from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.nexus import LunNexus, Nexus
 from tgtd.scsi.target import encode_lun
 from tgtd.status import Health, Reload
 from tgtd.tree import Tree
-from tgtd.units import Shop, Unit
+from tgtd.units import Unit
 from tgtd.workers import Workers
 
 IQN = "iqn.2026-11.org.test:a"

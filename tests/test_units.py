@@ -14,12 +14,11 @@ from typing import Any
 import pytest
 
 from tests.inside import Inside, attached, inside
-from tgtd.media import MediumError
 from tgtd.media.file import FileMedium
 from tgtd.scsi.medium import BlockMedium
 from tgtd.scsi.sense import CAPACITY_DATA_CHANGED
 from tgtd.scsi.task import SIMPLE, Task
-from tgtd.units import Opening, State, put_away, reason
+from tgtd.units import State
 
 MIB = 1 << 20
 
@@ -248,28 +247,6 @@ def test_a_unit_is_closed_when_every_medium_it_had_is(site: Inside) -> None:
     site.tree.targets.clear()
 
 
-def test_an_abandoned_opening_closes_what_it_brings(site: Inside) -> None:
-    gate = threading.Event()
-    brought: list[Any] = []
-
-    def slow(path: str | None, **options: Any) -> BlockMedium:
-        gate.wait(20)
-        medium = FileMedium.open(path, **options)
-        brought.append(medium)
-        return medium
-
-    site.write(site.lun(1))
-    wish = site.loader.load().targets
-    site.openers["file"] = slow
-    opening = Opening(site.tree.shop, next(iter(wish.values())).luns[1], b"\x60" * 16)
-    opening.then(lambda: brought.append("told"))
-    site.loop.turn(0.02)
-    opening.abandon()
-    gate.set()
-    site.turn_until(lambda: bool(brought) and brought[0]._fd == -1)
-    assert len(brought) == 1
-
-
 def test_a_medium_that_does_not_fit_leaves_the_unit_pending(site: Inside) -> None:
     def coarse(path: str | None, **options: Any) -> BlockMedium:
         medium = FileMedium.open(path, **options)
@@ -281,21 +258,6 @@ def test_a_medium_that_does_not_fit_leaves_the_unit_pending(site: Inside) -> Non
     site.start()
     assert site.unit(1).state is State.PENDING
     assert "512" in (site.unit(1).cause or "")
-
-
-def test_a_failing_flush_is_logged_and_the_medium_closed(site: Inside, caplog: pytest.LogCaptureFixture) -> None:
-    path = site.media / "x"
-    medium: Any = FileMedium.open(str(path), size=MIB, create=True)
-
-    def fail() -> None:
-        raise OSError(errno.EIO, "the disk is broken")
-
-    medium.flush = fail
-    done: list[None] = []
-    put_away(site.tree.shop.workers, medium, lambda: done.append(None))
-    site.turn_until(lambda: bool(done))
-    assert medium._fd == -1
-    assert "the disk is broken" in caplog.text
 
 
 def test_growing_beyond_what_is_possible_is_told(site: Inside) -> None:
@@ -316,17 +278,3 @@ def test_growing_beyond_what_is_possible_is_told(site: Inside) -> None:
     unit.probe()
     site.turn_until(lambda: unit.size == 5 * MIB)
     assert unit.cause is None
-
-
-@pytest.mark.parametrize(
-    ("error", "text"),
-    [
-        (OSError(errno.EIO, "Input/output error", "/x"), "/x: Input/output error"),
-        (OSError(errno.EIO, "Input/output error"), "Input/output error"),
-        (MediumError(errno.ENOENT, "/x does not exist", "create it"), "/x does not exist; create it"),
-        (ValueError("odd"), "odd"),
-        (KeyError(), "KeyError"),
-    ],
-)
-def test_reasons(error: BaseException, text: str) -> None:
-    assert reason(error) == text

@@ -35,9 +35,10 @@ from tgtd.config.steps import (
 )
 from tgtd.loop import Timer
 from tgtd.net.iscsi.node import Endpoint
+from tgtd.opening import Opening
 from tgtd.scsi.lun import Identity
 from tgtd.tree import LiveTarget, Tree, advice
-from tgtd.units import Opening, State, Unit
+from tgtd.units import State, Unit
 
 log = logging.getLogger(__name__)
 

@@ -24,6 +24,7 @@ from tgtd.loop import Loop
 from tgtd.media import OPENERS
 from tgtd.net.iscsi.service import IscsiService
 from tgtd.notify import InheritedSockets, Notifier
+from tgtd.opening import Shop
 from tgtd.premises import CannotStart, Claim, installation, layers, listen, raise_file_limit
 from tgtd.reload import FILE_CHANGE, Reloader
 from tgtd.requests import Requests
@@ -31,7 +32,6 @@ from tgtd.rounds import Rounds
 from tgtd.scsi.buffers import BufferPool
 from tgtd.status import Health, counted
 from tgtd.tree import Tree
-from tgtd.units import Shop
 from tgtd.workers import Workers
 
 logger = logging.getLogger(__name__)

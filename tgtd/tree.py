@@ -12,11 +12,12 @@ from tgtd.identity import derive
 from tgtd.net.iscsi.node import Endpoint, IscsiTarget
 from tgtd.net.iscsi.service import IscsiService
 from tgtd.notify import InheritedSockets
+from tgtd.opening import Shop
 from tgtd.scsi.lun import Identity, LogicalUnit
 from tgtd.scsi.spc.absent import AbsentUnit
 from tgtd.scsi.spc.controller import Controller
 from tgtd.scsi.target import Target
-from tgtd.units import Shop, Unit
+from tgtd.units import Unit
 from tgtd.workers import Lane
 
 

@@ -1,7 +1,7 @@
 """A logical unit that runs: the SCSI device, the medium behind it, and how the one gets hold of the other.
 
-Opening, probing and closing a medium may block for ever (a dead network file system), so all of it is work for the
-pool. A unit whose medium cannot be had is pending: it answers NOT READY, says why, and is tried again.
+Probing a medium may block for ever, as opening and closing one may (opening.py), so all of it is work for the pool. A
+unit whose medium cannot be had is pending: it answers NOT READY, says why, and is tried again.
 """
 
 from __future__ import annotations
@@ -11,27 +11,24 @@ import enum
 import errno
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
 from tgtd.config import model
-from tgtd.ledger import Kept, Ledger, Page
-from tgtd.media import MediumError, Opener
-from tgtd.scsi.buffers import BufferPool
+from tgtd.ledger import Kept, Page
+from tgtd.opening import BEING_OPENED, Opening, Shop, put_away, reason
 from tgtd.scsi.lun import Identity
 from tgtd.scsi.medium import BlockMedium
 from tgtd.scsi.sbc.disk import Disk, DiskSettings
 from tgtd.scsi.sense import BECOMING_READY, Sense
 from tgtd.scsi.spc.persistent import Clearing
 from tgtd.scsi.task import Task
-from tgtd.workers import Lane, Workers
+from tgtd.workers import Lane
 
 log = logging.getLogger(__name__)
 
 JOBS_AT_ONCE = 16
 """How many commands of one unit may be with the workers at once."""
-
-_BEING_OPENED = "its medium is still being opened"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,69 +44,6 @@ class State(enum.Enum):
     ONLINE = "online"
     PENDING = "pending"
     OFFLINE = "offline"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Shop:
-    """What units are made from. openers: by medium type. ledger: where their reservations are kept."""
-
-    workers: Workers
-    pool: BufferPool
-    openers: Mapping[str, Opener]
-    ledger: Ledger
-
-
-class Opening:
-    """An attempt to open a medium. Ends with `medium` or `cause`; `done` stays false while the system call hangs.
-
-    kept: the reservations of the unit with this wwid, as they were before.
-    """
-
-    def __init__(self, shop: Shop, wish: model.Lun, wwid: bytes) -> None:
-        self.wish = wish
-        self.kept: Kept | None = None
-        self.medium: BlockMedium | None = None
-        self.cause = _BEING_OPENED
-        self.done = False
-        self._shop = shop
-        self._wwid = wwid
-        self._then: Callable[[], None] | None = None
-        self._abandoned = False
-        shop.workers.lane(1).submit(self._open, self._opened)
-
-    def then(self, call: Callable[[], None]) -> None:
-        """Call once when the attempt has ended (at once when it has)."""
-        self._then = call
-        if self.done:
-            call()
-
-    def abandon(self) -> None:
-        """Nobody wants the medium any more: close it, whenever it comes."""
-        self._abandoned = True
-        self._then = None
-        if self.medium is not None:
-            put_away(self._shop.workers, self.medium)
-            self.medium = None
-
-    def take(self) -> BlockMedium | None:
-        """The medium, which now belongs to the caller."""
-        medium, self.medium = self.medium, None
-        return medium
-
-    def _open(self) -> None:
-        self.kept = self._shop.ledger.load(self._wwid)
-        self.medium = open_medium(self._shop.openers, self.wish)
-
-    def _opened(self, error: BaseException | None) -> None:
-        self.done = True
-        if error is not None:
-            self.cause = reason(error)
-            if not isinstance(error, (OSError, ValueError)):
-                log.error("opening a medium failed", exc_info=error)
-        if self._abandoned:
-            self.abandon()
-        elif self._then is not None:
-            self._then()
 
 
 class Unit:
@@ -157,7 +91,7 @@ class Unit:
         """Use what an attempt brings: now, or when it ends; a failure makes the unit pending."""
         self._opening = opening
         self._awaiting = False
-        self.cause = self.cause or _BEING_OPENED
+        self.cause = self.cause or BEING_OPENED
         opening.then(self._settle)
 
     def retry(self) -> None:
@@ -432,33 +366,6 @@ class Unit:
         return {"TARGET": self.target, "LUN": self.wish.number}
 
 
-def open_medium(openers: Mapping[str, Opener], wish: model.Lun) -> BlockMedium:
-    """Blocks. Raises OSError or ValueError."""
-    medium = wish.medium
-    return openers[medium.type](
-        medium.path, size=medium.size, create=medium.create, direct=medium.direct, writable=not wish.read_only
-    )
-
-
-def put_away(workers: Workers, medium: BlockMedium, done: Callable[[], None] | None = None) -> None:
-    """Flush and close a medium that nobody uses any more, in a worker."""
-
-    def work() -> None:
-        try:
-            if medium.writable:
-                medium.flush()
-        finally:
-            medium.close()
-
-    def ended(error: BaseException | None) -> None:
-        if error is not None:
-            log.error("closing a medium: %s", reason(error))
-        if done is not None:
-            done()
-
-    workers.lane(1).submit(work, ended)
-
-
 def disk_settings(wish: model.Lun) -> DiskSettings:
     return DiskSettings(
         write_cache=wish.write_cache,
@@ -469,10 +376,3 @@ def disk_settings(wish: model.Lun) -> DiskSettings:
         thin=wish.thin,
         rotation_rate=wish.rotation_rate,
     )
-
-
-def reason(error: BaseException) -> str:
-    """An error as people like to read it: the file it is about, and what is wrong with it."""
-    if isinstance(error, OSError) and error.strerror and not isinstance(error, MediumError):
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error) or type(error).__name__

@@ -34,11 +34,11 @@ from tgtd.media import OPENERS
 from tgtd.net.iscsi.handover import Parcel
 from tgtd.net.iscsi.service import IscsiService
 from tgtd.notify import InheritedSockets
+from tgtd.opening import Shop
 from tgtd.rounds import Rounds
 from tgtd.scsi.buffers import BufferPool
 from tgtd.status import Census, Health, reservation_rows, session_rows, target_rows
 from tgtd.tree import Tree
-from tgtd.units import Shop
 from tgtd.workers import Workers
 
 log = logging.getLogger(__name__)
