@@ -11,10 +11,12 @@ import argparse
 import statistics
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from bench import cold, core, many, memory, profile
-from bench.report import HEAD, Findings, cells, line, markdown, picture, raw
+from bench.clients import CLIENTS
+from bench.report import COLD_GOAL, HEAD, Findings, cells, line, markdown, picture, raw
 from bench.side import all_sides, disks, us
 from bench.versus import compare, latencies
 from bench.work import WORK
@@ -38,12 +40,26 @@ def main() -> int:
         if options.only:
             return 0
         latency = latencies(sides)
+        profiles = {
+            row.work.name: profile.shares(sides.ours.pid, partial(CLIENTS[row.work.client], sides.ours.url, row.work))
+            for row in rows
+            if not row.reached
+        }
     means = (statistics.geometric_mean(row.rate for row in rows), statistics.geometric_mean(row.cpu for row in rows))
     print(f"geometric mean: {means[0]:.2f} x the rate, {means[1]:.2f} x the CPU")
     rounds = {side.name: side.rounds for side in (sides.ours, sides.tgt, sides.nbd, sides.floor)}
     uncached = list(cold.run(options.rounds))
+    profiles |= cold.profiles([one.name for one in uncached if one.ratio < COLD_GOAL])
     findings = Findings(
-        rows, means, rounds, latency, uncached, list(memory.run()), list(core.run()), list(many.run(options.rounds))
+        rows,
+        means,
+        rounds,
+        latency,
+        uncached,
+        list(memory.run()),
+        list(core.run()),
+        list(many.run(options.rounds)),
+        profiles,
     )
     (options.out / "RESULTS.md").write_text(markdown(findings))
     (options.out / "results.json").write_text(raw(findings))
@@ -60,7 +76,11 @@ def profile_one(wanted: str, file: Path) -> int:
     with tempfile.TemporaryDirectory(prefix="tgtd-bench-") as name:
         place = Path(name)
         with us(place, disks(place, "ours")) as ours:
-            return profile.record(ours.pid, file, lambda: ours.measure(work))
+            failed = profile.record(ours.pid, file, lambda: ours.measure(work))
+    if file.suffix == ".txt" and not failed:
+        for share, name in profile.dearest(file.read_text()):
+            print(f"{share:6.1%}  {name}")
+    return failed
 
 
 if __name__ == "__main__":

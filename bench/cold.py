@@ -16,8 +16,10 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from bench import profile
 from bench.side import disks, us
 from bench.stream import Stream
 
@@ -56,11 +58,41 @@ class Finding:
     ratio: float
 
 
+KINDS = (("cold", 0, ""), ("O_DIRECT", os.O_DIRECT, ", direct = true"))
+"""Name, flag for open(2), and what the medium's table has more."""
+
+
+def profiles(names: Sequence[str]) -> dict[str, list[tuple[float, str]]]:
+    """Where our time goes with these patterns, by what findings call them."""
+    found = {}
+    with tempfile.TemporaryDirectory(prefix="tgtd-bench-", dir="/var/tmp") as name:
+        place = Path(name)
+        file = disks(place, "cold", 1, SIZE)[0]
+        for kind, flag, more in KINDS:
+            with us(place, [file], more) as side:
+                for pattern in PATTERNS:
+                    if f"{kind}: {pattern.name}" in names:
+                        descriptor = os.open(file, os.O_RDONLY | flag)
+                        try:
+                            work = partial(through_us, side.url, descriptor, pattern)
+                            found[f"{kind}: {pattern.name}"] = profile.shares(side.pid, work)
+                        finally:
+                            os.close(descriptor)
+    return found
+
+
+def through_us(url: str, file: int, pattern: Pattern) -> float:
+    """Seconds."""
+    drop(file)
+    with Stream(url) as stream:
+        return stream.run(pattern.offsets(), pattern.size, pattern.depth)
+
+
 def run(rounds: int) -> Iterator[Finding]:
     with tempfile.TemporaryDirectory(prefix="tgtd-bench-", dir="/var/tmp") as name:
         place = Path(name)
         file = disks(place, "cold", 1, SIZE)[0]
-        for kind, flag, more in (("cold", 0, ""), ("O_DIRECT", os.O_DIRECT, ", direct = true")):
+        for kind, flag, more in KINDS:
             descriptor = os.open(file, os.O_RDONLY | flag)
             try:
                 with us(place, [file], more) as side:
@@ -75,11 +107,10 @@ def compare(name: str, url: str, file: int, pattern: Pattern, rounds: int) -> Fi
     ours, alone = [], []
     for number in range(rounds):
         for through in (False, True) if number % 2 else (True, False):
-            drop(file)
             if through:
-                with Stream(url) as stream:
-                    ours.append(len(offsets) / stream.run(offsets, pattern.size, pattern.depth))
+                ours.append(len(offsets) / through_us(url, file, pattern))
             else:
+                drop(file)
                 alone.append(len(offsets) / medium(file, offsets, pattern.size, pattern.depth))
     ratio = statistics.median(a / b for a, b in zip(ours, alone, strict=True))
     return Finding(name, statistics.median(ours), statistics.median(alone), ratio)

@@ -1,9 +1,10 @@
-"""Where a daemon's time goes, by py-spy: a flame graph, or stacks as text and the dearest functions."""
+"""Where a daemon's time goes, by py-spy: a flame graph, stacks as text, or the dearest functions."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ RATE = 500  # samples a second
 DEAREST = 15
 
 
-def record(pid: int, file: Path, work: Callable[[], None]) -> int:
+def record(pid: int, file: Path, work: Callable[[], object]) -> int:
     """Samples the process while `work()` is done again and again; py-spy's exit status.
 
     The process is not stopped for a sample: that would cost it more than its own work does.
@@ -22,13 +23,20 @@ def record(pid: int, file: Path, work: Callable[[], None]) -> int:
     spy = str(Path(sys.executable).with_name("py-spy"))
     words = f"{spy} record --nonblocking --rate {RATE} --duration {SECONDS} --pid {pid} --output".split()
     shape = ("--format", "raw", "--function") if text else ("--format", "flamegraph")
-    with subprocess.Popen((*words, str(file), *shape)) as recorder:
+    with subprocess.Popen((*words, str(file), *shape), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as recorder:
         while recorder.poll() is None:
             work()
-    if text and not recorder.returncode:
-        for share, name in dearest(file.read_text()):
-            print(f"{share:6.1%}  {name}")
+        if recorder.returncode and recorder.stderr is not None:
+            print(recorder.stderr.read().decode(), file=sys.stderr)
     return recorder.returncode
+
+
+def shares(pid: int, work: Callable[[], object]) -> list[tuple[float, str]]:
+    """`dearest` of a process while `work()` is done again and again. Raises RuntimeError when py-spy cannot look."""
+    with tempfile.NamedTemporaryFile(prefix="tgtd-bench-", suffix=".txt") as file:
+        if record(pid, Path(file.name), work):
+            raise RuntimeError("py-spy gave no profile")
+        return dearest(Path(file.name).read_text())
 
 
 def dearest(stacks: str) -> list[tuple[float, str]]:

@@ -18,6 +18,8 @@ from bench.result import Result
 from bench.versus import Figures, Row
 
 COLD_GOAL = 0.9
+SHOWN = 8
+"""Functions of a profile."""
 DECISIONS = Path(__file__).with_name("decisions.md")
 """What was measured by hand, and led to something or not; it is part of the results."""
 HEAD = (
@@ -28,7 +30,10 @@ HEAD = (
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """All that a run has found. means: geometric, of the rows' ratios. latency: (p50, p99) in µs by side."""
+    """All that a run has found. means: geometric, of the rows' ratios. latency: (p50, p99) in µs by side.
+
+    profiles: of the rows that fell short, the dearest functions with their shares of the samples.
+    """
 
     rows: list[Row]
     means: Figures
@@ -38,6 +43,7 @@ class Findings:
     memory: list[Memory]
     inside: list[Result]
     many: list[Pair]
+    profiles: dict[str, list[tuple[float, str]]]
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -134,6 +140,15 @@ def _more(found: Findings) -> Iterator[str]:
         ("command", "µs"),
         [(one.name, f"{one.cost * 1e6:.1f}") for one in found.inside],
     )
+    yield from _section(
+        "Profiles of the rows that fall short",
+        "Innermost functions, by their share of py-spy's samples; Loop.turn mostly waits in epoll_wait(2).",
+        ("work", "functions"),
+        [
+            (name, "; ".join(f"{function.split(' (')[0]} {share:.0%}" for share, function in dearest[:SHOWN]))
+            for name, dearest in found.profiles.items()
+        ],
+    )
     yield from DECISIONS.read_text().splitlines()
 
 
@@ -163,6 +178,7 @@ def raw(found: Findings) -> str:
         "past_the_page_cache": [asdict(one) for one in found.cold],
         "memory_bytes": {one.name: one.resident for one in found.memory},
         "worker_processes": {one.work.name: {"one": one.one, "two": one.many} for one in found.many},
+        "profiles": found.profiles,
         "grammar_seconds": {one.name: one.cost for one in found.inside},
     }
     return json.dumps(data, indent=1) + "\n"
