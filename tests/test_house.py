@@ -52,6 +52,7 @@ MAY_DO_IO = {
     "tgtd.media.block": "block devices",
     "tgtd.media.descriptor": "reads and writes of files and block devices",
     "tgtd.media.file": "files",
+    "tgtd.media.regular": "locks of files",
     "tgtd.net.iscsi.connection": "sockets",
     "tgtd.net.iscsi.portal": "listening sockets",
     "tgtd.premises": "state and run directories, their locks",

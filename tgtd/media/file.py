@@ -1,17 +1,11 @@
-"""A disk in a regular file, sparse or not (open(2), fallocate(2), lseek(2), fcntl(2): open file description locks).
-
-The lock keeps a second daemon, or an emulator that also locks, from using the same file.
-"""
+"""A disk in a regular file, sparse or not (open(2), fallocate(2), lseek(2))."""
 
 from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import os
-import pwd
 import stat
-import struct
 from collections.abc import Iterator
 
 from tgtd.media.descriptor import (
@@ -22,6 +16,7 @@ from tgtd.media.descriptor import (
     fallocate,
 )
 from tgtd.media.problem import MediumError
+from tgtd.media.regular import explain, explain_creation, lock
 
 _IN_MEMORY = {0x01021994: "tmpfs", 0x858458F6: "ramfs"}
 """Magic numbers of file systems in which reading is copying memory (statfs(2))."""
@@ -62,7 +57,7 @@ class FileMedium(DescriptorMedium):
         fd, made = _open(path, size, create, writable)
         unaligned = -1
         try:
-            _lock(fd, path, writable)
+            lock(fd, path, writable)
             size = _measure(fd, path, size, writable)
             unaligned = _open_direct(fd, path, writable) if direct else -1
             return cls(fd, unaligned if direct else None, size, writable)
@@ -73,7 +68,7 @@ class FileMedium(DescriptorMedium):
             if made and not (isinstance(error, MediumError) and error.errno == errno.EBUSY):
                 os.unlink(path)  # unless another has locked it before us: then it is that one's disk
             if isinstance(error, OSError) and not isinstance(error, MediumError):
-                raise _explain(error, path, writable) from error
+                raise explain(error, path, writable) from error
             raise
 
     def __init__(self, fd: int, direct: int | None, size: int, writable: bool) -> None:
@@ -133,15 +128,15 @@ def _open(path: str, size: int | None, create: bool, writable: bool) -> tuple[in
         return os.open(path, flags), False
     except FileNotFoundError as error:
         if not create or not writable:
-            raise _explain(error, path, writable) from error
+            raise explain(error, path, writable) from error
     except OSError as error:
-        raise _explain(error, path, writable) from error
+        raise explain(error, path, writable) from error
     if size is None:
         raise MediumError(errno.EINVAL, f"{path} does not exist and no size is given", "give the medium a size")
     try:
         return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600), True
     except OSError as error:
-        raise _explain_creation(error, path) from error
+        raise explain_creation(error, path) from error
 
 
 def _open_direct(fd: int, path: str, writable: bool) -> int:
@@ -154,75 +149,6 @@ def _open_direct(fd: int, path: str, writable: bool) -> int:
                 error.errno, f"the file system of {path} has no direct I/O", "set direct = false for this medium"
             ) from error
         raise
-
-
-def _explain(error: OSError, path: str, writable: bool) -> MediumError:
-    """The usual ways in which opening goes wrong, with what to do."""
-    number = error.errno or errno.EIO
-    if number == errno.ENOENT:
-        advice = (
-            "create it, or set create = true and a size" if writable else "create it: for a read-only LUN none is made"
-        )
-        return MediumError(number, f"{path} does not exist", advice)
-    if number in (errno.EACCES, errno.EPERM):
-        mode = "read and write" if writable else "read"
-        return MediumError(number, f"the daemon may not {mode} {path}", f"give {_user()} the permission")
-    if number == errno.EROFS:
-        return MediumError(
-            number,
-            f"the file system of {path} is read-only for the daemon",
-            "name its directory in ReadWritePaths= (systemctl edit tgtd) if the service keeps the daemon out, remount "
-            "it, or set read_only = true for the LUN",
-        )
-    if number == errno.EISDIR:
-        return MediumError(number, f"{path} is a directory", "name a file in it")
-    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return MediumError(number, f"{path}: {os.strerror(number)}", "choose a smaller size or another file system")
-    return MediumError(number, f"{path}: {os.strerror(number)}", "check the path and the file system it is on")
-
-
-def _explain_creation(error: OSError, path: str) -> MediumError:
-    """The same for a file that is to be made."""
-    number, directory = error.errno or errno.EIO, os.path.dirname(path)
-    if number == errno.ENOENT:
-        return MediumError(
-            number, f"the directory {directory} does not exist", "make it, or mount the file system that holds it"
-        )
-    if number in (errno.EACCES, errno.EPERM):
-        return MediumError(
-            number,
-            f"the daemon may not create files in {directory}",
-            f"let {_user()} write there, or make {path} for it",
-        )
-    return _explain(error, path, True)
-
-
-def _user() -> str:
-    """Whom the daemon runs as, for advice."""
-    number = os.geteuid()
-    try:
-        return f"its user, {pwd.getpwuid(number).pw_name},"
-    except KeyError:
-        return f"its user, number {number},"
-
-
-def _lock(fd: int, path: str, writable: bool) -> None:
-    """A whole-file open file description lock, so that it goes when the descriptor does; readers share theirs."""
-    kind = fcntl.F_WRLCK if writable else fcntl.F_RDLCK
-    try:
-        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0))
-    except OSError as error:
-        if error.errno not in (errno.EAGAIN, errno.EACCES):
-            raise MediumError(
-                error.errno or errno.ENOLCK,
-                f"{path} cannot be locked: {error.strerror}",
-                "use a file system with locks, so that two daemons cannot write to one file",
-            ) from error
-        raise MediumError(
-            errno.EBUSY,
-            f"{path} is in use by another LUN or program",
-            "find it with `lslocks` and stop it, or give this LUN another file",
-        ) from error
 
 
 def _measure(fd: int, path: str, size: int | None, writable: bool) -> int:
