@@ -40,6 +40,31 @@ def test_across_chunks() -> None:
     assert list(medium.extents(0, 100)) == [(0, 100, True)]
 
 
+def test_extents_tell_what_was_discarded_and_not_written_since() -> None:
+    medium = RamMedium(2 * CHUNK)
+    medium.write(CHUNK - 100, b"x" * 200, False)
+    assert list(medium.extents(0, 2 * CHUNK)) == [(0, CHUNK, True), (CHUNK, CHUNK, True)]
+    medium.discard(CHUNK - 8192, 16384 - 1)
+    around = [
+        (CHUNK - 12288, 4096, True),
+        (CHUNK - 8192, 8192, False),
+        (CHUNK, 4096, False),
+        (CHUNK + 4096, 4096, True),
+    ]
+    assert list(medium.extents(CHUNK - 12288, 20480)) == around
+    assert list(medium.extents(CHUNK - 50, 70)) == [(CHUNK - 50, 50, False), (CHUNK, 20, False)]
+    assert medium.write_now(CHUNK - 1, b"yz")
+    assert list(medium.extents(CHUNK - 8192, 12288)) == [
+        (CHUNK - 8192, 4096, False),
+        (CHUNK - 4096, 4096, True),
+        (CHUNK, 4096, True),
+    ]
+    medium.zero(CHUNK - 8192, 8192, True)
+    assert list(medium.extents(CHUNK - 8192, 8192)) == [(CHUNK - 8192, 8192, False)]
+    medium.zero(CHUNK - 8192, 4097, False)
+    assert list(medium.extents(CHUNK - 8192, 8192)) == [(CHUNK - 8192, 8192, True)]
+
+
 def test_growing_moves_nothing() -> None:
     medium = RamMedium(4096)
     medium.write(0, b"a" * 4096, False)

@@ -12,6 +12,7 @@ from tgtd.scsi.medium import Buffer, Work
 
 _CHUNK = 1 << 30  # address space; memory is taken page by page, as it is written
 _PAGE = mmap.PAGESIZE
+_HELD, _FREE = b"\0", b"\1"
 _NORESERVE = 0x4000  # Linux; mmap names it from Python 3.13 on
 
 
@@ -50,6 +51,7 @@ class RamMedium:
         self.size = 0
         self._maps: list[mmap.mmap] = []
         self._views: list[memoryview] = []
+        self._pages: dict[int, bytearray] = {}  # chunks with discarded pages: which they are
         self.grow(size)
 
     def grow(self, size: int) -> None:
@@ -89,6 +91,26 @@ class RamMedium:
         for chunk, start, part, done in self._pieces(offset, len(source)):
             self._views[chunk][start : start + part] = source[done : done + part]
 
+    def _write_and_hold(self, offset: int, data: Buffer, durable: bool) -> None:
+        """`write` of a disk of which something was discarded; no other need pay for that."""
+        RamMedium.write(self, offset, data, durable)
+        self._hold(offset, len(data))
+
+    def _hold(self, offset: int, length: int) -> None:
+        for chunk, start, part, _ in self._pieces(offset, length):
+            pages = self._pages.get(chunk)
+            if pages is not None:
+                first, end = start // _PAGE, (start + part - 1) // _PAGE + 1
+                pages[first:end] = _HELD * (end - first)
+
+    def _free(self, chunk: int, first: int, end: int) -> None:
+        """Before they go back: a write that comes in between has the last word."""
+        self.write = self._write_and_hold  # type: ignore[method-assign]
+        pages = self._pages.get(chunk)
+        if pages is None:
+            pages = self._pages.setdefault(chunk, bytearray(_CHUNK // _PAGE))
+        pages[first:end] = _FREE * (end - first)
+
     def reading(self, offset: int, into: memoryview) -> Work:
         return partial(self.read, offset, into)
 
@@ -107,14 +129,27 @@ class RamMedium:
                 self._views[chunk][start : start + part] = bytes(part)
                 continue
             self._views[chunk][start:first] = bytes(first - start)
+            self._free(chunk, first // _PAGE, last // _PAGE)
             self._maps[chunk].madvise(mmap.MADV_DONTNEED, first, last - first)
             self._views[chunk][last : start + part] = bytes(start + part - last)
 
     def zero(self, offset: int, length: int, may_discard: bool) -> None:
+        """What may not be discarded is mapped afterwards, though it takes no memory."""
         self.discard(offset, length)
+        if not may_discard:
+            self._hold(offset, length)
 
     def extents(self, offset: int, length: int) -> Iterator[tuple[int, int, bool]]:
-        yield offset, length, True
+        """Unmapped is what was discarded; what was never written counts as mapped."""
+        for chunk, start, part, done in self._pieces(offset, length):
+            pages, at, end = self._pages.get(chunk, b""), start, start + part
+            while at < end:
+                page = at // _PAGE
+                mapped = pages[page : page + 1] != _FREE
+                other = pages.find(_FREE if mapped else _HELD, page)
+                upto = end if other < 0 else min(end, other * _PAGE)
+                yield offset + done + at - start, upto - at, mapped
+                at = upto
 
     def resize_probe(self) -> int:
         return self.size
