@@ -17,6 +17,7 @@ from tgtd.estate import Alone
 from tgtd.ledger import Ledger
 from tgtd.loop import Loop
 from tgtd.media import OPENERS, Opener
+from tgtd.memories import Memories
 from tgtd.net.iscsi.service import IscsiService
 from tgtd.net.iscsi.settings import Limits
 from tgtd.notify import InheritedSockets, Notifier
@@ -47,7 +48,8 @@ class Inside:
         self.openers = dict(openers)
         (place / "state").mkdir()
         self.ledger = Ledger(place / "state", boot="this")
-        shop = Shop(Workers(self.loop, 8), BufferPool(64 << 20), self.openers, self.ledger)
+        self.memories = Memories(place / "state")
+        shop = Shop(Workers(self.loop, 8), BufferPool(64 << 20), self.openers, self.ledger, self.memories)
         self.loader = Loader(Layers.single(self.config))
         discovery = translate.access(self.loader.load().daemon.discovery)
         self.service = IscsiService(self.loop, Limits(), shop.pool, discovery)

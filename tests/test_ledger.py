@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from tests.inside import IQN, Inside, attached, inside
 from tests.scsi.reserving import APTPL, CONFLICT, EA, PREEMPT, REGISTER, REPLACE_LOST, RESERVE, WE_RO, out
-from tgtd import ledger as module
+from tgtd import folder, ledger
 from tgtd.ledger import Ledger, boot_id, decode, encode
 from tgtd.scsi.nexus import Nexus
 from tgtd.scsi.reservation.state import Registrant, State
@@ -82,7 +82,7 @@ def test_without_a_boot_id_all_is_kept(tmp_path: Path, then: str, now: str) -> N
 
 def test_boot_id(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert len(boot_id()) == 36
-    monkeypatch.setattr(module, "_BOOT_ID", tmp_path / "none")
+    monkeypatch.setattr(ledger, "_BOOT_ID", tmp_path / "none")
     assert boot_id() == ""
 
 
@@ -136,7 +136,7 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ledger.save(WWID, "", BEFORE)
     calls = Syscalls()
     with monkeypatch.context() as patch:
-        patch.setattr(module, "os", calls)
+        patch.setattr(folder, "os", calls)
         ledger.save(WWID, "", AFTER)
     return calls.trace
 
@@ -152,7 +152,7 @@ def test_a_crash_at_any_step(kept: Ledger, monkeypatch: pytest.MonkeyPatch, step
     for stop in range(len(steps)):
         kept.save(WWID, "", BEFORE)
         with monkeypatch.context() as patch:
-            patch.setattr(module, "os", Syscalls(stop, done))
+            patch.setattr(folder, "os", Syscalls(stop, done))
             with pytest.raises(Crash):
                 kept.save(WWID, "", AFTER)
         state, damage = Ledger(kept.folder.parent, "this").load(WWID)
@@ -170,7 +170,7 @@ def test_a_crash_while_the_first_is_written(tmp_path: Path, monkeypatch: pytest.
         state = tmp_path / str(stop)
         state.mkdir()
         with monkeypatch.context() as patch:
-            patch.setattr(module, "os", Syscalls(stop))
+            patch.setattr(folder, "os", Syscalls(stop))
             with pytest.raises(Crash):
                 Ledger(state, "this").save(WWID, "", AFTER)
         assert Ledger(state, "this").load(WWID) in ((State(), None), (AFTER, None))
@@ -179,7 +179,7 @@ def test_a_crash_while_the_first_is_written(tmp_path: Path, monkeypatch: pytest.
 def test_an_error_at_any_step_changes_nothing(kept: Ledger, monkeypatch: pytest.MonkeyPatch, steps: list[str]) -> None:
     for stop in range(len(steps)):
         with monkeypatch.context() as patch:
-            patch.setattr(module, "os", Syscalls(stop, error=OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
+            patch.setattr(folder, "os", Syscalls(stop, error=OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
             with pytest.raises(OSError, match="No space"):
                 kept.save(WWID, "", AFTER)
         assert kept.load(WWID) == (BEFORE, None), steps[stop]
@@ -191,7 +191,7 @@ def test_an_error_after_the_first_was_written(tmp_path: Path, monkeypatch: pytes
         if folder.name == "reservations":
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(module, "_sync", fail)
+    monkeypatch.setattr(folder, "_sync", fail)
     ledger = Ledger(tmp_path, "this")
     with pytest.raises(OSError, match="Input/output"):
         ledger.save(WWID, "", AFTER)
@@ -202,7 +202,7 @@ def test_the_folder_is_durable_before_the_first_answer(tmp_path: Path, monkeypat
     """Also when another thread, or a process that crashed, has just made it."""
     (tmp_path / "reservations").mkdir()
     synced: list[Path] = []
-    monkeypatch.setattr(module, "_sync", synced.append)
+    monkeypatch.setattr(folder, "_sync", synced.append)
     ledger = Ledger(tmp_path, "this")
     ledger.save(WWID, "", BEFORE)
     ledger.save(WWID, "", AFTER)
@@ -228,7 +228,7 @@ def resigned(change: Callable[[dict[str, Any]], object]) -> bytes:
     record = json.loads(GOOD)
     del record["checksum"]
     change(record)
-    return json.dumps({**record, "checksum": module._checksum(record)}).encode()
+    return json.dumps({**record, "checksum": ledger._checksum(record)}).encode()
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def test_no_flipped_bit_goes_unseen(bit_at: int, bit: int) -> None:
     text[bit_at] ^= 1 << bit
     try:
         state, _ = decode(bytes(text), WWID)
-    except module._MALFORMED:
+    except ledger._MALFORMED:
         return
     assert state == BEFORE
 

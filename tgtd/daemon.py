@@ -22,6 +22,7 @@ from tgtd.estate import Alone, Estate
 from tgtd.ledger import Ledger
 from tgtd.loop import Loop
 from tgtd.media import OPENERS
+from tgtd.memories import Memories
 from tgtd.net.iscsi.service import IscsiService
 from tgtd.notify import InheritedSockets, Notifier
 from tgtd.opening import Shop
@@ -73,7 +74,7 @@ class Daemon:
         limits = config.daemon.limits
         workers = Workers(self.loop, limits.max_threads)
         workers.use_ring(config.daemon.io_uring)
-        shop = Shop(workers, BufferPool(limits.buffer_memory), OPENERS, Ledger(options.state))
+        shop = Shop(workers, BufferPool(limits.buffer_memory), OPENERS, Ledger(options.state), Memories(options.state))
         service = IscsiService(
             self.loop, translate.limits(limits), shop.pool, translate.access(config.daemon.discovery)
         )

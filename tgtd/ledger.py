@@ -4,8 +4,7 @@ All of them are kept, whatever APTPL says: that bit is about the loss of power (
 restarts is no loss of power to initiators: their nodes live on and count on being fenced off from one another. When the
 host itself was restarted, registrations without APTPL end, as the standard has it; the kernel's boot id tells which.
 
-A file is replaced as a whole (draft, fsync, rename, fsync of the directory), so a crash leaves what was before or what
-is after. What cannot be understood is neither overwritten nor ignored: the unit refuses its initiators until somebody
+What cannot be understood is neither overwritten nor ignored: the unit refuses its initiators until somebody
 decides.
 """
 
@@ -21,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tgtd.folder import Folder
 from tgtd.scsi.reservation.state import Registrant, State
 from tgtd.scsi.reservation.transportid import describe
 from tgtd.scsi.reservation.types import TYPES
@@ -49,7 +49,7 @@ class Ledger:
     def __init__(self, state: Path, boot: str | None = None) -> None:
         self.folder = state / FOLDER
         self._boot = boot_id() if boot is None else boot
-        self._founded = False
+        self._files = Folder(self.folder)
 
     def path(self, wwid: bytes) -> Path:
         return self.folder / f"{wwid.hex()}.json"
@@ -57,9 +57,8 @@ class Ledger:
     def load(self, wwid: bytes) -> Kept:
         """Raises OSError when the file is there and cannot be read."""
         path = self.path(wwid)
-        try:
-            text = path.read_bytes()
-        except FileNotFoundError:
+        text = self._files.read(path)
+        if text is None:
             return Kept(State())
         try:
             state, boot = decode(text, wwid)
@@ -76,58 +75,20 @@ class Ledger:
     def save(self, wwid: bytes, place: str, state: State) -> None:
         """On stable storage on return. place: where the unit is, for people. Raises OSError; then all is as before."""
         path = self.path(wwid)
-        self._make_folder()
-        before = self._before(path, wwid)
-        self._replace(path, encode(state, wwid, place, self._boot), durable=True)
-        try:
-            _sync(self.folder)
-        except OSError:
-            with contextlib.suppress(OSError):
-                if before is None:
-                    path.unlink()
-                else:
-                    self._replace(path, before, durable=False)
-            raise
+        self._set_aside(path, wwid)
+        self._files.replace(path, encode(state, wwid, place, self._boot))
 
-    def _before(self, path: Path, wwid: bytes) -> bytes | None:
-        """What the file says now. A damaged one gets a second name, so that its last bytes are still there."""
+    def _set_aside(self, path: Path, wwid: bytes) -> None:
+        """A damaged file gets a second name, so that its last bytes are still there."""
+        text = self._files.read(path)
         try:
-            text = path.read_bytes()
-        except FileNotFoundError:
-            return None
-        try:
-            decode(text, wwid)
+            if text is not None:
+                decode(text, wwid)
         except _MALFORMED:
             aside = path.with_suffix(".damaged")
             with contextlib.suppress(FileNotFoundError):
                 aside.unlink()
             os.link(path, aside)
-        return text
-
-    def _replace(self, path: Path, text: bytes, durable: bool) -> None:
-        draft = path.with_suffix(".draft")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            descriptor = os.open(draft, flags, 0o600)
-            try:
-                _write(descriptor, text)
-                if durable:
-                    os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            os.rename(draft, path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                draft.unlink()
-            raise
-
-    def _make_folder(self) -> None:
-        """Once in each process its name is seen to be durable: a file in it is no more durable than that."""
-        with contextlib.suppress(FileExistsError):
-            self.folder.mkdir(mode=0o700)
-        if not self._founded:
-            _sync(self.folder.parent)
-            self._founded = True
 
 
 class Page:
@@ -218,16 +179,3 @@ def _damage(path: Path, trouble: Exception) -> str:
         f"{path}: damaged ({why}); restore it from a backup, or have the initiators register anew after "
         "`tgtctl reservations clear`"
     )
-
-
-def _write(descriptor: int, text: bytes) -> None:
-    while text:
-        text = text[os.write(descriptor, text) :]
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

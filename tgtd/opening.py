@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from tgtd.config import model
 from tgtd.ledger import Kept, Ledger
 from tgtd.media import MediumError, Opener
+from tgtd.memories import Memories
 from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.medium import BlockMedium
 from tgtd.workers import Workers
@@ -24,23 +25,26 @@ BEING_OPENED = "its medium is still being opened"
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """What units are made from. openers: by medium type. ledger: where their reservations are kept."""
+    """What units are made from. openers: by medium type. ledger: where their reservations are kept; memories:
+    whatever else they remember."""
 
     workers: Workers
     pool: BufferPool
     openers: Mapping[str, Opener]
     ledger: Ledger
+    memories: Memories
 
 
 class Opening:
     """An attempt to open a medium. Ends with `medium` or `cause`; `done` stays false while the system call hangs.
 
-    kept: the reservations of the unit with this wwid, as they were before.
+    kept: the reservations of the unit with this wwid, as they were before; remembered: the rest of what it remembers.
     """
 
     def __init__(self, shop: Shop, wish: model.Lun, wwid: bytes) -> None:
         self.wish = wish
         self.kept: Kept | None = None
+        self.remembered: dict[str, bytes] = {}
         self.medium: BlockMedium | None = None
         self.cause = BEING_OPENED
         self.done = False
@@ -71,6 +75,7 @@ class Opening:
 
     def _open(self) -> None:
         self.kept = self._shop.ledger.load(self._wwid)
+        self.remembered = self._shop.memories.load(self._wwid)
         self.medium = open_medium(self._shop.openers, self.wish)
 
     def _opened(self, error: BaseException | None) -> None:

@@ -16,9 +16,11 @@ from functools import partial
 
 from tgtd.config import model
 from tgtd.ledger import Kept, Page
+from tgtd.memories import UnitMemory
 from tgtd.opening import BEING_OPENED, Opening, Shop, put_away, reason
 from tgtd.scsi.lun import Identity
 from tgtd.scsi.medium import BlockMedium
+from tgtd.scsi.memory import Unknown
 from tgtd.scsi.sbc.disk import Disk, DiskSettings
 from tgtd.scsi.sense import BECOMING_READY, Sense
 from tgtd.scsi.spc.persistent import Clearing
@@ -58,6 +60,7 @@ class Unit:
         self.lane: Lane = shop.workers.lane(JOBS_AT_ONCE)
         self.disk = Disk(identity, shop.pool, self.lane, None, disk_settings(wish))
         self.disk.reservations.forget()
+        self.disk.remember(Unknown())
         self._page_lane = shop.workers.lane(1)
         self._opening: Opening | None = None
         self._reopening = False
@@ -199,6 +202,7 @@ class Unit:
         old = self.disk.offline(sense)
         if identity.wwid != self.disk.identity.wwid:
             self.disk.reservations.forget()
+            self.disk.remember(Unknown())
         self.disk.change(disk_settings(wish), identity)
         self.wish = wish
         self.cause = None
@@ -257,12 +261,16 @@ class Unit:
             log.warning("%s is pending: %s (%s)", self.place, self.cause, self.wish.origin, extra=self._fields())
 
     def _recall(self, opening: Opening) -> None:
-        """The first time under this identity, begin with the reservations that were kept."""
+        """The first time under this identity, begin with the reservations and all else that was kept."""
+        wwid = self.disk.identity.wwid
+        if isinstance(self.disk.memory, Unknown):
+            memories, values = self.shop.memories, opening.remembered
+            self.disk.remember(UnitMemory(memories, self._page_lane, wwid, self.place, values))
         reservations = self.disk.reservations
         if reservations.known or opening.kept is None:
             return
         state, damage = opening.kept
-        page = Page(self.shop.ledger, self._page_lane, self.disk.identity.wwid, self.place)
+        page = Page(self.shop.ledger, self._page_lane, wwid, self.place)
         reservations.adopt(state, page, damage)
         if damage is not None:
             log.error(

@@ -31,6 +31,7 @@ from tgtd.estate import clear_reservations, guests
 from tgtd.ledger import Ledger
 from tgtd.loop import Loop
 from tgtd.media import OPENERS
+from tgtd.memories import Memories
 from tgtd.net.iscsi.handover import Parcel
 from tgtd.net.iscsi.service import IscsiService
 from tgtd.notify import InheritedSockets
@@ -117,7 +118,7 @@ class Worker:
         workers = Workers(self.loop, self._share(hire.settings.limits.max_threads))
         workers.use_ring(hire.settings.io_uring)
         pool = BufferPool(self._share(hire.settings.limits.buffer_memory))
-        shop = Shop(workers, pool, OPENERS, Ledger(hire.state))
+        shop = Shop(workers, pool, OPENERS, Ledger(hire.state), Memories(hire.state))
         service = IscsiService(
             self.loop, translate.limits(hire.settings.limits), pool, translate.access(hire.settings.discovery)
         )

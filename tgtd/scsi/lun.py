@@ -11,6 +11,7 @@ from typing import ClassVar
 from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.command import ActionTable, Command, Entry, available, table, unsupported
 from tgtd.scsi.medium import Offload, Transfer
+from tgtd.scsi.memory import Forgetful, Memory
 from tgtd.scsi.nexus import LunNexus, Nexus
 from tgtd.scsi.reservation.reservations import Reservations
 from tgtd.scsi.sense import (
@@ -61,6 +62,7 @@ class LogicalUnit:
         self.lane = lane
         self.tasks = TaskSet(self.run, self.refuse, self._overrides_aca)
         self.reservations = Reservations()
+        self.memory: Memory = Forgetful()
         self.nexuses: dict[LunNexus, None] = {}
         self.obstacle: Sense | None = None
         """What a command that needs the medium is refused with: NOT READY of some kind."""
@@ -201,6 +203,32 @@ class LogicalUnit:
             return
         task.status = status
         self._end(task)
+
+    def remember(self, memory: Memory) -> None:
+        """A memory that was loaded; device types take up what it says."""
+        self.memory = memory
+
+    def keep(self, task: Task, name: str, value: bytes | None, then: Callable[[Task], int] | None = None) -> int:
+        """Have a value on stable storage; then the task ends with `then(task)`'s status, or GOOD. Returns PENDING, or
+        that status when it did not take any time. `then` is called also for a task that was aborted meanwhile."""
+        ended: list[int] = []
+        waits = False
+
+        def kept(error: BaseException | None) -> None:
+            try:
+                if error is not None:
+                    raise error
+                status = 0 if then is None else then(task)
+            except Exception as trouble:
+                status = self.refuse(task, trouble, writing=True)
+            if not waits:
+                ended.append(status)
+            elif status != PENDING:
+                self.finish(task, status)
+
+        self.memory.keep(name, value, kept)
+        waits = True
+        return ended[0] if ended else PENDING
 
     def laid_down(self, task: Task) -> None:
         """No worker is busy any more with a task that was aborted."""
