@@ -117,7 +117,7 @@ class Inside:
         left = [unit for _, unit in self.tree.units()]
         closed: list[None] = []
         for unit in left:
-            unit.disk.clear_tasks(None)
+            unit.device.clear_tasks(None)
             unit.close(lambda: closed.append(None))
         self.turn_until(lambda: len(closed) == len(left))
         self.service.close()

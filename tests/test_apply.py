@@ -121,27 +121,27 @@ def test_settings_change_in_place(site: Inside, change: str, attention: object) 
     site.write(site.lun(1))
     site.start()
     itl = attached(site.nexus(), 1)
-    medium = site.unit(1).disk.medium
+    medium = site.unit(1).device.medium
     site.write(site.lun(1, more=change))
     assert site.reload().result == "applied"
     assert attention in itl.attentions
-    assert site.unit(1).disk.medium is medium
+    assert site.unit(1).device.medium is medium
 
 
 def test_becoming_writable_opens_the_file_anew(site: Inside) -> None:
     (site.media / "1.img").write_bytes(bytes(MIB))
     site.write(site.lun(1, more="read_only = true"))
     site.start()
-    old = site.unit(1).disk.medium
+    old = site.unit(1).device.medium
     assert old is not None
     assert not old.writable
     site.write(site.lun(1))
     site.reload()
     assert site.unit(1).state is State.ONLINE
-    medium = site.unit(1).disk.medium
+    medium = site.unit(1).device.medium
     assert medium is not None
     assert medium.writable
-    assert site.unit(1).disk.write_protected is None
+    assert site.unit(1).device.write_protected is None
 
 
 def test_another_file(site: Inside) -> None:
@@ -309,7 +309,7 @@ def test_a_fault_of_ours_takes_everything_back(site: Inside, monkeypatch: pytest
     live = site.tree.targets[IQN]
     assert sorted(live.units) == sorted(live.scsi.luns) == [1, 2, 3]
     assert live.iscsi.alias == ""
-    assert live.units[3].disk.write_protected is None
+    assert live.units[3].device.write_protected is None
     assert list(site.service.portals) == [("127.0.0.1", site.port)]
     site.retry()
     site.turn_until(lambda: all(site.unit(n).state is State.ONLINE for n in (1, 2, 3)))

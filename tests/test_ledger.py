@@ -321,7 +321,7 @@ def test_in_force_after_a_restart(site: Inside, tmp_path: Path) -> None:
     assert status(site, a, *out(REGISTER, 0, 1)) == (0, b"")
     assert status(site, a, *out(RESERVE, 1, kind=EA)) == (0, b"")
     assert status(site, b, WRITE, bytes(512))[0] == CONFLICT
-    wwid = site.unit(1).disk.identity.wwid
+    wwid = site.unit(1).device.identity.wwid
     assert Ledger(site.place / "state", "this").load(wwid).state == State(1, {A: 1}, TYPES[EA], A)
     with inside(tmp_path / "later") as later:
         shutil.copytree(site.place / "state", later.place / "state", dirs_exist_ok=True)
@@ -346,7 +346,7 @@ def test_damaged(site: Inside, caplog: pytest.LogCaptureFixture) -> None:
     assert f"{path}: damaged" in caplog.text
     unit = site.unit(1)
     assert unit.state is UnitState.ONLINE
-    assert path.name in (unit.disk.reservations.lost or "")
+    assert path.name in (unit.device.reservations.lost or "")
     a = nexus(site, A)
     assert status(site, a, WRITE, bytes(512)) == (2, bytes((7, 0x44, 1)))
     assert path.read_bytes() == b"{", "looking changes nothing"
@@ -361,12 +361,12 @@ def test_restored_by_the_administrator(site: Inside, caplog: pytest.LogCaptureFi
     unit = site.unit(1)
     unit.recover_reservations()
     site.turn_until(unit._page_lane.idle)
-    assert unit.disk.reservations.lost is not None
-    path.write_bytes(encode(State(7, {A: 1}, TYPES[EA], A), unit.disk.identity.wwid, "", "this"))
+    assert unit.device.reservations.lost is not None
+    path.write_bytes(encode(State(7, {A: 1}, TYPES[EA], A), unit.device.identity.wwid, "", "this"))
     b = nexus(site, B)
     with caplog.at_level(logging.INFO):
         unit.recover_reservations()
-        site.turn_until(lambda: unit.disk.reservations.lost is None)
+        site.turn_until(lambda: unit.device.reservations.lost is None)
     assert "known again" in caplog.text
     assert status(site, b, WRITE, bytes(512))[0] == CONFLICT
     assert status(site, nexus(site, A), WRITE, bytes(512)) == (0, b"")
@@ -382,7 +382,7 @@ def test_a_replacement_wins_over_the_look_at_a_damaged_file(site: Inside) -> Non
     site.unit(1).recover_reservations()
     site.turn_until(lambda: bool(done))
     site.turn_until(site.unit(1)._page_lane.idle)
-    assert site.unit(1).disk.reservations.state.keys == {A: 1}
+    assert site.unit(1).device.reservations.state.keys == {A: 1}
 
 
 def test_unreadable(site: Inside) -> None:
@@ -406,24 +406,24 @@ def test_cannot_be_kept(site: Inside, caplog: pytest.LogCaptureFixture) -> None:
     assert str(site.place / "state") in caplog.text
     (site.place / "gone").rename(site.place / "state")
     assert status(site, b, *out(REGISTER, 0, 2)) == (0, b"")
-    assert site.unit(1).disk.reservations.state.keys == {B: 2}
+    assert site.unit(1).device.reservations.state.keys == {B: 2}
 
 
 def test_another_wwid_has_other_reservations(site: Inside) -> None:
     site.start()
     a = nexus(site, A)
-    first = site.unit(1).disk.identity.wwid
+    first = site.unit(1).device.identity.wwid
     status(site, a, *out(REGISTER, 0, 1))
     site.write(site.lun(1, more='wwid = "naa.60000000000000000000000000000042"'))
     site.reload()
-    assert site.unit(1).disk.reservations.known
-    assert site.unit(1).disk.reservations.state == State()
+    assert site.unit(1).device.reservations.known
+    assert site.unit(1).device.reservations.state == State()
     a = nexus(site, A)
     assert status(site, a, *out(PREEMPT, 1, 1))[0] == CONFLICT
     site.write(site.lun(1))
     site.reload()
-    assert site.unit(1).disk.identity.wwid == first
-    assert site.unit(1).disk.reservations.state.keys == {A: 1}
+    assert site.unit(1).device.identity.wwid == first
+    assert site.unit(1).device.reservations.state.keys == {A: 1}
 
 
 def test_a_unit_that_moves_takes_its_last_change_along(site: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -450,7 +450,7 @@ def test_a_unit_that_moves_takes_its_last_change_along(site: Inside, monkeypatch
     assert site.unit(2).state is UnitState.PENDING
     gate.set()
     site.turn_until(lambda: site.unit(2).state is UnitState.ONLINE)
-    assert site.unit(2).disk.reservations.state.keys == {A: 1}
+    assert site.unit(2).device.reservations.state.keys == {A: 1}
 
 
 def test_the_medium_may_be_another(site: Inside) -> None:
@@ -458,7 +458,7 @@ def test_the_medium_may_be_another(site: Inside) -> None:
     status(site, nexus(site, A), *out(REGISTER, 0, 1))
     site.write(site.lun(1, file="other.img"))
     site.reload()
-    assert site.unit(1).disk.reservations.state.keys == {A: 1}
+    assert site.unit(1).device.reservations.state.keys == {A: 1}
 
 
 def test_cleared_by_the_administrator(site: Inside) -> None:
@@ -468,4 +468,4 @@ def test_cleared_by_the_administrator(site: Inside) -> None:
     site.unit(1).clear_reservations(ended.append)
     site.turn_until(lambda: bool(ended))
     assert ended == [None]
-    assert site.ledger.load(site.unit(1).disk.identity.wwid).state == State(2)
+    assert site.ledger.load(site.unit(1).device.identity.wwid).state == State(2)

@@ -75,14 +75,14 @@ def site(tmp_path: Path) -> Iterator[Inside]:
 
 def keep(site: Inside, name: str, value: bytes | None, number: int = 1) -> BaseException | None:
     ended: list[BaseException | None] = []
-    site.unit(number).disk.memory.keep(name, value, ended.append)
+    site.unit(number).device.memory.keep(name, value, ended.append)
     site.turn_until(lambda: bool(ended))
     return ended[0]
 
 
 def test_a_unit_remembers(site: Inside) -> None:
     site.start()
-    disk = site.unit(1).disk
+    disk = site.unit(1).device
     assert keep(site, "a", b"1") is None
     assert keep(site, "b", b"2") is None
     assert keep(site, "a", None) is None
@@ -92,7 +92,7 @@ def test_a_unit_remembers(site: Inside) -> None:
 
 def test_it_is_durable_before_it_is_in_force(site: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
     site.start()
-    memory, wwid = site.unit(1).disk.memory, site.unit(1).disk.identity.wwid
+    memory, wwid = site.unit(1).device.memory, site.unit(1).device.identity.wwid
     gate, real = threading.Event(), site.memories.save
 
     def slow(*arguments: Any) -> None:
@@ -118,10 +118,10 @@ def test_what_cannot_be_kept_is_refused(site: Inside, caplog: pytest.LogCaptureF
     assert isinstance(error, CheckCondition)
     assert error.sense == INTERNAL_TARGET_FAILURE
     assert "could not be kept" in caplog.text
-    assert site.unit(1).disk.memory.recall("a") == b"1"
+    assert site.unit(1).device.memory.recall("a") == b"1"
     (site.place / "gone").rename(site.place / "state")
     assert keep(site, "b", b"3") is None
-    assert site.memories.load(site.unit(1).disk.identity.wwid) == {"a": b"1", "b": b"3"}
+    assert site.memories.load(site.unit(1).device.identity.wwid) == {"a": b"1", "b": b"3"}
 
 
 def test_a_unit_remembers_when_it_comes_again(site: Inside) -> None:
@@ -131,7 +131,7 @@ def test_a_unit_remembers_when_it_comes_again(site: Inside) -> None:
     site.reload()
     site.write(site.lun(1, file="other.img"))
     site.reload()
-    assert site.unit(1).disk.memory.recall("a") == b"1"
+    assert site.unit(1).device.memory.recall("a") == b"1"
 
 
 def test_another_wwid_remembers_other_things(site: Inside) -> None:
@@ -139,10 +139,10 @@ def test_another_wwid_remembers_other_things(site: Inside) -> None:
     keep(site, "a", b"1")
     site.write(site.lun(1, more='wwid = "naa.60000000000000000000000000000042"'))
     site.reload()
-    assert site.unit(1).disk.memory.recall("a") is None
+    assert site.unit(1).device.memory.recall("a") is None
     site.write(site.lun(1))
     site.reload()
-    assert site.unit(1).disk.memory.recall("a") == b"1"
+    assert site.unit(1).device.memory.recall("a") == b"1"
 
 
 def test_a_damaged_memory_keeps_the_unit_away_until_somebody_decides(site: Inside) -> None:
@@ -154,7 +154,7 @@ def test_a_damaged_memory_keeps_the_unit_away_until_somebody_decides(site: Insid
     unit = site.unit(1)
     assert unit.state is State.PENDING
     assert (unit.cause or "").startswith(f"{path}: damaged")
-    assert isinstance(unit.disk.memory, Unknown)
+    assert isinstance(unit.device.memory, Unknown)
     path.unlink()
     unit.retry()
     site.turn_until(lambda: unit.state is State.ONLINE)

@@ -64,7 +64,7 @@ def test_status_and_sessions(desk: Desk) -> None:
 
 def test_reservations(desk: Desk) -> None:
     assert desk.reservations() == []
-    disk = desk.site.unit(1).disk
+    disk = desk.site.unit(1).device
     nexus = desk.site.nexus()
     who = nexus.registrant
     disk.reservations.adopt(State(3, {who: 0xAB}, TYPES[7]), disk.reservations.store)
@@ -83,7 +83,7 @@ def test_reservations(desk: Desk) -> None:
 
 
 def test_reserve_is_shown_and_cleared(desk: Desk) -> None:
-    disk = desk.site.unit(1).disk
+    disk = desk.site.unit(1).device
     disk.reservations.legacy = attached(desk.site.nexus(), 1)
     (row,) = desk.reservations()
     assert row["legacy"] == "iqn.2026-11.org.test:i,i,0x000000000001"
@@ -92,7 +92,7 @@ def test_reserve_is_shown_and_cleared(desk: Desk) -> None:
 
 
 def test_reservations_that_cannot_be_written(desk: Desk) -> None:
-    disk = desk.site.unit(1).disk
+    disk = desk.site.unit(1).device
     disk.reservations.adopt(State(3, {desk.site.nexus().registrant: 1}), disk.reservations.store)
     (desk.site.place / "state").rmdir()
     assert desk.ask("clear-reservations", target=IQN, lun=1)["cleared"] is False
@@ -114,7 +114,7 @@ def test_reservations_of_what_is_not_there(desk: Desk, arguments: dict[str, obje
 
 
 def test_reservations_that_are_not_loaded(desk: Desk) -> None:
-    desk.site.unit(1).disk.reservations.forget()
+    desk.site.unit(1).device.reservations.forget()
     with pytest.raises(Unanswerable, match="are not loaded"):
         desk.ask("clear-reservations", target=IQN, lun=1)
 

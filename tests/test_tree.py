@@ -26,7 +26,7 @@ def test_a_controller_answers_at_lun_0_and_nothing_elsewhere(site: Inside) -> No
     site.start()
     nexus = site.nexus()
     assert nexus.lun(encode_lun(0)).lu.device_type == 0x0C
-    assert nexus.lun(encode_lun(1)).lu is site.unit(1).disk
+    assert nexus.lun(encode_lun(1)).lu is site.unit(1).device
     assert nexus.lun(encode_lun(2)).lu.device_type == 0x1F
 
 
@@ -39,10 +39,10 @@ def test_all_units_with_their_targets(site: Inside) -> None:
 def test_identities_belong_to_target_and_lun(site: Inside) -> None:
     site.write(site.lun(1), site.lun(2))
     site.start()
-    first = {n: site.unit(n).disk.identity for n in (1, 2)}
+    first = {n: site.unit(n).device.identity for n in (1, 2)}
     site.write(site.lun(2), site.lun(1, more="thin = false"))
     site.reload()
-    assert {n: site.unit(n).disk.identity for n in (1, 2)} == first
+    assert {n: site.unit(n).device.identity for n in (1, 2)} == first
     assert first[1].wwid != first[2].wwid
 
 

@@ -148,14 +148,14 @@ def test_the_old_medium_is_closed_only_when_its_reader_is_through(site: Inside) 
     site.openers["file"] = gated(gate, "read")
     site.write(site.lun(1))
     site.start()
-    old: Any = site.unit(1).disk.medium
+    old: Any = site.unit(1).device.medium
     done: list[Task] = []
     read_one(site, 1, done)
     site.loop.turn(0.05)
     site.write(site.lun(1, file="other.img"))
     try:
         assert site.reload().result == "applied"
-        assert site.unit(1).disk.medium is not old
+        assert site.unit(1).device.medium is not old
         for _ in range(5):
             site.loop.turn(0.03)
         assert old._fd >= 0
@@ -171,7 +171,7 @@ def test_a_removed_unit_waits_for_its_jobs_then_flushes_and_closes(site: Inside)
     site.openers["file"] = gated(gate, "read")
     site.write(site.lun(1))
     site.start()
-    medium: Any = site.unit(1).disk.medium
+    medium: Any = site.unit(1).device.medium
     flushed: list[int] = []
     real = medium.flush
     medium.flush = lambda: (flushed.append(medium._fd), real())
@@ -200,7 +200,7 @@ def test_a_medium_is_closed_only_after_its_probe(site: Inside, verb: str, size: 
     site.write(site.lun(1, "1 MiB" if size else None))
     site.start()
     unit = site.unit(1)
-    medium: Any = unit.disk.medium
+    medium: Any = unit.device.medium
     if size is None:
         unit.probe()
     else:
@@ -230,10 +230,10 @@ def test_a_unit_is_closed_when_every_medium_it_had_is(site: Inside) -> None:
     site.write(site.lun(1))
     site.start()
     unit = site.unit(1)
-    old: Any = unit.disk.medium
+    old: Any = unit.device.medium
     site.write(site.lun(1, file="other.img"))
     assert site.reload().result == "applied"
-    new: Any = unit.disk.medium
+    new: Any = unit.device.medium
     closed: list[int] = []
     unit.close(lambda: closed.append(old._fd))
     try:
@@ -264,7 +264,7 @@ def test_growing_beyond_what_is_possible_is_told(site: Inside) -> None:
     site.write(site.lun(1))
     site.start()
     unit = site.unit(1)
-    medium: Any = unit.disk.medium
+    medium: Any = unit.device.medium
 
     def fail(size: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

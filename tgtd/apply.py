@@ -366,7 +366,7 @@ class Transaction:
             unit.await_release()
             self._waiting[unit] = None
         self._touched[unit] = None
-        target.scsi.add_lun(wish.number, unit.disk)
+        target.scsi.add_lun(wish.number, unit.device)
         target.units[wish.number] = unit
 
     def _take_lun(self, target: LiveTarget, number: int) -> None:
@@ -380,13 +380,13 @@ class Transaction:
         if unit.wish == wish:
             return  # done together with its medium
         identity = self._tree.identity(step.target, wish)
-        medium = unit.disk.medium
+        medium = unit.device.medium
         if not wish.online or not step.old.online:
             self._swap(step, unit, identity)
         elif (
             medium is None
             or (not wish.read_only and not medium.writable)
-            or identity.wwid != unit.disk.identity.wwid  # whose reservations are others
+            or identity.wwid != unit.device.identity.wwid  # whose reservations are others
         ):
             unit.reopen(wish, identity)
         else:
@@ -394,7 +394,7 @@ class Transaction:
 
     def _swap(self, step: ChangeLun | ReplaceMedium, unit: Unit, identity: Identity) -> None:
         opening = self._openings.pop((step.target, step.lun), None)
-        self._closing += unit.disk.medium is not None
+        self._closing += unit.device.medium is not None
         unit.swap(step.new, identity, opening, self._released)
         if opening is None and step.new.online:
             self._waiting[unit] = None

@@ -55,7 +55,7 @@ def guests(tree: Tree) -> Guests:
 def clear_reservations(tree: Tree, target: object, lun: object, reply: Callable[[Result], None]) -> None:
     """End the reservation and the registrations of a LUN that runs in this process. Raises Unanswerable."""
     unit = _unit(tree, target, lun)
-    if not unit.disk.reservations.known:
+    if not unit.device.reservations.known:
         raise Unanswerable(
             f"{unit.place} is {unit.state.value}, and its reservations are not loaded"
             + (f": {unit.cause}" if unit.cause else "")

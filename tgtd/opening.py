@@ -14,7 +14,7 @@ from tgtd.ledger import Kept, Ledger
 from tgtd.media import MediumError, Opener
 from tgtd.memories import Memories
 from tgtd.scsi.buffers import BufferPool
-from tgtd.scsi.medium import BlockMedium
+from tgtd.scsi.medium import Store
 from tgtd.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Opening:
         self.wish = wish
         self.kept: Kept | None = None
         self.remembered: dict[str, bytes] = {}
-        self.medium: BlockMedium | None = None
+        self.medium: Store | None = None
         self.cause = BEING_OPENED
         self.done = False
         self._shop = shop
@@ -68,7 +68,7 @@ class Opening:
             put_away(self._shop.workers, self.medium)
             self.medium = None
 
-    def take(self) -> BlockMedium | None:
+    def take(self) -> Store | None:
         """The medium, which now belongs to the caller."""
         medium, self.medium = self.medium, None
         return medium
@@ -90,7 +90,7 @@ class Opening:
             self._then()
 
 
-def open_medium(openers: Mapping[str, Opener], wish: model.Lun) -> BlockMedium:
+def open_medium(openers: Mapping[str, Opener], wish: model.Lun) -> Store:
     """Blocks. Raises OSError or ValueError."""
     medium = wish.medium
     return openers[medium.type](
@@ -98,7 +98,7 @@ def open_medium(openers: Mapping[str, Opener], wish: model.Lun) -> BlockMedium:
     )
 
 
-def put_away(workers: Workers, medium: BlockMedium, done: Callable[[], None] | None = None) -> None:
+def put_away(workers: Workers, medium: Store, done: Callable[[], None] | None = None) -> None:
     """Flush and close a medium that nobody uses any more, in a worker."""
 
     def work() -> None:

@@ -173,17 +173,17 @@ def target_row(target: LiveTarget, worker: int | None = None) -> dict[str, objec
 
 def unit_row(unit: Unit) -> dict[str, object]:
     """One LUN. state: "online", "pending" or "offline"; cause: why initiators cannot use it."""
-    wish, disk = unit.wish, unit.disk
+    wish, device = unit.wish, unit.device
     return {
         "number": wish.number,
         "device": wish.device,
         "state": unit.state.value,
-        "cause": unit.cause or disk.reservations.lost,
+        "cause": unit.cause or device.reservations.lost,
         "size": unit.size,
-        "block_size": disk.block_size,
+        "block_size": device.block_size,
         "flags": flags(unit),
-        "serial": disk.identity.serial,
-        "wwid": disk.identity.wwid.hex(),
+        "serial": device.identity.serial,
+        "wwid": device.identity.wwid.hex(),
         "medium": {
             "type": wish.medium.type,
             "path": wish.medium.path,
@@ -191,8 +191,8 @@ def unit_row(unit: Unit) -> dict[str, object]:
             "direct": wish.medium.direct,
             "stalled": unit.lane.stalled(),
         },
-        "tasks": len(disk.tasks),
-        "counters": {**disk.counters.as_dict(), "faults": disk.faults},
+        "tasks": len(device.tasks),
+        "counters": {**device.counters.as_dict(), "faults": device.faults},
         "last_medium_error": None if not unit.failing.count else {"what": unit.failing.last, "time": unit.failing.when},
         "origin": str(wish.origin),
     }
@@ -200,29 +200,26 @@ def unit_row(unit: Unit) -> dict[str, object]:
 
 def flags(unit: Unit) -> list[str]:
     """What sets a LUN apart, in words."""
-    disk = unit.disk
+    device = unit.device
     words = {
-        "read-only": disk.write_protected is not None,
-        "write-cache": disk.write_cache and disk.volatile_cache,
-        "thin": disk.thin,
-        "removable": disk.settings.removable,
+        **device.traits(),
         "stalled": unit.lane.stalled(),
-        "reserved": disk.reservations.state.type is not None or disk.reservations.legacy is not None,
-        "reservations-lost": disk.reservations.lost is not None,
+        "reserved": device.reservations.state.type is not None or device.reservations.legacy is not None,
+        "reservations-lost": device.reservations.lost is not None,
     }
     return [word for word, holds in words.items() if holds]
 
 
 def reservation_rows(tree: Tree, health: Health, worker: int | None = None) -> Iterator[str]:
     """LUNs that have reservations, or of which nobody knows."""
-    units = [unit for _, unit in tree.units() if unit.disk.reservations.worth_telling]
+    units = [unit for _, unit in tree.units() if unit.device.reservations.worth_telling]
     return _joined(json.dumps(reservation_row(unit)) for unit in units)
 
 
 def reservation_row(unit: Unit) -> dict[str, object]:
     """Who is registered with a LUN and what is reserved. type, name: null while nothing is. legacy: who holds it by
     RESERVE. lost: why nobody knows. keys are hexadecimal."""
-    reservations = unit.disk.reservations
+    reservations = unit.device.reservations
     state = reservations.state
     legacy = reservations.legacy
     return {

@@ -15,13 +15,13 @@ from collections.abc import Callable
 from functools import partial
 
 from tgtd.config import model
+from tgtd.devices import KINDS
 from tgtd.ledger import Kept, Page
 from tgtd.memories import UnitMemory
 from tgtd.opening import BEING_OPENED, Opening, Shop, put_away, reason
 from tgtd.scsi.lun import Identity
-from tgtd.scsi.medium import BlockMedium
+from tgtd.scsi.medium import Store
 from tgtd.scsi.memory import Unknown
-from tgtd.scsi.sbc.disk import Disk, DiskSettings
 from tgtd.scsi.sense import BECOMING_READY, Sense
 from tgtd.scsi.spc.persistent import Clearing
 from tgtd.scsi.task import Task
@@ -58,9 +58,11 @@ class Unit:
         self.wish = wish
         self.cause: str | None = None
         self.lane: Lane = shop.workers.lane(JOBS_AT_ONCE)
-        self.disk = Disk(identity, shop.pool, self.lane, None, disk_settings(wish))
-        self.disk.reservations.forget()
-        self.disk.remember(Unknown())
+        self.kind = KINDS[wish.device]
+        self.device = self.kind.make(identity, shop.pool, self.lane, self.kind.settings(wish))
+        self.device.reservations.forget()
+        self.device.remember(Unknown())
+        self.device.lost = self._lost
         self._page_lane = shop.workers.lane(1)
         self._opening: Opening | None = None
         self._reopening = False
@@ -78,12 +80,12 @@ class Unit:
     def state(self) -> State:
         if not self.wish.online:
             return State.OFFLINE
-        return State.PENDING if self.disk.medium is None else State.ONLINE
+        return State.PENDING if self.device.medium is None else State.ONLINE
 
     @property
     def size(self) -> int | None:
         """Bytes that initiators know of, while there is a medium."""
-        return None if self.disk.medium is None else self.disk.blocks << self.disk.shift
+        return None if self.device.medium is None else self.device.capacity
 
     @property
     def settling(self) -> bool:
@@ -104,11 +106,11 @@ class Unit:
         if self._opening is not None or self.state is not State.PENDING:
             self._again = True
         else:
-            self.adopt(Opening(self.shop, self.wish, self.disk.identity.wwid))
+            self.adopt(Opening(self.shop, self.wish, self.device.identity.wwid))
 
     def note_errors(self) -> None:
         """Tell of commands that failed on the medium since the last look: once, however many they are."""
-        count, error = self.disk.counters.medium_errors, self.disk.last_medium_error
+        count, error = self.device.counters.medium_errors, self.device.last_medium_error
         if error is None or count == self.failing.count:
             return
         new = count - self.failing.count
@@ -125,7 +127,7 @@ class Unit:
 
     def probe(self) -> None:
         """Look whether an undeclared size has grown; try again what a declared one asks for and could not be had."""
-        medium = self.disk.medium
+        medium = self.device.medium
         if medium is None or self._probing or self._resizing or self._gone:
             return
         if self.wish.medium.size is not None:
@@ -144,7 +146,7 @@ class Unit:
 
     def resize(self, wish: model.Lun) -> None:
         """The declared size changed: grow the medium (or cut it, where that was allowed), then tell initiators."""
-        medium, size = self.disk.medium, wish.medium.size
+        medium, size = self.device.medium, wish.medium.size
         self.wish = dataclasses.replace(self.wish, medium=wish.medium)
         if medium is None:
             self.retry()
@@ -159,7 +161,7 @@ class Unit:
 
     def change(self, wish: model.Lun, identity: Identity) -> None:
         """Adopt what needs no other medium. Raises ValueError when the medium cannot serve it."""
-        self.disk.change(disk_settings(wish), identity)
+        self.device.change(self.kind.settings(wish), identity)
         self.wish = wish
 
     def await_release(self) -> None:
@@ -192,18 +194,24 @@ class Unit:
             self._reopening = True
             self._retire(old, self._reopen)
 
+    def _lost(self, error: OSError) -> None:
+        """A command found that the medium is gone: pending, until it is there again."""
+        if self.device.medium is not None and not self._gone:
+            log.error("%s: its medium is gone: %s", self.place, reason(error), extra=self._fields())
+            self.reopen(self.wish, self.device.identity)
+
     def _reopen(self) -> None:
         self._reopening = False
         self.retry()
 
-    def _let_go(self, wish: model.Lun, identity: Identity, sense: Sense | None) -> BlockMedium | None:
+    def _let_go(self, wish: model.Lun, identity: Identity, sense: Sense | None) -> Store | None:
         self._stop_opening()
         self._awaiting = self._probing = self._resizing = False  # the old medium's are nobody's business any more
-        old = self.disk.offline(sense)
-        if identity.wwid != self.disk.identity.wwid:
-            self.disk.reservations.forget()
-            self.disk.remember(Unknown())
-        self.disk.change(disk_settings(wish), identity)
+        old = self.device.offline(sense)
+        if identity.wwid != self.device.identity.wwid:
+            self.device.reservations.forget()
+            self.device.remember(Unknown())
+        self.device.change(self.kind.settings(wish), identity)
         self.wish = wish
         self.cause = None
         return old
@@ -212,7 +220,7 @@ class Unit:
         """The unit was removed: end what runs, flush, close; then call `done()`."""
         self._gone = True
         self._stop_opening()
-        medium = self.disk.medium
+        medium = self.device.medium
 
         def drained() -> None:
             if medium is not None:
@@ -244,11 +252,11 @@ class Unit:
         if medium is None:
             self.cause = opening.cause
             if self.cause != before:
-                self.disk.offline()
+                self.device.offline()
         else:
             try:
                 self._recall(opening)
-                self.disk.insert(medium)
+                self.device.insert(medium)
                 self.cause = None
             except ValueError as trouble:
                 self.cause = str(trouble)
@@ -262,11 +270,11 @@ class Unit:
 
     def _recall(self, opening: Opening) -> None:
         """The first time under this identity, begin with the reservations and all else that was kept."""
-        wwid = self.disk.identity.wwid
-        if isinstance(self.disk.memory, Unknown):
+        wwid = self.device.identity.wwid
+        if isinstance(self.device.memory, Unknown):
             memories, values = self.shop.memories, opening.remembered
-            self.disk.remember(UnitMemory(memories, self._page_lane, wwid, self.place, values))
-        reservations = self.disk.reservations
+            self.device.remember(UnitMemory(memories, self._page_lane, wwid, self.place, values))
+        reservations = self.device.reservations
         if reservations.known or opening.kept is None:
             return
         state, damage = opening.kept
@@ -276,16 +284,16 @@ class Unit:
             log.error(
                 "%s: nobody knows what is reserved, so nobody may use it: %s", self.place, damage, extra=self._fields()
             )
-        self.disk.regate_all()
+        self.device.regate_all()
 
     def recover_reservations(self) -> None:
         """While a damaged file keeps everybody away: look whether the administrator has restored it."""
-        reservations = self.disk.reservations
+        reservations = self.device.reservations
         store = reservations.store
         if reservations.lost is None or store is None or not self._page_lane.idle():
             return
         found: list[Kept] = []
-        wwid = self.disk.identity.wwid
+        wwid = self.device.identity.wwid
 
         def look() -> None:
             found.append(self.shop.ledger.load(wwid))
@@ -293,17 +301,17 @@ class Unit:
         def looked(error: BaseException | None) -> None:
             if error is None and found[0].damage is None and reservations.lost and reservations.store is store:
                 reservations.adopt(found[0].state, store)
-                self.disk.regate_all()
+                self.device.regate_all()
                 log.info("%s: its reservations are known again", self.place, extra=self._fields())
 
         self._page_lane.submit(look, looked)
 
     def clear_reservations(self, then: Callable[[BaseException | None], None]) -> None:
         """For the administrator: nothing is reserved and nobody registered; `then(error)` is called once."""
-        self.disk.reservations.change(Clearing(self.disk, then))
+        self.device.reservations.change(Clearing(self.device, then))
 
-    def _probed(self, medium: BlockMedium, found: list[int], error: BaseException | None) -> None:
-        if medium is not self.disk.medium or self._gone:
+    def _probed(self, medium: Store, found: list[int], error: BaseException | None) -> None:
+        if medium is not self.device.medium or self._gone:
             return
         self._probing = False
         if error is not None:
@@ -324,8 +332,8 @@ class Unit:
             log.error("%s: %s", self.place, cause, extra=self._fields())
         self.cause = cause
 
-    def _resized(self, medium: BlockMedium, error: BaseException | None) -> None:
-        if medium is not self.disk.medium or self._gone:
+    def _resized(self, medium: Store, error: BaseException | None) -> None:
+        if medium is not self.device.medium or self._gone:
             return
         self._resizing = False
         if error is not None:
@@ -336,10 +344,10 @@ class Unit:
         if self.wish.medium.size not in (None, medium.size):
             self.resize(self.wish)
 
-    def _grown(self, medium: BlockMedium) -> None:
-        size = self.disk.blocks << self.disk.shift
-        self.disk.grown(medium.size)
-        if self.disk.blocks << self.disk.shift != size:
+    def _grown(self, medium: Store) -> None:
+        size = self.device.capacity
+        self.device.grown(medium.size)
+        if self.device.capacity != size:
             log.info("%s now has %d bytes (before: %d)", self.place, medium.size, size, extra=self._fields())
 
     def _report_closed(self) -> None:
@@ -348,13 +356,13 @@ class Unit:
             done, self._closed = self._closed, None
             done()
 
-    def _retire(self, medium: BlockMedium, then: Callable[[], None]) -> None:
+    def _retire(self, medium: Store, then: Callable[[], None]) -> None:
         """Close the old medium once nothing can still use it; what starts from now on has a lane of its own."""
         old, self.lane = self.lane, self.shop.workers.lane(JOBS_AT_ONCE)
-        self.disk.lane = self.lane
+        self.device.lane = self.lane
         self._retiring += 1
         close = partial(put_away, self.shop.workers, medium, partial(self._retired, then))
-        self._when_released(old, list(self.disk.tasks), close)
+        self._when_released(old, list(self.device.tasks), close)
 
     def _retired(self, then: Callable[[], None]) -> None:
         self._retiring -= 1
@@ -363,7 +371,7 @@ class Unit:
 
     def _when_released(self, lane: Lane, tasks: list[Task], close: Callable[[], None]) -> None:
         """Not before the old lane is empty and the tasks that knew the old medium are through, aborted ones too."""
-        present = set(self.disk.tasks)
+        present = set(self.device.tasks)
         left = [task for task in tasks if task in present or task.busy]
         if left or not lane.idle():
             self.shop.workers.loop.call_later(0.02, partial(self._when_released, lane, left, close))
@@ -372,15 +380,3 @@ class Unit:
 
     def _fields(self) -> dict[str, object]:
         return {"TARGET": self.target, "LUN": self.wish.number}
-
-
-def disk_settings(wish: model.Lun) -> DiskSettings:
-    return DiskSettings(
-        write_cache=wish.write_cache,
-        block_size=wish.block_size,
-        physical_block_size=wish.physical_block_size,
-        read_only=wish.read_only,
-        removable=wish.removable,
-        thin=wish.thin,
-        rotation_rate=wish.rotation_rate,
-    )

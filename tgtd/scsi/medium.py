@@ -37,7 +37,25 @@ class Transfer:
             self.work()
 
 
-class BlockMedium(Protocol):
+class Store(Protocol):
+    """What a medium of any kind can be asked. Every verb may block, and raises OSError."""
+
+    size: int
+    writable: bool
+
+    def flush(self) -> None:
+        """Everything written so far is on stable storage on return."""
+
+    def resize_probe(self) -> int:
+        """The size the backing object has now."""
+
+    def grow(self, size: int) -> None:
+        """Use `size` bytes from now on; extends a file that is shorter."""
+
+    def close(self) -> None: ...
+
+
+class BlockMedium(Store, Protocol):
     """A byte-addressed store. Offsets and lengths are in bytes and lie within `size`; every verb raises OSError.
 
     The can_* answers and sizes are plain attributes, cached by the medium: reading them does no I/O.
@@ -45,8 +63,6 @@ class BlockMedium(Protocol):
     called from a worker thread, several at once.
     """
 
-    size: int
-    writable: bool
     can_discard: bool
     can_zero: bool
     discard_granularity: int
@@ -79,23 +95,12 @@ class BlockMedium(Protocol):
     def writing(self, offset: int, data: Buffer, durable: bool) -> Work:
         """`write` as work for an Offload."""
 
-    def flush(self) -> None:
-        """Everything written so far is on stable storage on return."""
-
     def discard(self, offset: int, length: int) -> None: ...
 
     def zero(self, offset: int, length: int, may_discard: bool) -> None: ...
 
     def extents(self, offset: int, length: int) -> Iterator[tuple[int, int, bool]]:
         """Yields (offset, length, mapped), in order, covering the range."""
-
-    def resize_probe(self) -> int:
-        """The size the backing object has now (may block)."""
-
-    def grow(self, size: int) -> None:
-        """Use `size` bytes from now on; extends a file that is shorter."""
-
-    def close(self) -> None: ...
 
 
 class Offload(Protocol):

@@ -6,13 +6,14 @@ Commands are rows in commands.py. Does no I/O: the medium does, in a worker or w
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.command import Command
+from tgtd.scsi.device import Device
 from tgtd.scsi.inquiry import SBC_3, SBC_4
 from tgtd.scsi.lun import Identity
 from tgtd.scsi.medium import BlockMedium, Offload
@@ -41,7 +42,6 @@ from tgtd.scsi.sense import (
     CheckCondition,
     Sense,
 )
-from tgtd.scsi.spc.unit import PrimaryUnit
 from tgtd.scsi.task import PENDING, Task
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class DiskCounters:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-class Disk(PrimaryUnit):
+class Disk(Device[BlockMedium, DiskSettings]):
     """A direct access block device on a medium, or waiting for one.
 
     medium None: the disk exists, answers INQUIRY and its like, and is NOT READY.
@@ -94,6 +94,7 @@ class Disk(PrimaryUnit):
 
     device_type = 0x00
     rows = ROWS
+    counters: DiskCounters
     versions = (SBC_4, SBC_3)  # initiators older than SBC-4 look for the one they know
     vital_pages: ClassVar[tuple[VitalPage, ...]] = VITAL_PAGES
     mode_pages: ClassVar[tuple[ModePage, ...]] = MODE_PAGES
@@ -136,6 +137,18 @@ class Disk(PrimaryUnit):
         self._survey()
 
     # What others ask
+
+    @property
+    def capacity(self) -> int:
+        return self.blocks << self.shift
+
+    def traits(self) -> Mapping[str, bool]:
+        return {
+            "read-only": self.write_protected is not None,
+            "write-cache": self.write_cache and self.volatile_cache,
+            "thin": self.thin,
+            "removable": self.settings.removable,
+        }
 
     @property
     def durable(self) -> bool:

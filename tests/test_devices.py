@@ -1,0 +1,48 @@
+"""tgtd.devices: the configuration's kinds and the table are the same, and each is made without its medium."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.scsi.workbench import IDENTITY, ManualLane
+from tgtd.config import model
+from tgtd.config.schema import TARGETS, Schema
+from tgtd.devices import KINDS
+from tgtd.scsi.buffers import BufferPool
+
+
+def test_every_kind_of_the_schema_has_a_row() -> None:
+    lun = Schema(TARGETS).tree["properties"]["target"]["items"]["properties"]["lun"]["items"]
+    assert set(lun["properties"]["device"]["enum"]) == set(KINDS)
+
+
+def wish(device: str) -> model.Lun:
+    identity = model.IdentityWish("tgtd", device, "0001", None, None)
+    medium = model.Medium("null", size=1 << 20)
+    return model.Lun(
+        number=1,
+        device=device,
+        medium=medium,
+        identity=identity,
+        write_cache=True,
+        block_size=512,
+        physical_block_size=4096,
+        read_only=False,
+        removable=False,
+        thin=True,
+        rotation_rate=0,
+        online=True,
+        allow_shrink=False,
+        origin=model.Origin("test.toml", 1, 1),
+    )
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_device_begins_without_a_medium(name: str) -> None:
+    kind = KINDS[name]
+    device = kind.make(IDENTITY, BufferPool(1 << 20), ManualLane(), kind.settings(wish(name)))
+    assert device.medium is None
+    assert device.obstacle is not None
+    assert device.offline() is None
+    assert device.last_medium_error is None
+    assert device.counters.as_dict()["medium_errors"] == 0

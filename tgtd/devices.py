@@ -1,0 +1,44 @@
+"""The device types: how each is made, and what a LUN's configuration means to it. To add one: a line in KINDS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tgtd.config import model
+from tgtd.scsi.buffers import BufferPool
+from tgtd.scsi.device import AnyDevice
+from tgtd.scsi.lun import Identity
+from tgtd.scsi.medium import Offload
+from tgtd.scsi.sbc.disk import Disk, DiskSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """make: a device without a medium, of its settings. settings: what it takes from a LUN's configuration."""
+
+    make: Callable[[Identity, BufferPool, Offload, Any], AnyDevice]
+    settings: Callable[[model.Lun], Any]
+
+
+def _disk(identity: Identity, pool: BufferPool, lane: Offload, settings: DiskSettings) -> Disk:
+    return Disk(identity, pool, lane, None, settings)
+
+
+def disk_settings(wish: model.Lun) -> DiskSettings:
+    return DiskSettings(
+        write_cache=wish.write_cache,
+        block_size=wish.block_size,
+        physical_block_size=wish.physical_block_size,
+        read_only=wish.read_only,
+        removable=wish.removable,
+        thin=wish.thin,
+        rotation_rate=wish.rotation_rate,
+    )
+
+
+KINDS: Mapping[str, Kind] = {
+    "disk": Kind(_disk, disk_settings),
+}
+"""By the configuration's `device`."""

@@ -1,0 +1,70 @@
+"""What every device type on a medium shares: the medium comes, goes and changes while initiators look on.
+
+tgtd.units drives a device through this alone; tgtd.devices lists the types. Does no I/O.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, Protocol, TypeVar
+
+from tgtd.scsi.lun import Identity
+from tgtd.scsi.sense import Sense
+from tgtd.scsi.spc.unit import PrimaryUnit
+
+M = TypeVar("M")
+S = TypeVar("S")
+
+
+class Counters(Protocol):
+    """What a device counts. medium_errors: commands that met an error of the medium."""
+
+    medium_errors: int
+
+    def as_dict(self) -> dict[str, int]: ...
+
+
+class Device(PrimaryUnit, ABC, Generic[M, S]):
+    """A logical unit on a medium of type M, with settings of type S, which are the administrator's.
+
+    medium None: the device exists, answers INQUIRY and its like, and is NOT READY.
+    """
+
+    medium: M | None
+    settings: S
+    counters: Counters
+    last_medium_error: OSError | None
+    block_size: int
+    """Bytes; 0 where there are no blocks of one size."""
+
+    lost: Callable[[OSError], None] | None = None
+    """Plugged in by who runs the device: called when a command finds that the medium is gone for good."""
+
+    @property
+    @abstractmethod
+    def capacity(self) -> int | None:
+        """Bytes that initiators know of; None where that is no property of the device."""
+
+    @abstractmethod
+    def insert(self, medium: M) -> None:
+        """The medium is there (again): NOT READY to ready. Raises ValueError when it does not fit."""
+
+    @abstractmethod
+    def offline(self, sense: Sense | None = None) -> M | None:
+        """Take the medium away and answer NOT READY, with `sense` if that is given, from now on; returns the medium,
+        to be closed when the lane is idle."""
+
+    @abstractmethod
+    def change(self, settings: S, identity: Identity) -> None:
+        """Adopt other settings while initiators look on. Raises ValueError when the medium cannot serve them."""
+
+    def grown(self, size: int) -> None:
+        """The medium has `size` bytes now; for devices whose capacity is their medium's size."""
+
+    def traits(self) -> Mapping[str, bool]:
+        """What sets one device of a type apart from another, in words for the administrator."""
+        return {}
+
+
+AnyDevice = Device[Any, Any]
