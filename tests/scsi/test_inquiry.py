@@ -7,6 +7,7 @@ import struct
 import pytest
 
 from tests.scsi.workbench import IDENTITY, NAME, Bench, pointer_of
+from tgtd.scsi.access import PortGroup
 from tgtd.scsi.lun import Identity
 from tgtd.scsi.spc.unit import PrimaryUnit
 
@@ -114,3 +115,23 @@ def test_volatile_cache_is_told_when_there_is_one() -> None:
     assert bench.good(inquiry(0x86))[6] == 0
     disk.volatile_cache = True
     assert bench.good(inquiry(0x86))[6] == 1
+
+
+def test_ports_of_the_device_and_the_group_of_this_one() -> None:
+    bench = Bench()
+    bench.disk()
+    bench.target.regroup((PortGroup(1), PortGroup(0x0203)))
+    far = bench.connect("b", 0x0203)
+    bench.ready(nexus=far)
+    page = bench.good(bytes((0x12, 1, 0x88, 1, 0, 0)), nexus=far)
+    names = [NAME.encode() + suffix for suffix in (b",t,0x0001", b",t,0x0203")]
+    length = (len(names[0]) + 4) // 4 * 4
+    expected = b"".join(
+        struct.pack(">xxHxxHxxHBBBB", number, 0, length + 4, 0x53, 0x98, 0, length) + name.ljust(length, b"\0")
+        for number, name in zip((1, 0x0203), names, strict=True)
+    )
+    assert page == struct.pack(">BBH", 0, 0x88, len(expected)) + expected
+    found = bench.good(bytes((0x12, 1, 0x83, 1, 0, 0)), nexus=far)
+    assert bytes.fromhex("5194 0004 00000203") in found
+    assert bytes.fromhex("5195 0004 00000203") in found
+    assert names[0] not in found

@@ -66,11 +66,11 @@ class Bench:
         kind = Controller if number == 0 else AbsentUnit
         return kind(IDENTITY, self.pool, self.lane)
 
-    def connect(self, initiator: str) -> Nexus:
+    def connect(self, initiator: str, relative_port: int = 1, target: Target | None = None) -> Nexus:
         name = f"iqn.2026-11.com.example:{initiator}"
         port = f"{name},i,0x000000000001"
-        nexus = Nexus(self.target, name, port, iscsi_port(port))
-        self.target.connect(nexus)
+        nexus = Nexus(target or self.target, name, port, iscsi_port(port), relative_port)
+        nexus.target.connect(nexus)
         return nexus
 
     def disk(self, medium: Any = None, number: int = 0, **settings: Any) -> Disk:

@@ -62,6 +62,11 @@ def protocol(itl: LunNexus) -> int | None:
     return identifier[0] & 0x0F if identifier else None
 
 
+def peripheral(unit: PrimaryUnit, itl: LunNexus) -> int:
+    """Byte 0: by a port in the unavailable state nothing is connected (SPC-5 5.17.2.4)."""
+    return unit.peripheral | 0x20 if itl.access is not None and itl.access.absent else unit.peripheral
+
+
 def standard(unit: PrimaryUnit, itl: LunNexus) -> bytes:
     """Standard INQUIRY data, 96 bytes (SPC-5 6.6.2): HISUP and CMDQUE are set."""
     who = unit.identity
@@ -70,12 +75,12 @@ def standard(unit: PrimaryUnit, itl: LunNexus) -> bytes:
         [SAM_5, *((transport,) if transport else ()), SPC_5, SPC_4, *unit.versions] if unit.qualifier == 0 else []
     )
     return _STANDARD.pack(
-        unit.peripheral,
+        peripheral(unit, itl),
         0x80 if unit.removable else 0,
         VERSION,
         0x32 if unit.normal_aca else 0x12,
         _STANDARD.size - 5,
-        0,
+        unit.access.tpgs << 4,
         0,
         0x02,
         _ascii(who.vendor, 8),
@@ -90,7 +95,7 @@ def vital(unit: PrimaryUnit, itl: LunNexus, code: int) -> bytes:
     for page in unit.vital_pages:
         if page.code == code:
             body = page.build(unit, itl)
-            return struct.pack(">BBH", unit.peripheral, code, len(body)) + body
+            return struct.pack(">BBH", peripheral(unit, itl), code, len(body)) + body
     raise CheckCondition(INVALID_FIELD_IN_CDB, field=2, bit=7)
 
 
@@ -125,10 +130,17 @@ def _designators(unit: PrimaryUnit, itl: LunNexus) -> Iterable[bytes]:
     port = protocol(itl)
     relative = itl.nexus.relative_port
     yield _designator(1, 4, struct.pack(">xxH", relative), association=1, protocol=port)
+    if unit.access.tpgs:
+        yield _designator(1, 5, struct.pack(">xxH", relative), association=1, protocol=port)
     if port == ISCSI:
         name = itl.nexus.target.name
-        yield _designator(3, 8, _scsi_name(f"{name},t,0x{relative:04x}"), association=1, protocol=port)
+        yield _port_name(name, relative, port)
         yield _designator(3, 8, _scsi_name(name), association=2, protocol=port)
+
+
+def _port_name(target: str, relative: int, protocol: int | None) -> bytes:
+    """The name of an iSCSI target port (RFC 7143 4.4.1)."""
+    return _designator(3, 8, _scsi_name(f"{target},t,0x{relative:04x}"), association=1, protocol=protocol)
 
 
 def _identification(unit: PrimaryUnit, itl: LunNexus) -> bytes:
@@ -140,7 +152,19 @@ def _extended(unit: PrimaryUnit, itl: LunNexus) -> bytes:
     return struct.pack(">BBBB56x", 0, 0x07, int(unit.volatile_cache), 0x01)
 
 
+def _ports(unit: PrimaryUnit, itl: LunNexus) -> bytes:
+    """SPC-5 7.7.14: every port of the device that this unit belongs to, as initiators find them; no initiator port."""
+    named = protocol(itl) == ISCSI
+    body = b""
+    for one in unit.access.standings():
+        number = one.group.number
+        name = _port_name(one.target.name, number, ISCSI) if named else b""
+        body += struct.pack(">xxHxxHxxH", number, 0, len(name)) + name
+    return body
+
+
 SUPPORTED = VitalPage(0x00, "supported VPD pages", _supported)
 SERIAL = VitalPage(0x80, "unit serial number", _serial)
 IDENTIFICATION = VitalPage(0x83, "device identification", _identification)
 EXTENDED = VitalPage(0x86, "extended INQUIRY data", _extended)
+PORTS = VitalPage(0x88, "SCSI ports", _ports)

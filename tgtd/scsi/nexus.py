@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from tgtd.scsi.access import AccessState
 from tgtd.scsi.command import Command
 from tgtd.scsi.reservation.state import Registrant
 from tgtd.scsi.reservation.types import NOTHING
@@ -50,7 +51,7 @@ class Nexus:
 class LunNexus:
     """An I_T_L nexus: what one initiator port and one logical unit know of each other."""
 
-    __slots__ = ("attentions", "barred", "gate", "lu", "nexus", "number")
+    __slots__ = ("access", "attentions", "barred", "gate", "lu", "nexus", "number")
 
     def __init__(self, nexus: Nexus, lu: LogicalUnit, number: int) -> None:
         self.nexus = nexus
@@ -59,6 +60,8 @@ class LunNexus:
         self.attentions: list[Sense] = [POWER_ON] if lu.raises_attention else []
         self.barred = NOTHING
         """The classes of commands that a reservation keeps this initiator from (scsi.reservation.types)."""
+        self.access: AccessState | None = None
+        """The access state of the port, while it stops some commands (SPC-5 5.17)."""
         self.gate: Callable[[Command, bytes], None] | None = None
         self.regate()
 
@@ -74,8 +77,9 @@ class LunNexus:
         """Plug the gate in or out: call after any change to what it looks at."""
         lu = self.lu
         self.barred = lu.reservations.bars(self)
+        self.access = lu.access.hampering(self.nexus)
         closed = self.attentions or self.barred or lu.bar or lu.obstacle or lu.write_protected or lu.reservations.lost
-        self.gate = self._gate if closed else None
+        self.gate = self._gate if closed or self.access is not None else None
 
     def _gate(self, row: Command, cdb: bytes) -> None:
         """Raises what stands between this initiator and the command, in SAM-5 5.3.3 order: a reset comes before a
@@ -91,6 +95,8 @@ class LunNexus:
             lu.reservations.demand_known(row, kind)
         if heeds:
             raise CheckCondition(self.take_attention())
+        if self.access is not None:
+            self.access.demand(row, cdb)
         if lu.bar is not None and row.attention:
             lu.bar(row)
         if lu.obstacle is not None and row.medium:

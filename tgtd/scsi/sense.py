@@ -61,6 +61,12 @@ BECOMING_READY = Sense(NOT_READY, 0x04, 0x01, "logical unit is in process of bec
 INITIALIZING_COMMAND_REQUIRED = Sense(NOT_READY, 0x04, 0x02, "logical unit not ready, initializing command required")
 MANUAL_INTERVENTION_REQUIRED = Sense(NOT_READY, 0x04, 0x03, "logical unit not ready, manual intervention required")
 FORMAT_IN_PROGRESS = Sense(NOT_READY, 0x04, 0x04, "logical unit not ready, format in progress")
+ACCESS_STATE_TRANSITION = Sense(
+    NOT_READY, 0x04, 0x0A, "logical unit not accessible, asymmetric access state transition"
+)
+PORT_IN_STANDBY = Sense(NOT_READY, 0x04, 0x0B, "logical unit not accessible, target port in standby state")
+PORT_UNAVAILABLE = Sense(NOT_READY, 0x04, 0x0C, "logical unit not accessible, target port in unavailable state")
+LOGICAL_UNIT_OFFLINE = Sense(NOT_READY, 0x04, 0x12, "logical unit not ready, offline")
 SANITIZE_IN_PROGRESS = Sense(NOT_READY, 0x04, 0x1B, "logical unit not ready, sanitize in progress")
 MEDIUM_NOT_PRESENT = Sense(NOT_READY, 0x3A, 0x00, "medium not present")
 
@@ -96,6 +102,7 @@ RESERVATIONS_RELEASED = Sense(UNIT_ATTENTION, 0x2A, 0x04, "reservations released
 REGISTRATIONS_PREEMPTED = Sense(UNIT_ATTENTION, 0x2A, 0x05, "registrations preempted")
 LOG_PARAMETERS_CHANGED = Sense(UNIT_ATTENTION, 0x2A, 0x02, "log parameters changed")
 TIMESTAMP_CHANGED = Sense(UNIT_ATTENTION, 0x2A, 0x10, "timestamp changed")
+ASYMMETRIC_ACCESS_STATE_CHANGED = Sense(UNIT_ATTENTION, 0x2A, 0x06, "asymmetric access state changed")
 CAPACITY_DATA_CHANGED = Sense(UNIT_ATTENTION, 0x2A, 0x09, "capacity data has changed")
 COMMANDS_CLEARED = Sense(UNIT_ATTENTION, 0x2F, 0x00, "commands cleared by another initiator")
 INQUIRY_DATA_CHANGED = Sense(UNIT_ATTENTION, 0x3F, 0x03, "INQUIRY data has changed")

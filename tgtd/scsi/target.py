@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 
+from tgtd.scsi.access import PLAIN, PortGroup
 from tgtd.scsi.lun import LogicalUnit
 from tgtd.scsi.nexus import LunNexus, Nexus
 from tgtd.scsi.sense import NEXUS_LOSS, REPORTED_LUNS_CHANGED
@@ -59,7 +60,7 @@ def encode_lun(number: int) -> int:
 
 
 class Target:
-    """A target owns its units and shares none of its state with another target.
+    """A target has units, some of which other targets may have too; it shares no other state with them.
 
     placeholder(number) makes the unit that answers where none is: for LUN 0 the controller, else "not supported".
     """
@@ -68,8 +69,10 @@ class Target:
         self.name = name
         self.luns: dict[int, LogicalUnit] = {}
         self.nexuses: dict[Nexus, View | None] = {}
-        self.relative_ports: tuple[int, ...] = (1,)
-        """Relative target port identifiers of all its ports."""
+        self.groups: tuple[PortGroup, ...] = PLAIN
+        """Its target port groups, of one port each; changed by `regroup`."""
+        self.grouped = False
+        """Somebody has declared them."""
         self._controller = placeholder(0)
         self._absent = placeholder(-1)
 
@@ -111,20 +114,30 @@ class Target:
         nexus.luns[field] = itl
         return itl
 
+    def regroup(self, groups: tuple[PortGroup, ...] | None) -> None:
+        """Other target port groups, or states of them; None: the plain one. Initiators hear of it."""
+        old = self.groups
+        self.groups, self.grouped = groups or PLAIN, groups is not None
+        for unit in self.luns.values():
+            unit.access.redeclared(old, self.groups)
+
     def add_lun(self, number: int, unit: LogicalUnit) -> None:
         """Raises ValueError when the number is taken. Initiators hear of it through `announce`."""
         if number in self.luns:
             raise ValueError(f"LUN {number} is in use")
         self.luns[number] = unit
+        unit.access.join(self)
 
     def remove_lun(self, number: int) -> LogicalUnit:
-        """Take a unit away; its tasks are aborted. The caller closes the medium when workers are done with it."""
+        """Take a unit away; the tasks that came by this target are aborted. The caller closes the medium when no other
+        target offers the unit and workers are done with it."""
         unit = self.luns.pop(number)
-        unit.clear_tasks(None)
-        for itl in list(unit.nexuses):
+        unit.tasks.abort([t for t in unit.tasks if t.itl.nexus.target is self], None, unit.report_aborts)
+        for itl in [one for one in unit.nexuses if one.nexus.target is self]:
             unit.forget(itl)
             for field in [f for f, known in itl.nexus.luns.items() if known is itl]:
                 del itl.nexus.luns[field]
+        unit.access.leave(self)
         return unit
 
     def set_view(self, nexus: Nexus, view: View | None) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.scsi.workbench import Bench, cdb10
+from tgtd.scsi.access import PortGroup
 from tgtd.scsi.command import Command
 from tgtd.scsi.sbc.commands import OTHERS, ROWS, TRANSFERS
 from tgtd.scsi.spc.opcodes import rows_of
@@ -22,6 +23,7 @@ def test_rows_are_transfers_and_others() -> None:
 def test_others_are_counted(row: Command) -> None:
     bench = Bench()
     disk = bench.disk(removable=True)
+    bench.target.regroup((PortGroup(1, explicit=True),))
     bench.ready()
     bench.run(bytes((row.opcode, row.action or 0)))
     assert disk.counters.other == 1

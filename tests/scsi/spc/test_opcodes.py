@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.scsi.workbench import Bench, pointer_of, sense_of
+from tgtd.scsi.access import PortGroup
 from tgtd.scsi.command import Command
 from tgtd.scsi.spc.opcodes import rows_of
 
@@ -16,6 +17,7 @@ KINDS: dict[str, dict[str, Any] | None] = {
     "thick": {"thin": False},
     "removable": {"removable": True},
     "controller": None,
+    "grouped": {},
 }
 
 
@@ -24,6 +26,8 @@ def make(kind: str) -> Bench:
     settings = KINDS[kind]
     if settings is not None:
         bench.disk(**settings)
+    if kind == "grouped":
+        bench.target.regroup((PortGroup(1, explicit=True),))
     bench.ready()
     return bench
 

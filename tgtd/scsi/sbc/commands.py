@@ -31,6 +31,7 @@ from tgtd.scsi.sbc.write import (
 )
 from tgtd.scsi.spc.commands import COMMON, MODES, usage
 from tgtd.scsi.spc.persistent import PERSISTENT
+from tgtd.scsi.spc.portgroups import PORT_GROUPS
 from tgtd.scsi.spc.reserve import RESERVES
 from tgtd.scsi.task import Task
 
@@ -129,6 +130,7 @@ OTHERS = (
     *MODES,
     *PERSISTENT,
     *RESERVES,
+    *PORT_GROUPS,
     *FORMAT,
     *SANITIZE,
     *DEFECTS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from tgtd.scsi.inquiry import EXTENDED, IDENTIFICATION, SERIAL, SUPPORTED, VitalPage
+from tgtd.scsi.inquiry import EXTENDED, IDENTIFICATION, PORTS, SERIAL, SUPPORTED, VitalPage
 from tgtd.scsi.nexus import LunNexus
 from tgtd.scsi.sbc.atomic import most_atomic
 from tgtd.scsi.sbc.capacity import reads_zeros
@@ -66,6 +66,7 @@ VITAL_PAGES = (
     SERIAL,
     IDENTIFICATION,
     EXTENDED,
+    PORTS,
     VitalPage(0x8A, "power condition", power_condition_page),
     VitalPage(0xB0, "block limits", _block_limits),
     VitalPage(0xB1, "block device characteristics", _characteristics),

@@ -68,12 +68,13 @@ def _reserve_out(action: Action, unit: LogicalUnit, task: Task) -> int:
 
 
 def _origin(itl: LunNexus) -> Origin:
-    target = itl.nexus.target
+    access = itl.lu.access
 
     def known(initiator: str) -> list[bytes]:
-        return [nexus.transport_id for nexus in target.nexuses if nexus.initiator == initiator]
+        found = (nexus for home in access.homes for nexus in home.nexuses if nexus.initiator == initiator)
+        return list(dict.fromkeys(nexus.transport_id for nexus in found))
 
-    return Origin(itl.nexus.registrant, target.relative_ports, known)
+    return Origin(itl.nexus.registrant, access.ports, known)
 
 
 class _Order:
