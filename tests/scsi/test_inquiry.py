@@ -112,9 +112,24 @@ def test_text_that_is_no_ascii_is_kept_out() -> None:
 def test_volatile_cache_is_told_when_there_is_one() -> None:
     bench = Bench()
     disk = bench.disk()
-    assert bench.good(inquiry(0x86))[6] == 0
+    assert bench.good(inquiry(0x86))[6] & 1 == 0
     disk.volatile_cache = True
-    assert bench.good(inquiry(0x86))[6] == 1
+    assert bench.good(inquiry(0x86))[6] & 1 == 1
+
+
+def test_extended_data_says_what_is_so() -> None:
+    bench = Bench()
+    bench.disk()
+    page = bench.good(inquiry(0x86))
+    assert page[:10].hex() == "0086003c" + "00" + "07" + "08" + "01" + "08" + "00"
+    assert page[10:] == bytes(54)
+
+
+def test_mode_page_policy() -> None:
+    """SPC-5 7.7.9: disconnect-reconnect is common to the port's units, the rest each unit's own."""
+    bench = Bench()
+    bench.disk()
+    assert bench.good(inquiry(0x87)).hex() == "00870008" + "02008000" + "3fff0000"
 
 
 def test_ports_of_the_device_and_the_group_of_this_one() -> None:

@@ -10,14 +10,17 @@ import pytest
 from tests.scsi.workbench import TUR, Bench, pointer_of, sense_of
 from tgtd.media.ram import RamMedium
 from tgtd.scsi.medium import Buffer
-from tgtd.scsi.mode import CHANGEABLE, CURRENT, DEFAULT
+from tgtd.scsi.memory import Forgetful, Kept
+from tgtd.scsi.mode import CHANGEABLE, CURRENT, DEFAULT, SAVED, ModeField, ModePage
 from tgtd.scsi.sbc.modes import MODE_PAGES
 from tgtd.scsi.sense import (
+    INTERNAL_TARGET_FAILURE,
     INVALID_FIELD_IN_PARAMETER_LIST,
     MODE_PARAMETERS_CHANGED,
     PARAMETER_LIST_LENGTH_ERROR,
-    SAVING_PARAMETERS_NOT_SUPPORTED,
+    CheckCondition,
 )
+from tgtd.scsi.target import TaskManagement, encode_lun
 
 
 class Volatile(RamMedium):
@@ -63,7 +66,7 @@ def with_bits(page: bytes, byte: int, mask: int) -> bytes:
 
 
 @pytest.mark.parametrize("page", MODE_PAGES, ids=lambda page: page.name)
-@pytest.mark.parametrize("control", [CURRENT, CHANGEABLE, DEFAULT])
+@pytest.mark.parametrize("control", [CURRENT, CHANGEABLE, DEFAULT, SAVED])
 def test_each_page_alone(page: Any, control: int) -> None:
     bench = make()
     six = bench.good(sense6(page.code, page.subpage, control))
@@ -72,7 +75,9 @@ def test_each_page_alone(page: Any, control: int) -> None:
     assert struct.unpack_from(">H", ten)[0] == len(ten) - 2
     assert six[4:] == ten[8:]
     assert len(six) - 4 == page.length
-    assert six[4] == page.code | (0x40 if page.subpage else 0)
+    assert six[4] & 0x7F == page.code | (0x40 if page.subpage else 0)
+    can_be_saved = any(bench.good(sense6(page.code, page.subpage, CHANGEABLE))[4 + len(page.header()) :])
+    assert six[4] >> 7 == can_be_saved
 
 
 @pytest.mark.parametrize("page", MODE_PAGES, ids=lambda page: page.name)
@@ -80,8 +85,9 @@ def test_fields_lie_in_the_page_and_do_not_overlap(page: Any) -> None:
     seen: set[tuple[int, int]] = set()
     for field in page.fields:
         assert len(page.header()) <= field.byte < page.length
-        bits = {(field.byte, bit) for bit in range(field.bit, field.bit + field.width)}
-        assert all(bit < 8 for _, bit in bits)
+        assert field.byte + field.size <= page.length
+        last = field.byte + field.size - 1
+        bits = {(last - bit // 8, bit % 8) for bit in range(field.bit, field.bit + field.width)}
         assert not bits & seen
         seen |= bits
 
@@ -103,10 +109,6 @@ def test_pages_that_are_not_there(page: int, subpage: int, pointer: tuple[int, i
     assert pointer_of(bench.run(sense6(page, subpage))) == (True, *pointer)
 
 
-def test_saved_values() -> None:
-    assert make().refused(sense6(0x08, control=3)) == SAVING_PARAMETERS_NOT_SUPPORTED[:3]
-
-
 def test_block_descriptors() -> None:
     bench = make(block_size=4096)
     assert bench.good(sense6(0x08, dbd=False))[3:12].hex() == "08" + "00000100" + "00001000"
@@ -124,6 +126,8 @@ def test_device_specific_parameter() -> None:
 def test_every_changeable_bit_changes_and_every_other_is_refused(page: Any) -> None:
     bench = make()
     mask = bench.good(sense6(page.code, page.subpage, CHANGEABLE))[4:]
+    names = [field.name for field in page.fields]
+    assert len(set(names)) == len(names), "saved by name"
     header = len(page.header())
     for byte in range(header, page.length):
         for bit in range(8):
@@ -185,8 +189,8 @@ def test_an_empty_list_is_no_error() -> None:
     bench.good(*select10(b""))
 
 
-@pytest.mark.parametrize(("flags", "bit"), [(0x00, 4), (0x11, 0)])
-def test_format_and_saving(flags: int, bit: int) -> None:
+@pytest.mark.parametrize(("flags", "bit"), [(0x00, 4), (0x01, 4), (0x12, 1), (0x02, 1)])
+def test_format_and_defaults(flags: int, bit: int) -> None:
     bench = make()
     assert pointer_of(bench.run(*select6(bytes(4), flags))) == (True, 1, bit)
 
@@ -211,3 +215,132 @@ def test_pages_that_are_wrong(bad: str) -> None:
     bench = make()
     sense = bench.refused(*select6(bytes(4) + bytes.fromhex(bad)))
     assert sense in (INVALID_FIELD_IN_PARAMETER_LIST[:3], PARAMETER_LIST_LENGTH_ERROR[:3])
+
+
+def test_fields_of_several_bytes() -> None:
+    field = ModeField(2, 4, 14, "x", lambda _: 0x2ABC, lambda _: 0)
+    page = ModePage(0x20, 0, "test", 6, (field, ModeField(4, 0, 4, "y", lambda _: 5, lambda _: 0)))
+    bench = make()
+    data = page.encode(bench.disk(number=1), CURRENT)
+    assert data.hex() == "200402abc500"
+    assert field.read(data) == 0x2ABC
+    assert (field.size, page.fields[1].read(data)) == (3, 5)
+
+
+# Saving
+
+
+def reset(bench: Bench) -> None:
+    bench.target.manage(TaskManagement.LOGICAL_UNIT_RESET, bench.nexus, encode_lun(0))
+    bench.lane.drain()
+    bench.ready()
+
+
+def restarted(bench: Bench, **settings: Any) -> Bench:
+    """Another daemon, with what this one's disk remembers."""
+    again = Bench()
+    disk = again.disk(Volatile(1 << 20), **settings)
+    disk.remember(bench.itl().lu.memory)
+    again.ready()
+    return again
+
+
+def values(bench: Bench, page: int, byte: int) -> list[int]:
+    """Current, changeable, default and saved value of a byte of a page."""
+    return [bench.good(sense6(page, control=control))[4 + byte] for control in range(4)]
+
+
+def change(bench: Bench, page: int, byte: int, mask: int, flags: int = 0x10) -> None:
+    bench.good(*select6(bytes(4) + with_bits(bench.good(sense6(page))[4:], byte, mask), flags))
+
+
+def test_saved_values_outlive_a_reset_and_a_restart() -> None:
+    bench = make()
+    change(bench, 0x0A, 5, 0x40, flags=0x11)
+    change(bench, 0x08, 2, 0x04, flags=0x11)
+    assert values(bench, 0x0A, 5) == [0x40, 0x40, 0, 0x40]
+    assert values(bench, 0x08, 2) == [0, 4, 4, 0]
+    change(bench, 0x0A, 5, 0x40)
+    assert values(bench, 0x0A, 5) == [0, 0x40, 0, 0x40]
+    reset(bench)
+    assert values(bench, 0x0A, 5)[0] == 0x40
+    again = restarted(bench)
+    assert values(again, 0x0A, 5) == [0x40, 0x40, 0, 0x40]
+    assert values(again, 0x08, 2) == [0, 4, 4, 0]
+    assert again.itl().lu.report_aborts
+
+
+def test_saving_saves_every_page() -> None:
+    """SPC-5 6.13: also those that are not in the list, and without a list."""
+    bench = make()
+    change(bench, 0x0A, 5, 0x40)
+    change(bench, 0x08, 2, 0x04, flags=0x11)
+    assert values(bench, 0x0A, 5)[3] == 0x40
+    change(bench, 0x0A, 5, 0x40)
+    bench.good(*select10(b"", 0x11))
+    assert values(bench, 0x0A, 5)[3] == 0
+    assert values(restarted(bench), 0x08, 2)[0] == 0
+
+
+def test_the_administrators_later_word_counts() -> None:
+    bench = make()
+    change(bench, 0x08, 2, 0x04, flags=0x11)
+    assert values(restarted(bench, write_cache=True), 0x08, 2) == [0, 4, 4, 0]
+    assert values(restarted(bench, write_cache=False), 0x08, 2) == [0, 4, 0, 0]
+    again = restarted(bench, write_cache=False)
+    change(again, 0x08, 2, 0x04, flags=0x11)
+    assert values(again, 0x08, 2) == [4, 4, 0, 4]
+
+
+def test_reverting_to_defaults() -> None:
+    bench = make()
+    other = bench.connect("b")
+    bench.ready(nexus=other)
+    change(bench, 0x0A, 5, 0x40, flags=0x11)
+    bench.ready(nexus=other)
+    bench.good(*select10(b"", 0x02))
+    assert values(bench, 0x0A, 5) == [0, 0x40, 0, 0x40]
+    assert bench.refused(TUR, nexus=other) == MODE_PARAMETERS_CHANGED[:3]
+    bench.good(*select6(b"", 0x03))
+    assert values(bench, 0x0A, 5) == [0, 0x40, 0, 0]
+    bench.good(TUR, nexus=other)
+    assert bench.itl().lu.memory.recall("mode pages") is None
+
+
+class Failing(Forgetful):
+    """Nothing can be kept."""
+
+    def keep(self, name: str, value: bytes | None, then: Kept) -> None:
+        then(CheckCondition(INTERNAL_TARGET_FAILURE))
+
+
+def test_what_cannot_be_saved_is_not_changed() -> None:
+    bench = make()
+    bench.disk(Volatile(1 << 20), number=1).remember(Failing())
+    bench.ready(1)
+    page = bench.good(sense6(0x0A), lun=1)[4:]
+    asked = select6(bytes(4) + with_bits(page, 5, 0x40), 0x11)
+    assert bench.refused(*asked, lun=1) == INTERNAL_TARGET_FAILURE[:3]
+    assert bench.good(sense6(0x0A), lun=1)[4:] == page
+
+
+def test_saving_waits_for_the_store_and_for_the_flush() -> None:
+    bench = make()
+    page = bench.good(sense6(0x08))[4:]
+    task = bench.start(*select6(bytes(4) + with_bits(page, 2, 0x04), 0x11))
+    assert task not in bench.done
+    bench.lane.drain()
+    assert task.status == 0
+    assert bench.itl().lu.memory.recall("mode pages") is not None
+
+
+def test_initiators_that_came_too_early_hear_what_was_saved() -> None:
+    bench = make()
+    change(bench, 0x0A, 5, 0x40, flags=0x11)
+    again = Bench()
+    disk = again.disk(Volatile(1 << 20))
+    again.ready()
+    disk.remember(bench.itl().lu.memory)
+    assert again.refused(TUR) == MODE_PARAMETERS_CHANGED[:3]
+    disk.remember(bench.itl().lu.memory)
+    again.good(TUR)

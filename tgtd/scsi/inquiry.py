@@ -38,6 +38,16 @@ class VitalPage:
     build: Callable[[Any, LunNexus], bytes]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class InquiryBit:
+    """A bit of the extended INQUIRY data page. byte: as in SPC-5 7.7.7. value: asked with the unit."""
+
+    byte: int
+    bit: int
+    name: str
+    value: Callable[[Any], bool]
+
+
 def inquiry(unit: PrimaryUnit, task: Task) -> int:
     """INQUIRY (SPC-5 6.6)."""
     cdb = task.cdb
@@ -148,8 +158,29 @@ def _identification(unit: PrimaryUnit, itl: LunNexus) -> bytes:
 
 
 def _extended(unit: PrimaryUnit, itl: LunNexus) -> bytes:
-    """SPC-5 7.7.7: the three task attributes; LUICLR: unit attentions of an I_T nexus loss are as SPC-5 has them."""
-    return struct.pack(">BBBB56x", 0, 0x07, int(unit.volatile_cache), 0x01)
+    """SPC-5 7.7.7."""
+    page = bytearray(64)
+    for row in (*_EXTENDED_BITS, *unit.extended):
+        page[row.byte] |= row.value(unit) << row.bit
+    return bytes(page[4:])
+
+
+def _policies(unit: PrimaryUnit, itl: LunNexus) -> bytes:
+    """SPC-5 7.7.9: no page is kept for each nexus or port. The last descriptor is for all pages not named before it."""
+    common = [page for page in unit.mode_pages if page.common]
+    named = b"".join(struct.pack(">BBBx", page.code, page.subpage, 0x80) for page in common)
+    return named + bytes((0x3F, 0xFF, 0, 0))
+
+
+_EXTENDED_BITS = (
+    InquiryBit(5, 2, "HEADSUP", lambda unit: True),
+    InquiryBit(5, 1, "ORDSUP", lambda unit: True),
+    InquiryBit(5, 0, "SIMPSUP", lambda unit: True),
+    InquiryBit(6, 0, "V_SUP", lambda unit: unit.volatile_cache),
+    InquiryBit(7, 0, "LUICLR", lambda unit: True),
+    InquiryBit(8, 3, "RTD_SUP", lambda unit: bool(unit.mode_pages)),
+)
+"""LUICLR: the unit attention of changed LUNs is cleared for all units at once (SPC-5 6.33)."""
 
 
 def _ports(unit: PrimaryUnit, itl: LunNexus) -> bytes:
@@ -168,3 +199,4 @@ SERIAL = VitalPage(0x80, "unit serial number", _serial)
 IDENTIFICATION = VitalPage(0x83, "device identification", _identification)
 EXTENDED = VitalPage(0x86, "extended INQUIRY data", _extended)
 PORTS = VitalPage(0x88, "SCSI ports", _ports)
+MODE_PAGE_POLICY = VitalPage(0x87, "mode page policy", _policies)

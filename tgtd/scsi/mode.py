@@ -1,7 +1,8 @@
 """Mode parameters: one row per page and field, and the commands that show and change them (SPC-5 6.13 to 6.16, 7.5).
 
 A field knows where it lies, what it is worth now and by default, and how it is changed. A field without `change` is not
-changeable. Does no I/O: a change that needs some names the work, and the command ends when a worker has done it.
+changeable; one with it can be saved, too (savedmodes.py). Does no I/O: a change that needs some names the work, and the
+command ends when a worker has done it.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from tgtd.scsi.savedmodes import MEMORY, Choice, choices_of, encode, name_of, saved_value
 from tgtd.scsi.sense import (
     GOOD,
     INVALID_FIELD_IN_CDB,
     INVALID_FIELD_IN_PARAMETER_LIST,
     MODE_PARAMETERS_CHANGED,
     PARAMETER_LIST_LENGTH_ERROR,
-    SAVING_PARAMETERS_NOT_SUPPORTED,
     CheckCondition,
 )
 from tgtd.scsi.spc.unit import PrimaryUnit
@@ -29,6 +30,8 @@ CURRENT, CHANGEABLE, DEFAULT, SAVED = range(4)
 ALL_PAGES = 0x3F
 ALL_SUBPAGES = 0xFF
 
+_PF, _RTD, _SP = 0x10, 0x02, 0x01
+
 Work = Callable[[], object]
 
 
@@ -38,7 +41,7 @@ def _always(unit: Any) -> bool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModeField:
-    """A field of a mode page. byte, bit: its place as the standard counts, bit being the lowest; within one byte.
+    """A field of a mode page. byte: the first one that it lies in; bit: the lowest, in the last one.
 
     value, default: asked with the unit. change: called with the unit and the new value; may return blocking work that
     must be done before the command ends. changeable: whether this unit lets it be changed.
@@ -54,29 +57,46 @@ class ModeField:
     changeable: Callable[[Any], bool] = _always
 
     @property
-    def mask(self) -> int:
-        return (1 << self.width) - 1 << self.bit
+    def size(self) -> int:
+        """How many bytes it lies in."""
+        return (self.bit + self.width + 7) // 8
 
-    def of(self, unit: PrimaryUnit, control: int) -> int:
-        """The field's bits, in place, for a PC value."""
-        if control == CHANGEABLE:
-            return self.mask if self.change is not None and self.changeable(unit) else 0
-        ask = self.value if control == CURRENT else self.default
-        return ask(unit) << self.bit & self.mask
+    @property
+    def mask(self) -> int:
+        return (1 << self.width) - 1
+
+    def changes(self, unit: PrimaryUnit) -> bool:
+        """Whether initiators may change it on this unit."""
+        return self.change is not None and self.changeable(unit)
+
+    def read(self, page: bytes) -> int:
+        """Its value in a page."""
+        return int.from_bytes(page[self.byte : self.byte + self.size], "big") >> self.bit & self.mask
+
+    def write(self, page: bytearray, value: int) -> None:
+        """Put it into a page in which its bits are zero."""
+        place = slice(self.byte, self.byte + self.size)
+        bits = int.from_bytes(page[place], "big") | (value & self.mask) << self.bit
+        page[place] = bits.to_bytes(self.size, "big")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModePage:
-    """A mode page. length: of the whole page in bytes, header included. subpage 0: the page_0 format."""
+    """A mode page. length: of the whole page in bytes, header included. subpage 0: the page_0 format.
+
+    common: MLUS of the mode page policy, its parameters are those of the target port and all its logical units
+    (SPC-5 7.7.9).
+    """
 
     code: int
     subpage: int
     name: str
     length: int
     fields: tuple[ModeField, ...]
+    common: bool = False
 
     def header(self) -> bytes:
-        """SPC-5 7.5.7: PS is zero, nothing is saved."""
+        """SPC-5 7.5.7, with PS zero."""
         if self.subpage:
             return struct.pack(">BBH", 0x40 | self.code, self.subpage, self.length - 4)
         return bytes((self.code, self.length - 2))
@@ -87,8 +107,25 @@ class ModePage:
         header = self.header()
         page[: len(header)] = header
         for field in self.fields:
-            page[field.byte] |= field.of(unit, control)
+            field.write(page, self._value(unit, field, control))
+        if any(field.changes(unit) for field in self.fields):
+            page[0] |= 0x80  # PS
         return bytes(page)
+
+    def _value(self, unit: PrimaryUnit, field: ModeField, control: int) -> int:
+        if control == CHANGEABLE:
+            return field.mask if field.changes(unit) else 0
+        if control == CURRENT:
+            return field.value(unit)
+        return self.default_of(unit, field) if control == DEFAULT else saved_value(unit, self, field)
+
+    def default_of(self, unit: PrimaryUnit, field: ModeField) -> int:
+        """A field's default value."""
+        return field.default(unit)
+
+
+Change = tuple[ModePage, ModeField, int]
+"""A field and the value that it is to have."""
 
 
 def mode_sense_6(unit: PrimaryUnit, task: Task) -> int:
@@ -125,8 +162,6 @@ def mode_sense_10(unit: PrimaryUnit, task: Task) -> int:
 def _pages(unit: PrimaryUnit, cdb: bytes) -> bytes:
     """The pages that byte 2 and the subpage code ask for."""
     control, code, subpage = cdb[2] >> 6, cdb[2] & 0x3F, cdb[3]
-    if control == SAVED:
-        raise CheckCondition(SAVING_PARAMETERS_NOT_SUPPORTED, field=2, bit=7)
     found = [
         page for page in unit.mode_pages if code in (page.code, ALL_PAGES) and subpage in (page.subpage, ALL_SUBPAGES)
     ]
@@ -159,7 +194,7 @@ def mode_select_6(unit: PrimaryUnit, task: Task) -> int:
     """MODE SELECT(6) (SPC-5 6.13)."""
     data = _parameters(task, task.cdb[4])
     if not data:
-        return GOOD
+        return _select_nothing(unit, task)
     if len(data) < 4:
         raise CheckCondition(PARAMETER_LIST_LENGTH_ERROR)
     return _select(unit, task, data, 4, data[3], False)
@@ -169,7 +204,7 @@ def mode_select_10(unit: PrimaryUnit, task: Task) -> int:
     """MODE SELECT(10) (SPC-5 6.14)."""
     data = _parameters(task, int.from_bytes(task.cdb[7:9], "big"))
     if not data:
-        return GOOD
+        return _select_nothing(unit, task)
     if len(data) < 8:
         raise CheckCondition(PARAMETER_LIST_LENGTH_ERROR)
     return _select(unit, task, data, 8, int.from_bytes(data[6:8], "big"), bool(data[4] & 0x01))
@@ -177,9 +212,11 @@ def mode_select_10(unit: PrimaryUnit, task: Task) -> int:
 
 def _parameters(task: Task, length: int) -> bytes:
     """The parameter list. Raises PARAMETER LIST LENGTH ERROR when not all of it arrived."""
-    if task.cdb[1] & 0x11 != 0x10:
-        bad = 0 if task.cdb[1] & 0x01 else 4
-        raise CheckCondition(INVALID_FIELD_IN_CDB, field=1, bit=bad)
+    if task.cdb[1] & _RTD:
+        if length:
+            raise CheckCondition(INVALID_FIELD_IN_CDB, field=1, bit=1)
+    elif not task.cdb[1] & _PF:
+        raise CheckCondition(INVALID_FIELD_IN_CDB, field=1, bit=4)
     data = bytes(task.data_out or b"")[:length]
     if len(data) < length:
         raise CheckCondition(PARAMETER_LIST_LENGTH_ERROR)
@@ -193,7 +230,37 @@ def _select(unit: PrimaryUnit, task: Task, data: bytes, start: int, descriptors:
     if descriptors:
         _check_descriptor(unit, data, start, descriptors, long)
     changes = list(_changes(unit, data, start + descriptors))
-    work = [todo for field, value in changes if field.change and (todo := field.change(unit, value)) is not None]
+    if not task.cdb[1] & _SP:
+        return _carry_out(unit, changes, task)
+    return _save(unit, task, choices_of(unit, {name_of(page, field): value for page, field, value in changes}), changes)
+
+
+def _select_nothing(unit: PrimaryUnit, task: Task) -> int:
+    """Without a list: RTD sets all that can be changed to its default, SP saves what there is then."""
+    changes: list[Change] = []
+    if task.cdb[1] & _RTD:
+        for page in unit.mode_pages:
+            changeable = [field for field in page.fields if field.changes(unit)]
+            changes += [(page, field, page.default_of(unit, field)) for field in changeable]
+        changes = [change for change in changes if change[1].value(unit) != change[2]]
+    if not task.cdb[1] & _SP:
+        return _carry_out(unit, changes, task)
+    choices = {} if task.cdb[1] & _RTD else choices_of(unit, {})
+    return _save(unit, task, choices, changes)
+
+
+def _save(unit: PrimaryUnit, task: Task, choices: dict[str, Choice], changes: list[Change]) -> int:
+    """What cannot be saved is not changed either."""
+
+    def saved(task: Task) -> int:
+        unit.saved_modes = choices
+        return _carry_out(unit, changes, task)
+
+    return unit.keep(task, MEMORY, encode(choices), saved)
+
+
+def _carry_out(unit: PrimaryUnit, changes: list[Change], task: Task) -> int:
+    work = [todo for _, field, value in changes if field.change and (todo := field.change(unit, value)) is not None]
     if changes:
         unit.attend_all(MODE_PARAMETERS_CHANGED, but=task.itl.nexus)
         unit.regate_all()
@@ -221,8 +288,9 @@ def _check_descriptor(unit: PrimaryUnit, data: bytes, start: int, length: int, l
         raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=size_at)
 
 
-def _changes(unit: PrimaryUnit, data: bytes, at: int) -> Iterable[tuple[ModeField, int]]:
-    """The fields that the pages from `at` on would change, with their new values."""
+def _changes(unit: PrimaryUnit, data: bytes, at: int) -> Iterable[Change]:
+    """The fields that the pages from `at` on would change, with their new values. PS is not looked at: it is reserved
+    here, and initiators send back what MODE SENSE gave them."""
     while at < len(data):
         page = _page_at(unit, data, at)
         new = data[at : at + page.length]
@@ -237,8 +305,8 @@ def _changes(unit: PrimaryUnit, data: bytes, at: int) -> Iterable[tuple[ModeFiel
             if wrong:
                 raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=at + i, bit=wrong.bit_length() - 1)
         for field in page.fields:
-            if (new[field.byte] ^ old[field.byte]) & field.mask:
-                yield field, (new[field.byte] & field.mask) >> field.bit
+            if field.read(new) != field.read(old):
+                yield page, field, field.read(new)
         at += page.length
 
 

@@ -49,6 +49,7 @@ def test_characteristics() -> None:
     data = page(bench, 0xB1)
     assert len(data) == 64
     assert struct.unpack_from(">H", data, 4)[0] == 7200
+    assert data[8:] == b"\x03" + bytes(55), "FUAB, VBULS; no zones"
 
 
 def test_provisioning() -> None:

@@ -18,6 +18,7 @@ from tgtd.scsi.inquiry import SBC_3, SBC_4
 from tgtd.scsi.lun import Identity
 from tgtd.scsi.medium import BlockMedium, Offload
 from tgtd.scsi.nexus import LunNexus
+from tgtd.scsi.savedmodes import restore
 from tgtd.scsi.sbc.commands import ROWS
 from tgtd.scsi.sbc.flaws import FlawedMedium
 from tgtd.scsi.sbc.format import FormatFailure
@@ -26,7 +27,7 @@ from tgtd.scsi.sbc.operation import Operation
 from tgtd.scsi.sbc.pace import Pace
 from tgtd.scsi.sbc.sanitize import SanitizeFailure
 from tgtd.scsi.sbc.turns import Turns
-from tgtd.scsi.sbc.vital import VITAL_PAGES
+from tgtd.scsi.sbc.vital import EXTENDED_BITS, VITAL_PAGES
 from tgtd.scsi.sense import (
     CAPACITY_DATA_CHANGED,
     INITIALIZING_COMMAND_REQUIRED,
@@ -97,6 +98,7 @@ class Disk(Device[BlockMedium, DiskSettings]):
     counters: DiskCounters
     versions = (SBC_4, SBC_3)  # initiators older than SBC-4 look for the one they know
     vital_pages: ClassVar[tuple[VitalPage, ...]] = VITAL_PAGES
+    extended = EXTENDED_BITS
     mode_pages: ClassVar[tuple[ModePage, ...]] = MODE_PAGES
 
     def __init__(
@@ -160,7 +162,7 @@ class Disk(Device[BlockMedium, DiskSettings]):
         return wish and (self.medium is None or self.medium.volatile)
 
     def cache_changeable(self) -> bool:
-        return self.medium is not None and self.medium.volatile
+        return self.medium is None or self.medium.volatile
 
     def block_geometry(self) -> tuple[int, int]:
         return self.blocks, self.block_size
@@ -343,10 +345,10 @@ class Disk(Device[BlockMedium, DiskSettings]):
         self._survey()
 
     def restore_defaults(self) -> None:
-        if self.write_cache and not self.settings.write_cache:
+        if not self.cache_changeable():
+            self.write_cache = self.settings.write_cache
+        if restore(self)[1]:
             self.flush_behind()
-        self.write_cache = self.settings.write_cache
-        self.descriptor_sense = self.report_aborts = self.quiet_release = self.software_protected = False
         self.resting = None
         self.preventing.clear()
         self._survey()

@@ -1,4 +1,9 @@
-"""Mode pages of disks, as rows (SPC-5 7.5, SBC-4 6.5). What can be changed is performed when it is."""
+"""Mode pages of disks, as rows (SPC-5 7.5, SBC-4 6.5).
+
+What can be changed is performed when it is; what is not performed is zero. Read-write error recovery has no retries to
+speak of: the medium has done what it can. The parameters of disconnect-reconnect are for other transports than iSCSI,
+which negotiates its own. No timer leads to a power condition.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,9 @@ from tgtd.scsi.mode import ModeField, ModePage, Work
 if TYPE_CHECKING:
     from tgtd.scsi.sbc.disk import Disk
 
+_NO_CHECK_CONDITION = 0b01
+"""CCF fields: a command that ends a power condition is not refused for it."""
+
 
 def _constant(byte: int, bit: int, width: int, name: str, value: int) -> ModeField:
     return ModeField(byte, bit, width, name, value=lambda _: value, default=lambda _: value)
@@ -17,7 +25,7 @@ def _constant(byte: int, bit: int, width: int, name: str, value: int) -> ModeFie
 def _set_write_cache(disk: Disk, on: int) -> Work | None:
     """Switched off, what was acknowledged before goes to the medium before the command ends."""
     disk.write_cache = bool(on)
-    return None if on else disk.store().flush
+    return None if on or disk.medium is None else disk.medium.flush
 
 
 def _set_descriptor_sense(disk: Disk, on: int) -> None:
@@ -37,6 +45,10 @@ def _set_software_protection(disk: Disk, on: int) -> Work | None:
     disk.protect(bool(on))
     return disk.medium.flush if on and disk.medium is not None else None
 
+
+RECOVERY = ModePage(0x01, 0, "read-write error recovery", 12, ())
+
+DISCONNECT_RECONNECT = ModePage(0x02, 0, "disconnect-reconnect", 16, (), common=True)
 
 CACHING = ModePage(
     0x08,
@@ -76,4 +88,24 @@ CONTROL_EXTENSION = ModePage(0x0A, 0x01, "control extension", 32, ())
 
 INFORMATIONAL_EXCEPTIONS = ModePage(0x1C, 0, "informational exceptions control", 12, (_constant(2, 3, 1, "DEXCPT", 1),))
 
-MODE_PAGES = (CACHING, CONTROL, CONTROL_EXTENSION, INFORMATIONAL_EXCEPTIONS)
+POWER_CONDITION = ModePage(
+    0x1A,
+    0,
+    "power condition",
+    40,
+    (
+        _constant(39, 6, 2, "CCF IDLE", _NO_CHECK_CONDITION),
+        _constant(39, 4, 2, "CCF STANDBY", _NO_CHECK_CONDITION),
+        _constant(39, 2, 2, "CCF STOPPED", _NO_CHECK_CONDITION),
+    ),
+)
+
+MODE_PAGES = (
+    RECOVERY,
+    DISCONNECT_RECONNECT,
+    CACHING,
+    CONTROL,
+    CONTROL_EXTENSION,
+    POWER_CONDITION,
+    INFORMATIONAL_EXCEPTIONS,
+)

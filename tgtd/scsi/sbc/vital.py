@@ -5,7 +5,16 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from tgtd.scsi.inquiry import EXTENDED, IDENTIFICATION, PORTS, SERIAL, SUPPORTED, VitalPage
+from tgtd.scsi.inquiry import (
+    EXTENDED,
+    IDENTIFICATION,
+    MODE_PAGE_POLICY,
+    PORTS,
+    SERIAL,
+    SUPPORTED,
+    InquiryBit,
+    VitalPage,
+)
 from tgtd.scsi.nexus import LunNexus
 from tgtd.scsi.sbc.atomic import most_atomic
 from tgtd.scsi.sbc.capacity import reads_zeros
@@ -19,6 +28,7 @@ if TYPE_CHECKING:
 _OPTIMAL_TRANSFER = 1 << 20
 _WSNZ = 0x01
 _READS_AFTER_ERASE = 0x40
+_FUAB, _VBULS = 0x02, 0x01
 _UGAVALID = 0x80000000
 
 
@@ -50,8 +60,9 @@ def _block_limits(disk: Disk, itl: LunNexus) -> bytes:
 
 
 def _characteristics(disk: Disk, itl: LunNexus) -> bytes:
-    """SBC-4 6.6.2: the rotation rate; WABEREQ: what was erased can be read."""
-    return struct.pack(">HxB56x", disk.settings.rotation_rate, _READS_AFTER_ERASE if disk.thin else 0)
+    """SBC-4 6.6.2: the rotation rate; WABEREQ: what was erased can be read; FUAB: FUA and SYNCHRONIZE CACHE are as
+    SBC-4 has them; VBULS: unmapped blocks can be compared."""
+    return struct.pack(">HxBB55x", disk.settings.rotation_rate, _READS_AFTER_ERASE if disk.thin else 0, _FUAB | _VBULS)
 
 
 def _provisioning(disk: Disk, itl: LunNexus) -> bytes:
@@ -66,9 +77,13 @@ VITAL_PAGES = (
     SERIAL,
     IDENTIFICATION,
     EXTENDED,
+    MODE_PAGE_POLICY,
     PORTS,
     VitalPage(0x8A, "power condition", power_condition_page),
     VitalPage(0xB0, "block limits", _block_limits),
     VitalPage(0xB1, "block device characteristics", _characteristics),
     VitalPage(0xB2, "logical block provisioning", _provisioning),
 )
+
+EXTENDED_BITS = (InquiryBit(6, 3, "WU_SUP", lambda disk: True),)
+"""WU_SUP: WRITE LONG marks blocks as bad."""

@@ -102,9 +102,9 @@ REPORT_SUPPORTED_TASK_MANAGEMENT_FUNCTIONS = Command(
 )
 MODE_SENSE_6 = Command(0x1A, "MODE SENSE(6)", mode_sense_6, usage("1A 08 FF FF FF 04"), reservation="read")
 MODE_SENSE_10 = Command(0x5A, "MODE SENSE(10)", mode_sense_10, usage("5A 18 FF FF 000000 FFFF 04"), reservation="read")
-MODE_SELECT_6 = Command(0x15, "MODE SELECT(6)", mode_select_6, usage("15 11 0000 FF 04"), data_out=select_length_6)
+MODE_SELECT_6 = Command(0x15, "MODE SELECT(6)", mode_select_6, usage("15 13 0000 FF 04"), data_out=select_length_6)
 MODE_SELECT_10 = Command(
-    0x55, "MODE SELECT(10)", mode_select_10, usage("55 11 0000000000 FFFF 04"), data_out=select_length_10
+    0x55, "MODE SELECT(10)", mode_select_10, usage("55 13 0000000000 FFFF 04"), data_out=select_length_10
 )
 
 COMMON = (

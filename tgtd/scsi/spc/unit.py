@@ -7,10 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from tgtd.scsi.lun import LogicalUnit
+from tgtd.scsi.lun import Identity, LogicalUnit
+from tgtd.scsi.savedmodes import MEMORY, Choice, load, restore
+from tgtd.scsi.sense import MODE_PARAMETERS_CHANGED
 
 if TYPE_CHECKING:
-    from tgtd.scsi.inquiry import VitalPage
+    from tgtd.scsi.buffers import BufferPool
+    from tgtd.scsi.inquiry import InquiryBit, VitalPage
+    from tgtd.scsi.medium import Offload
+    from tgtd.scsi.memory import Memory
     from tgtd.scsi.mode import ModePage
 
 
@@ -24,9 +29,30 @@ class PrimaryUnit(LogicalUnit):
     versions: ClassVar[tuple[int, ...]] = ()
     vital_pages: ClassVar[tuple[VitalPage, ...]] = ()
     mode_pages: ClassVar[tuple[ModePage, ...]] = ()
+    extended: ClassVar[tuple[InquiryBit, ...]] = ()
+    """What the extended INQUIRY data page says of this device type besides."""
     removable: bool = False
     volatile_cache: bool = False
     """V_SUP: completed writes may wait in a cache that loses them with the power (SPC-5 7.7.7)."""
+
+    def __init__(self, identity: Identity, pool: BufferPool, lane: Offload) -> None:
+        super().__init__(identity, pool, lane)
+        self.saved_modes: dict[str, Choice] = {}
+        """The mode parameters that an initiator has saved (savedmodes.py)."""
+
+    def remember(self, memory: Memory) -> None:
+        """The mode parameters that were saved are in force from now on."""
+        super().remember(memory)
+        self.saved_modes = load(memory.recall(MEMORY))
+        changed, flush = restore(self)
+        if changed:
+            self.attend_all(MODE_PARAMETERS_CHANGED)
+            self.regate_all()
+        if flush:
+            self.flush_behind()
+
+    def flush_behind(self) -> None:
+        """Have what was acknowledged written to the medium; nobody waits. Device types with a cache do so."""
 
     @property
     def peripheral(self) -> int:
