@@ -61,6 +61,7 @@ BECOMING_READY = Sense(NOT_READY, 0x04, 0x01, "logical unit is in process of bec
 INITIALIZING_COMMAND_REQUIRED = Sense(NOT_READY, 0x04, 0x02, "logical unit not ready, initializing command required")
 MANUAL_INTERVENTION_REQUIRED = Sense(NOT_READY, 0x04, 0x03, "logical unit not ready, manual intervention required")
 FORMAT_IN_PROGRESS = Sense(NOT_READY, 0x04, 0x04, "logical unit not ready, format in progress")
+SELF_TEST_IN_PROGRESS = Sense(NOT_READY, 0x04, 0x09, "logical unit not ready, self-test in progress")
 ACCESS_STATE_TRANSITION = Sense(
     NOT_READY, 0x04, 0x0A, "logical unit not accessible, asymmetric access state transition"
 )
@@ -77,8 +78,11 @@ FORMAT_FAILED = Sense(MEDIUM_ERROR, 0x31, 0x01, "format command failed")
 SANITIZE_FAILED = Sense(MEDIUM_ERROR, 0x31, 0x03, "sanitize command failed")
 NO_DEFECT_SPARE = Sense(MEDIUM_ERROR, 0x32, 0x00, "no defect spare location available")
 
+FAILED_SELF_TEST = Sense(HARDWARE_ERROR, 0x3E, 0x03, "logical unit failed self-test")
+UNABLE_TO_UPDATE_SELF_TEST_LOG = Sense(HARDWARE_ERROR, 0x3E, 0x04, "logical unit unable to update self-test log")
 INTERNAL_TARGET_FAILURE = Sense(HARDWARE_ERROR, 0x44, 0x00, "internal target failure")
 
+OPERATION_IN_PROGRESS = Sense(ILLEGAL_REQUEST, 0x00, 0x16, "operation in progress")
 PARAMETER_LIST_LENGTH_ERROR = Sense(ILLEGAL_REQUEST, 0x1A, 0x00, "parameter list length error")
 INVALID_COMMAND_OPERATION_CODE = Sense(ILLEGAL_REQUEST, 0x20, 0x00, "invalid command operation code")
 LBA_OUT_OF_RANGE = Sense(ILLEGAL_REQUEST, 0x21, 0x00, "logical block address out of range")
@@ -101,17 +105,21 @@ RESERVATIONS_PREEMPTED = Sense(UNIT_ATTENTION, 0x2A, 0x03, "reservations preempt
 RESERVATIONS_RELEASED = Sense(UNIT_ATTENTION, 0x2A, 0x04, "reservations released")
 REGISTRATIONS_PREEMPTED = Sense(UNIT_ATTENTION, 0x2A, 0x05, "registrations preempted")
 LOG_PARAMETERS_CHANGED = Sense(UNIT_ATTENTION, 0x2A, 0x02, "log parameters changed")
+ERROR_HISTORY_NEXUS_CLEARED = Sense(UNIT_ATTENTION, 0x2A, 0x0A, "error history I_T nexus cleared")
 TIMESTAMP_CHANGED = Sense(UNIT_ATTENTION, 0x2A, 0x10, "timestamp changed")
 ASYMMETRIC_ACCESS_STATE_CHANGED = Sense(UNIT_ATTENTION, 0x2A, 0x06, "asymmetric access state changed")
 CAPACITY_DATA_CHANGED = Sense(UNIT_ATTENTION, 0x2A, 0x09, "capacity data has changed")
 COMMANDS_CLEARED = Sense(UNIT_ATTENTION, 0x2F, 0x00, "commands cleared by another initiator")
 INQUIRY_DATA_CHANGED = Sense(UNIT_ATTENTION, 0x3F, 0x03, "INQUIRY data has changed")
+DEVICE_IDENTIFIER_CHANGED = Sense(UNIT_ATTENTION, 0x3F, 0x05, "device identifier changed")
 REPORTED_LUNS_CHANGED = Sense(UNIT_ATTENTION, 0x3F, 0x0E, "reported LUNs data has changed")
 
 WRITE_PROTECTED = Sense(DATA_PROTECT, 0x27, 0x00, "write protected")
 SOFTWARE_WRITE_PROTECTED = Sense(DATA_PROTECT, 0x27, 0x02, "logical unit software write protected")
 SPACE_ALLOCATION_FAILED = Sense(DATA_PROTECT, 0x27, 0x07, "space allocation failed write protect")
 PERSISTENT_RESERVATION_INFORMATION_LOST = Sense(DATA_PROTECT, 0x44, 0x01, "persistent reservation information lost")
+
+ECHO_BUFFER_OVERWRITTEN = Sense(ABORTED_COMMAND, 0x3F, 0x0F, "echo buffer overwritten")
 
 MISCOMPARE_DURING_VERIFY = Sense(MISCOMPARE, 0x1D, 0x00, "miscompare during verify operation")
 

@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tgtd.scsi.command import Command, DataOut, Handler
+from tgtd.scsi.log import LOGS
 from tgtd.scsi.sbc.atomic import ATOMIC
 from tgtd.scsi.sbc.capacity import read_capacity_10, read_capacity_16
 from tgtd.scsi.sbc.defects import DEFECTS
+from tgtd.scsi.sbc.diagnostic import DIAGNOSTICS
 from tgtd.scsi.sbc.format import FORMAT
 from tgtd.scsi.sbc.orwrite import ORWRITE
 from tgtd.scsi.sbc.provision import get_lba_status, unmap, wanted_same, wanted_unmap, write_same
@@ -29,10 +31,13 @@ from tgtd.scsi.sbc.write import (
     write_16,
     write_and_verify,
 )
+from tgtd.scsi.spc.buffers import BUFFERS
 from tgtd.scsi.spc.commands import COMMON, MODES, usage
+from tgtd.scsi.spc.identifying import IDENTIFYING
 from tgtd.scsi.spc.persistent import PERSISTENT
 from tgtd.scsi.spc.portgroups import PORT_GROUPS
 from tgtd.scsi.spc.reserve import RESERVES
+from tgtd.scsi.spc.timestamp import TIMESTAMPS
 from tgtd.scsi.task import Task
 
 if TYPE_CHECKING:
@@ -134,6 +139,11 @@ OTHERS = (
     *FORMAT,
     *SANITIZE,
     *DEFECTS,
+    *TIMESTAMPS,
+    *BUFFERS,
+    *IDENTIFYING,
+    *LOGS,
+    *DIAGNOSTICS,
     _verify(0x2F, "VERIFY(10)", f"2F 16 {_TEN}"),
     _verify(0xAF, "VERIFY(12)", f"AF 16 {_TWELVE}"),
     _verify(0x8F, "VERIFY(16)", f"8F 16 {_SIXTEEN}"),

@@ -22,10 +22,13 @@ from tgtd.scsi.savedmodes import restore
 from tgtd.scsi.sbc.commands import ROWS
 from tgtd.scsi.sbc.flaws import FlawedMedium
 from tgtd.scsi.sbc.format import FormatFailure
+from tgtd.scsi.sbc.logs import LOG_PAGES
 from tgtd.scsi.sbc.modes import MODE_PAGES
 from tgtd.scsi.sbc.operation import Operation
 from tgtd.scsi.sbc.pace import Pace
 from tgtd.scsi.sbc.sanitize import SanitizeFailure
+from tgtd.scsi.sbc.selftest import INCOMPLETE, SelfTest, SelfTests
+from tgtd.scsi.sbc.tally import Tally
 from tgtd.scsi.sbc.turns import Turns
 from tgtd.scsi.sbc.vital import EXTENDED_BITS, VITAL_PAGES
 from tgtd.scsi.sense import (
@@ -47,6 +50,7 @@ from tgtd.scsi.task import PENDING, Task
 
 if TYPE_CHECKING:
     from tgtd.scsi.inquiry import VitalPage
+    from tgtd.scsi.log import LogPage
     from tgtd.scsi.mode import ModePage
 
 log = logging.getLogger(__name__)
@@ -100,6 +104,7 @@ class Disk(Device[BlockMedium, DiskSettings]):
     vital_pages: ClassVar[tuple[VitalPage, ...]] = VITAL_PAGES
     extended = EXTENDED_BITS
     mode_pages: ClassVar[tuple[ModePage, ...]] = MODE_PAGES
+    log_pages: ClassVar[tuple[LogPage, ...]] = LOG_PAGES
 
     def __init__(
         self, identity: Identity, pool: BufferPool, lane: Offload, medium: BlockMedium | None, settings: DiskSettings
@@ -107,6 +112,8 @@ class Disk(Device[BlockMedium, DiskSettings]):
         _check_fit(medium, settings)
         self.settings = settings
         self.counters = DiskCounters()
+        self.tally = Tally()
+        self.self_tests = SelfTests(self)
         self.turns = Turns()
         self.pace = Pace()
         self.medium = medium
@@ -120,8 +127,8 @@ class Disk(Device[BlockMedium, DiskSettings]):
         self.ejected = False
         self.resting: Sense | None = None
         """The power condition that a command has set; None is active."""
-        self.hindrance: Operation | SanitizeFailure | FormatFailure | None = None
-        """A sanitize or format operation, under way or failed."""
+        self.hindrance: Operation | SelfTest | SanitizeFailure | FormatFailure | None = None
+        """A sanitize or format operation, under way or failed; or a self-test in the foreground."""
         self.reassigned: set[int] = set()
         """The grown defect list: blocks that REASSIGN BLOCKS has replaced."""
         self.preventing: dict[LunNexus, None] = {}
@@ -187,6 +194,8 @@ class Disk(Device[BlockMedium, DiskSettings]):
     def standing(self) -> CheckCondition:
         if self.hindrance is not None:
             return self.hindrance.standing()
+        if self.self_tests.running is not None:
+            return self.self_tests.running.standing()
         return CheckCondition(self.resting) if self.resting and not self.obstacle else super().standing()
 
     # Work for the workers
@@ -225,7 +234,9 @@ class Disk(Device[BlockMedium, DiskSettings]):
         if isinstance(trouble, OSError):
             self.counters.medium_errors += 1
             self.last_medium_error = trouble
-        return super().refuse(task, trouble, writing)
+        status = super().refuse(task, trouble, writing)
+        self.tally.note(self, task, writing)
+        return status
 
     def flush_behind(self) -> None:
         """Flush without anybody waiting; a failure is kept for the next SYNCHRONIZE CACHE.
@@ -249,8 +260,9 @@ class Disk(Device[BlockMedium, DiskSettings]):
 
     # Operations on the whole disk, and its flaws
 
-    def operate(self, operation: Operation) -> None:
-        """Begin a sanitize or format operation; everything else waits until `settle`."""
+    def operate(self, operation: Operation | SelfTest) -> None:
+        """Begin a sanitize or format operation, or a self-test in the foreground; nothing else runs until `settle`."""
+        self.self_tests.abort()
         self.hindrance = operation
         self._survey()
         operation.begin()
@@ -267,6 +279,8 @@ class Disk(Device[BlockMedium, DiskSettings]):
 
     def rest(self, condition: Sense | None) -> None:
         """A power condition, None being active (SBC-4 4.21); a stopped disk runs again."""
+        if self.stopped:
+            self.tally.started(self)
         self.resting, self.stopped = condition, False
         self._survey()
 
@@ -301,6 +315,7 @@ class Disk(Device[BlockMedium, DiskSettings]):
         """Take the medium away and answer NOT READY from now on; returns it, to be closed when the lane is idle."""
         if isinstance(self.hindrance, Operation):
             self.hindrance.interrupt()
+        self.self_tests.abort(INCOMPLETE)
         medium, self.medium = _bare(self.medium), None
         self.size = 0
         self.reassigned.clear()
@@ -341,6 +356,9 @@ class Disk(Device[BlockMedium, DiskSettings]):
 
     def halt(self, stopped: bool, ejected: bool) -> None:
         """START STOP UNIT (SBC-4 5.31)."""
+        self.self_tests.abort()
+        if self.stopped and not stopped:
+            self.tally.started(self)
         self.stopped, self.ejected, self.resting = stopped, ejected, None
         self._survey()
 
@@ -351,10 +369,13 @@ class Disk(Device[BlockMedium, DiskSettings]):
             self.flush_behind()
         self.resting = None
         self.preventing.clear()
+        self.records.reset()
+        self.self_tests.abort()
         self._survey()
 
     def lose(self, itl: LunNexus) -> None:
         super().lose(itl)
+        self.records.lose(itl)
         self.preventing.pop(itl, None)
 
     def preempted(self, itl: LunNexus) -> None:

@@ -76,7 +76,6 @@ CONTROL = ModePage(
     12,
     (
         ModeField(2, 2, 1, "D_SENSE", lambda disk: disk.descriptor_sense, lambda _: 0, _set_descriptor_sense),
-        _constant(2, 1, 1, "GLTSD", 1),
         _constant(3, 4, 4, "QUEUE ALGORITHM MODIFIER", 1),
         ModeField(3, 3, 1, "NUAR", lambda disk: disk.quiet_release, lambda _: 0, _set_quiet_release),
         ModeField(4, 3, 1, "SWP", lambda disk: disk.software_protected, lambda _: 0, _set_software_protection),

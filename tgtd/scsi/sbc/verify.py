@@ -50,6 +50,7 @@ def verify(disk: Disk, task: Task) -> int:
     if not count:
         return GOOD
     medium, offset, length = disk.store(), lba << disk.shift, count << disk.shift
+    disk.tally.verified += length
     if mode == _READABLE:
         return disk.defer(task, partial(read_back, medium, offset, length))
     data = memoryview(task.data_out or b"")

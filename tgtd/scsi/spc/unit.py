@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, ClassVar
 from tgtd.scsi.lun import Identity, LogicalUnit
 from tgtd.scsi.savedmodes import MEMORY, Choice, load, restore
 from tgtd.scsi.sense import MODE_PARAMETERS_CHANGED
+from tgtd.scsi.spc.records import Records
 
 if TYPE_CHECKING:
     from tgtd.scsi.buffers import BufferPool
     from tgtd.scsi.inquiry import InquiryBit, VitalPage
+    from tgtd.scsi.log import LogPage
     from tgtd.scsi.medium import Offload
     from tgtd.scsi.memory import Memory
     from tgtd.scsi.mode import ModePage
@@ -31,11 +33,13 @@ class PrimaryUnit(LogicalUnit):
     mode_pages: ClassVar[tuple[ModePage, ...]] = ()
     extended: ClassVar[tuple[InquiryBit, ...]] = ()
     """What the extended INQUIRY data page says of this device type besides."""
+    log_pages: ClassVar[tuple[LogPage, ...]] = ()
     removable: bool = False
     volatile_cache: bool = False
     """V_SUP: completed writes may wait in a cache that loses them with the power (SPC-5 7.7.7)."""
 
     def __init__(self, identity: Identity, pool: BufferPool, lane: Offload) -> None:
+        self.records = Records(self)
         super().__init__(identity, pool, lane)
         self.saved_modes: dict[str, Choice] = {}
         """The mode parameters that an initiator has saved (savedmodes.py)."""

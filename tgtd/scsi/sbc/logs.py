@@ -1,0 +1,123 @@
+"""Log pages of disks, as rows (SPC-5 7.3, SBC-4 6.4).
+
+Not here, as there is nothing to say: temperature (no sensor), utilization (no rated workload), group statistics (groups
+are not counted apart), protocol specific port (iSCSI defines none). Counters begin with the process.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tgtd.scsi.log import BINARY_LIST, COUNTER, SAVED_ASCII_LIST, SAVED_BINARY_LIST, LogPage, Parameter
+from tgtd.scsi.sbc.selftest import SELF_TEST_RESULTS
+from tgtd.scsi.spc.application import APPLICATION_CLIENT
+
+if TYPE_CHECKING:
+    from tgtd.scsi.sbc.disk import Disk
+
+_CORRECTED, _BYTES, _UNCORRECTED = 0x0003, 0x0005, 0x0006
+_UNKNOWN_TEMPERATURE = 0xFF
+_ACCOUNTING_DATE, _CYCLES = 0x0002, 0x0004
+_NO_DATE = b" " * 6
+
+Counts = Callable[["Disk"], tuple[int, ...]]
+
+
+def _since_reset(disk: Disk, page: int, counts: Counts) -> list[int]:
+    """Counts since LOG SELECT has reset the page, or since the beginning."""
+    now = counts(disk)
+    before = disk.tally.resets.get(page, (0,) * len(now))
+    return [count - old for count, old in zip(now, before, strict=True)]
+
+
+def _reset(page: int, counts: Counts, disk: Disk, values: Mapping[int, bytes]) -> Mapping[str, bytes | None]:
+    disk.tally.resets[page] = counts(disk)
+    return {}
+
+
+def _errors(page: int, counts: Counts, disk: Disk) -> Iterator[Parameter]:
+    """Bounded counters of 8 bytes. Nothing is ever corrected here: a medium's error is final."""
+    done, wrong = _since_reset(disk, page, counts)
+    for code, count in ((_CORRECTED, 0), (_BYTES, done), (_UNCORRECTED, wrong)):
+        yield Parameter(code, COUNTER, count.to_bytes(8, "big"), default=bytes(8))
+
+
+def _error_page(page: int, name: str, counts: Counts) -> LogPage:
+    return LogPage(page, 0, name, partial(_errors, page, counts), partial(_reset, page, counts))
+
+
+def _written(disk: Disk) -> tuple[int, ...]:
+    return disk.counters.write_bytes, disk.tally.unwritten
+
+
+def _read(disk: Disk) -> tuple[int, ...]:
+    return disk.counters.read_bytes, disk.tally.unread
+
+
+def _verified(disk: Disk) -> tuple[int, ...]:
+    return disk.tally.verified, disk.tally.unverified
+
+
+def _faults(disk: Disk) -> tuple[int, ...]:
+    return (disk.faults,)
+
+
+def _non_medium(disk: Disk) -> Iterator[Parameter]:
+    (count,) = _since_reset(disk, 0x06, _faults)
+    yield Parameter(0, COUNTER, count.to_bytes(8, "big"), default=bytes(8))
+
+
+def _accesses(disk: Disk) -> tuple[int, ...]:
+    counters = disk.counters
+    return counters.reads, counters.writes, counters.write_bytes, counters.read_bytes
+
+
+def _statistics(disk: Disk) -> Iterator[Parameter]:
+    """SPC-5 7.3.9: commands and blocks. Nobody looks at a clock for each command, so that no intervals are counted, and
+    without priorities nothing is weighted."""
+    reads, writes, received, sent = _since_reset(disk, 0x19, _accesses)
+    value = struct.pack(">8Q", reads, writes, received >> disk.shift, sent >> disk.shift, 0, 0, 0, 0)
+    yield Parameter(1, COUNTER, value, default=bytes(len(value)))
+
+
+def _start_stop(disk: Disk) -> Iterator[Parameter]:
+    """SPC-5 7.3.20: when the administrator began to account for it, and how often it was started after a stop."""
+    yield Parameter(
+        _ACCOUNTING_DATE,
+        SAVED_ASCII_LIST,
+        disk.memory.recall("accounting-date") or _NO_DATE,
+        default=_NO_DATE,
+        settable=True,
+    )
+    yield Parameter(_CYCLES, SAVED_BINARY_LIST, disk.tally.cycles(disk).to_bytes(4, "big"))
+
+
+def _set_date(disk: Disk, values: Mapping[int, bytes]) -> Mapping[str, bytes | None]:
+    return {"accounting-date": None if values[_ACCOUNTING_DATE] == _NO_DATE else values[_ACCOUNTING_DATE]}
+
+
+def _background_scan(disk: Disk) -> Iterable[Parameter]:
+    """SBC-4 6.4.2: no scan is active, and none was performed."""
+    yield Parameter(0, BINARY_LIST, struct.pack(">I8x", disk.tally.power_on_minutes(disk)))
+
+
+def _exceptions(disk: Disk) -> Iterable[Parameter]:
+    """SPC-5 7.3.11: DEXCPT is set, there are none; no temperature is known."""
+    yield Parameter(0, BINARY_LIST, bytes((0, 0, _UNKNOWN_TEMPERATURE, 0)))
+
+
+LOG_PAGES = (
+    _error_page(0x02, "write error counters", _written),
+    _error_page(0x03, "read error counters", _read),
+    _error_page(0x05, "verify error counters", _verified),
+    LogPage(0x06, 0, "non-medium error", _non_medium, partial(_reset, 0x06, _faults)),
+    LogPage(0x0E, 0, "start-stop cycle counter", _start_stop, _set_date, saved=True),
+    APPLICATION_CLIENT,
+    SELF_TEST_RESULTS,
+    LogPage(0x15, 0, "background scan", _background_scan),
+    LogPage(0x19, 0, "general statistics and performance", _statistics, partial(_reset, 0x19, _accesses)),
+    LogPage(0x2F, 0, "informational exceptions", _exceptions),
+)
