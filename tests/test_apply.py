@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -13,11 +14,14 @@ import pytest
 from tests.daemon import free_port
 from tests.inside import IQN, Inside, attached, inside
 from tgtd import apply
+from tgtd.config.model import Config
 from tgtd.config.plan import diff
-from tgtd.config.steps import AddPortal, RemoveTarget
+from tgtd.config.steps import AddPortal, ChangeTarget, RemoveTarget
 from tgtd.media.file import FileMedium
+from tgtd.scsi.access import STATE_NAMES
 from tgtd.scsi.medium import BlockMedium
 from tgtd.scsi.sense import (
+    ASYMMETRIC_ACCESS_STATE_CHANGED,
     CAPACITY_DATA_CHANGED,
     INQUIRY_DATA_CHANGED,
     MEDIUM_MAY_HAVE_CHANGED,
@@ -25,6 +29,7 @@ from tgtd.scsi.sense import (
     REPORTED_LUNS_CHANGED,
 )
 from tgtd.scsi.target import encode_lun
+from tgtd.status import target_rows
 from tgtd.units import State
 
 MIB = 1 << 20
@@ -335,3 +340,53 @@ def test_every_step_has_an_inverse_that_leads_back(site: Inside) -> None:
     with pytest.raises(TypeError):
         apply.inverse(AddPortal(one.targets[IQN].portals[0]))
     assert isinstance(apply.inverse(steps[-1]), RemoveTarget)
+
+
+def groups(*states: str, first: int = 1) -> str:
+    """Port groups 1, 2, ... in these states, each on a portal of its own."""
+    return "".join(
+        f'[[target.port_group]]\ntag = {tag}\nportals = ["127.0.0.{tag}:{PORTS}"]\nstate = "{state}"\n'
+        for tag, state in enumerate(states, first)
+    )
+
+
+PORTS = free_port()
+
+
+def test_access_states_are_edited_live(site: Inside) -> None:
+    site.write(site.lun(1), head=groups("active/optimized", "standby"))
+    assert site.start().errors == ()
+    nexus = site.nexus()
+    itl = attached(nexus, 1)
+    site.write(site.lun(1), head=groups("standby", "active/optimized"))
+    assert site.reload().errors == ()
+    assert itl.attentions == [ASYMMETRIC_ACCESS_STATE_CHANGED]
+    assert itl.access is STATE_NAMES["standby"]
+    row = next(target_rows(site.tree, site.health))
+    assert [(group["tag"], group["state"]) for group in json.loads(row + '], "sessions": []}')["port_groups"]] == [
+        (1, "standby"),
+        (2, "active/optimized"),
+    ]
+
+
+def test_groups_come_and_go(site: Inside) -> None:
+    site.write(site.lun(1))
+    site.start()
+    itl = attached(site.nexus(), 1)
+    site.write(site.lun(1), head=groups("active/optimized", "active/non-optimized"))
+    assert site.reload().errors == ()
+    assert itl.attentions == [INQUIRY_DATA_CHANGED, ASYMMETRIC_ACCESS_STATE_CHANGED]
+    assert site.tree.targets[IQN].iscsi.tags == (1, 2)
+    plan = diff(site.loader.load(), model_with(site, groups("active/optimized", first=2)))
+    (change,) = [step for step in plan if isinstance(step, ChangeTarget)]
+    assert change.effects == (
+        "new logins only",
+        "sessions of port groups that are gone are logged out",
+        "unit attention: asymmetric access state changed",
+    )
+    assert "port groups" in change.describe()
+
+
+def model_with(site: Inside, head: str) -> Config:
+    site.write(site.lun(1), head=head)
+    return site.loader.load()

@@ -10,7 +10,9 @@ from typing import Any
 from tests.config.tree import HEAD, NAME, Tree
 from tgtd import translate
 from tgtd.config import model
+from tgtd.config.schema import TARGETS, document
 from tgtd.net.iscsi import settings
+from tgtd.scsi import access
 
 
 def user(name: str) -> model.ChapUser:
@@ -70,3 +72,33 @@ def test_redirects_views_and_endpoints() -> None:
     assert translate.redirect(model.Redirect("10.0.0.2:3260", True)) == settings.Redirect("10.0.0.2:3260", True)
     assert translate.views((model.LunView(("iqn.a",), {0: 5}),)) == (settings.View(("iqn.a",), {0: 5}),)
     assert translate.endpoints((model.Portal("::", 3260),)) == (("::", 3260),)
+
+
+GROUPS = """[[target.port_group]]
+tag = 7
+portals = ["10.0.0.1", "10.0.0.2:3261"]
+preferred = true
+[[target.port_group]]
+tag = 2
+portals = ["10.0.0.3"]
+state = "standby"
+explicit = true
+"""
+
+
+def test_port_groups(tmp_path: Path) -> None:
+    wish = Tree(tmp_path / "etc").target(HEAD + GROUPS)
+    assert translate.endpoints(wish.portals) == (("10.0.0.1", 3260), ("10.0.0.2", 3261), ("10.0.0.3", 3260))
+    assert translate.tags(wish) == (7, 7, 2)
+    standby = access.STATE_NAMES["standby"]
+    assert translate.port_groups(wish) == (
+        access.PortGroup(7, preferred=True),
+        access.PortGroup(2, standby, False, True),
+    )
+    plain = Tree(tmp_path / "other").target(HEAD)
+    assert (translate.tags(plain), translate.port_groups(plain)) == ((), None)
+
+
+def test_every_state_has_its_word() -> None:
+    words = document(TARGETS)["$defs"]["portGroup"]["properties"]["state"]["enum"]
+    assert set(words) == set(access.STATE_NAMES)

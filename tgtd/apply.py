@@ -336,13 +336,16 @@ class Transaction:
         wish, iscsi = step.new, target.iscsi
         iscsi.alias = wish.alias
         iscsi.portals = translate.endpoints(wish.portals)
+        iscsi.tags = translate.tags(wish)
         iscsi.access = translate.access(wish.access)
         iscsi.redirect = translate.redirect(wish.redirect)
         iscsi.settings = translate.session_settings(wish.iscsi)
         iscsi.views = translate.views(wish.views)
         iscsi.online = wish.online
         target.wish = wish
-        if {"access", "views", "online"}.intersection(step.fields):
+        if "groups" in step.fields:
+            target.scsi.regroup(translate.port_groups(wish))
+        if {"access", "views", "online", "groups"}.intersection(step.fields):
             self._recheck[target] = None
         if "views" in step.fields:
             self._announce[target] = None

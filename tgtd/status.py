@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from tgtd import __version__
 from tgtd.config import model
 from tgtd.net.iscsi.session import Session
+from tgtd.scsi.access import ALTERED_BY_COMMAND
 from tgtd.scsi.reservation.transportid import describe
 from tgtd.tree import LiveTarget, Tree
 from tgtd.units import State, Unit
@@ -166,6 +167,15 @@ def target_row(target: LiveTarget, worker: int | None = None) -> dict[str, objec
         "transport": wish.transport,
         "online": wish.online,
         "portals": [str(portal) for portal in wish.portals],
+        "port_groups": [
+            {
+                "tag": group.tag,
+                "portals": [str(portal) for portal in group.portals],
+                "state": group.state,
+                "preferred": group.preferred,
+            }
+            for group in wish.groups
+        ],
         "origin": str(wish.origin),
         "worker": worker,
     }
@@ -182,6 +192,7 @@ def unit_row(unit: Unit) -> dict[str, object]:
         "size": unit.size,
         "block_size": device.block_size,
         "flags": flags(unit),
+        "access_states": access_states(unit),
         "serial": device.identity.serial,
         "wwid": device.identity.wwid.hex(),
         "medium": {
@@ -195,6 +206,15 @@ def unit_row(unit: Unit) -> dict[str, object]:
         "counters": {**device.counters.as_dict(), "faults": device.faults},
         "last_medium_error": None if not unit.failing.count else {"what": unit.failing.last, "time": unit.failing.when},
         "origin": str(wish.origin),
+    }
+
+
+def access_states(unit: Unit) -> dict[str, str]:
+    """States of port groups that initiators have set for this LUN, by the group's tag."""
+    return {
+        str(one.group.number): one.state.name
+        for one in unit.device.access.standings()
+        if one.status == ALTERED_BY_COMMAND
     }
 
 

@@ -7,6 +7,7 @@ import dataclasses
 from tgtd.config import model
 from tgtd.net.iscsi import settings
 from tgtd.net.iscsi.node import Endpoint
+from tgtd.scsi.access import STATE_NAMES, PortGroup
 
 _SETTINGS = tuple(field.name for field in dataclasses.fields(settings.Settings))
 _DIGESTS = {"none": "None", "crc32c": "CRC32C"}
@@ -45,6 +46,20 @@ def views(wishes: tuple[model.LunView, ...]) -> tuple[settings.View, ...]:
 
 def endpoints(portals: tuple[model.Portal, ...]) -> tuple[Endpoint, ...]:
     return tuple((portal.address, portal.port) for portal in portals)
+
+
+def tags(wish: model.Target) -> tuple[int, ...]:
+    """The portal group tag of each of the target's portals."""
+    return tuple(group.tag for group in wish.groups for _ in group.portals)
+
+
+def port_groups(wish: model.Target) -> tuple[PortGroup, ...] | None:
+    """As the SCSI target has them; None: none are declared."""
+    if not wish.groups:
+        return None
+    return tuple(
+        PortGroup(group.tag, STATE_NAMES[group.state], group.preferred, group.explicit) for group in wish.groups
+    )
 
 
 def limits(wish: model.Limits) -> settings.Limits:

@@ -56,10 +56,12 @@ class Tree:
     def make_target(self, wish: model.Target) -> LiveTarget:
         """A target without units, not yet reachable."""
         scsi = Target(wish.name, lambda number: self._placeholder(wish.name, number))
+        scsi.regroup(translate.port_groups(wish))
         iscsi = IscsiTarget(
             scsi,
             alias=wish.alias,
             portals=translate.endpoints(wish.portals),
+            tags=translate.tags(wish),
             access=translate.access(wish.access),
             settings=translate.session_settings(wish.iscsi),
             redirect=translate.redirect(wish.redirect),

@@ -5,7 +5,7 @@ import pytest
 from tests.config.tree import HEAD, LUN, NAME, Tree
 from tgtd.config.build import prune
 from tgtd.config.complaint import Complaint
-from tgtd.config.model import IdentityWish, Medium, Portal, Redirect
+from tgtd.config.model import IdentityWish, Medium, Portal, PortGroup, Redirect
 
 NULL = 'medium = { type = "null", size = "1 MiB" }\n'
 
@@ -133,7 +133,10 @@ def test_burst_lengths(tree: Tree) -> None:
 def test_a_portal_twice(tree: Tree) -> None:
     text = HEAD.replace("[target.access]", 'portals = ["10.0.0.1", "10.0.0.1:3260"]\n[target.access]')
     assert tree.complaints(text) == [
-        f'a.toml:3:24: target "{NAME}": portals[1]: "10.0.0.1:3260" stands in it twice; remove one of the two'
+        (
+            f'a.toml:3:24: target "{NAME}": portals[1]: "10.0.0.1:3260" is a portal of this target twice; '
+            "remove one of the two"
+        )
     ]
 
 
@@ -149,3 +152,50 @@ def test_prune() -> None:
     assert pruned == {"target": [{"name": "x", "lun": [{"number": 1, "medium": {}}], "portals": ["a", None]}]}
     assert data["target"][0]["portals"] == ["a", 2]
     assert prune(data, [Complaint(("target", 0), "", "", missing="access")]) == data
+
+
+GROUP = """[[target.port_group]]
+tag = 1
+portals = ["10.0.0.1"]
+"""
+
+
+def test_port_groups(tree: Tree) -> None:
+    target = tree.target(HEAD + GROUP)
+    assert target.groups == (PortGroup(1, (Portal("10.0.0.1", 3260),), "active/optimized", False, False),)
+    assert target.portals == (Portal("10.0.0.1", 3260),)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "problem"),
+    [
+        (
+            HEAD.replace("[target.access]", 'portals = ["10.0.0.2"]\n[target.access]') + GROUP,
+            '3:11: target "{}": portals',
+            (
+                "the target has port_group tables, which say what portals there are; move the addresses into "
+                "[[target.port_group]], or remove those tables"
+            ),
+        ),
+        (
+            HEAD + GROUP + GROUP.replace("10.0.0.1", "10.0.0.2"),
+            '9:7: target "{}": port_group[1].tag',
+            "the target has another port_group with tag 1; choose a free tag",
+        ),
+        (
+            HEAD + GROUP + GROUP.replace("tag = 1", "tag = 2"),
+            '10:12: target "{}": port_group[1].portals[0]',
+            '"10.0.0.1" is a portal of this target twice; remove one of the two',
+        ),
+        (
+            HEAD + GROUP + GROUP.replace("tag = 1", "tag = 2").replace("10.0.0.1", "0.0.0.0"),
+            '7:12: target "{}": port_group[0].portals[0]',
+            (
+                '10.0.0.1:3260 is covered by 0.0.0.0:3260 of target "{}", so only one could listen; write 0.0.0.0:3260 '
+                "here too, or particular addresses there"
+            ),
+        ),
+    ],
+)
+def test_port_groups_that_cannot_be(tree: Tree, text: str, place: str, problem: str) -> None:
+    assert tree.complaints(text) == [f"a.toml:{place}: {problem}".replace("{}", NAME)]

@@ -87,10 +87,17 @@ def _workers(workers: list[Row]) -> Iterator[tuple[str, ...]]:
 def _target(target: Row) -> Iterator[str]:
     alias = f' "{target["alias"]}"' if target["alias"] else ""
     yield f"{target['name']}{alias}{'' if target['online'] else ' (offline)'}"
-    yield f"  portals: {', '.join(target['portals']) or 'none'}"
+    if target["port_groups"]:
+        for group in target["port_groups"]:
+            preferred = ", preferred" if group["preferred"] else ""
+            yield f"  port group {group['tag']}: {', '.join(group['portals'])} ({group['state']}{preferred})"
+    else:
+        yield f"  portals: {', '.join(target['portals']) or 'none'}"
     if target["luns"]:
         yield columns(_luns(target["luns"]), indent="  ")
     for lun in target["luns"]:
+        for tag, state in lun["access_states"].items():
+            yield f"  LUN {lun['number']}: port group {tag} is {state}, as an initiator has set it"
         if lun["cause"]:
             yield f"  LUN {lun['number']}: {lun['cause']} ({lun['origin']})"
         error = lun["last_medium_error"]

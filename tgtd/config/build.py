@@ -15,7 +15,7 @@ from tgtd.config.address import parse_portal, parse_redirect
 from tgtd.config.complaint import Complaint
 from tgtd.config.document import Document
 from tgtd.config.iscsi_name import check_name, check_pattern
-from tgtd.config.model import IdentityWish, Iscsi, Lun, LunView, Medium, Origin, Portal, Redirect, Target
+from tgtd.config.model import IdentityWish, Iscsi, Lun, LunView, Medium, Origin, Portal, PortGroup, Redirect, Target
 from tgtd.config.positions import Path
 from tgtd.config.problem import Mistake
 from tgtd.config.schema import Schema, Section
@@ -97,6 +97,7 @@ class TargetBuilder:
         self._target = schema.section("target")
         self._lun = schema.section("target", "lun")
         self._medium = schema.section("target", "lun", "medium")
+        self._group = schema.section("target", "port_group")
         self._redirect = schema.section("target", "redirect")
         self._iscsi = schema.section("target", "iscsi")
         self._access = AccessBuilder(schema.section("target", "access"))
@@ -129,11 +130,18 @@ class TargetBuilder:
             checked(document, (*path, "name"), check_name, name)
         origin = origins.next(path)
         luns = tuple(self._luns(document, path, filled.get("lun", ()), origins))
+        groups = tuple(self._groups(document, path, table))
+        portals = (
+            tuple(portal for group in groups for portal in group.portals)
+            if "port_group" in table
+            else tuple(self._portals(document, (*path, "portals"), filled["portals"], set()))
+        )
         target = Target(
             name=name,
             alias=filled["alias"],
             transport=filled["transport"],
-            portals=tuple(self._portals(document, (*path, "portals"), filled["portals"])),
+            portals=portals,
+            groups=groups,
             access=self._access.build(document, (*path, "access"), filled.get("access", {}), secrets, strict),
             redirect=self._redirection(document, (*path, "redirect"), filled.get("redirect")),
             iscsi=self._parameters(document, (*path, "iscsi"), filled.get("iscsi")),
@@ -191,12 +199,34 @@ class TargetBuilder:
             document.complain((*path, "size"), f"{size} is not a multiple of block_size, {block}", f"write {nearest}")
         return Medium(filled["type"], filled.get("path"), size, filled["create"], filled["direct"])
 
-    def _portals(self, document: Document, path: Path, texts: list[str | None]) -> Iterator[Portal]:
+    def _groups(self, document: Document, path: Path, table: Mapping[str, Any]) -> Iterator[PortGroup]:
+        if "port_group" in table and "portals" in table:
+            document.complain(
+                (*path, "portals"),
+                "the target has port_group tables, which say what portals there are",
+                "move the addresses into [[target.port_group]], or remove those tables",
+            )
         seen: set[Portal] = set()
+        tags: set[int] = set()
+        for index, entry in enumerate(table.get("port_group", ())):
+            if entry is None or "tag" not in entry:
+                continue
+            place, filled = (*path, "port_group", index), {**self._group.defaults, **entry}
+            tag = filled["tag"]
+            if tag in tags:
+                document.complain(
+                    (*place, "tag"), f"the target has another port_group with tag {tag}", "choose a free tag"
+                )
+            tags.add(tag)
+            portals = tuple(self._portals(document, (*place, "portals"), filled.get("portals", []), seen))
+            yield PortGroup(tag, portals, filled["state"], filled["preferred"], filled["explicit"])
+
+    def _portals(self, document: Document, path: Path, texts: list[str | None], seen: set[Portal]) -> Iterator[Portal]:
+        """seen: portals that the target has already; those of `texts` join them."""
         for index, text in enumerate(texts):
             portal = None if text is None else self._portal(document, (*path, index), text)
             if portal in seen:
-                document.complain((*path, index), f'"{text}" stands in it twice', "remove one of the two")
+                document.complain((*path, index), f'"{text}" is a portal of this target twice', "remove one of the two")
             elif portal is not None:
                 seen.add(portal)
                 yield portal

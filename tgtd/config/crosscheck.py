@@ -69,27 +69,34 @@ def _portals(targets: Sequence[Placed]) -> Iterator[Problem]:
         for placed in targets:
             for portal in particulars.intersection(placed.target.portals):
                 yield placed.document.problem(
-                    (*placed.path, "portals", *_portal_index(placed, portal)),
+                    _portal_path(placed, portal),
                     f'{portal} is covered by {wildcard} of target "{holder.target.name}", so only one could listen',
                     f"write {wildcard} here too, or particular addresses there",
                 )
 
 
-def _portal_index(placed: Placed, portal: Portal) -> tuple[int, ...]:
-    """Where the portal stands in the file's array; nowhere when the array is the default."""
-    for index, text in enumerate(_written_portals(placed)):
+def _portal_path(placed: Placed, portal: Portal) -> Path:
+    """Where the portal stands in the file; the place of the whole array when that is the default."""
+    for path, text in _written_portals(placed):
         try:
             if parse_portal(str(text)) == portal:
-                return (index,)
+                return path
         except Mistake:
             continue
-    return ()
+    return (*placed.path, "portals")
 
 
-def _written_portals(placed: Placed) -> list[Any]:
-    """The target's portals as they stand in its file; empty when there are none."""
-    portals = placed.document.data["target"][placed.path[1]].get("portals")
-    return portals if isinstance(portals, list) else []
+def _written_portals(placed: Placed) -> list[tuple[Path, Any]]:
+    """The target's portals as they stand in its file, each with its place; empty when there are none."""
+    table = placed.document.data["target"][placed.path[1]]
+    groups = table.get("port_group")
+    found = [((*placed.path, "portals"), table.get("portals"))]
+    for index, group in enumerate(groups if isinstance(groups, list) else ()):
+        if isinstance(group, dict):
+            found.append(((*placed.path, "port_group", index, "portals"), group.get("portals")))
+    return [
+        ((*path, index), text) for path, texts in found if isinstance(texts, list) for index, text in enumerate(texts)
+    ]
 
 
 def _twice(targets: Iterable[Placed], key: str, value: Callable[[Lun], Hashable], what: str) -> Iterator[Problem]:

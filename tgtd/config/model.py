@@ -77,6 +77,18 @@ class Portal:
 
 
 @dataclass(frozen=True, slots=True)
+class PortGroup:
+    """Portals that are one target port, with its access state, as the schema words it. explicit: initiators may change
+    it. preferred: tell them to use it."""
+
+    tag: int
+    portals: tuple[Portal, ...]
+    state: str
+    preferred: bool
+    explicit: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Redirect:
     """Send initiators elsewhere at login (RFC 7143 11.13.5, status 0101h or 0102h).
 
@@ -149,6 +161,8 @@ class Iscsi:
 
 @dataclass(frozen=True, slots=True)
 class Target:
+    """portals: those of all groups. groups: empty where none are declared; then all portals are in group 1."""
+
     name: str
     alias: str
     transport: str
@@ -160,6 +174,7 @@ class Target:
     luns: Mapping[int, Lun]
     online: bool
     origin: Origin = field(compare=False)
+    groups: tuple[PortGroup, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Data only; carrying them out is for others.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tgtd.config.model import Daemon, Lun, Medium, Portal, Target
@@ -22,6 +22,8 @@ NOT_READY = "commands are answered NOT READY"
 LOGOUT = "all its sessions are logged out"
 LOGOUT_SOME = "sessions that are no longer allowed are logged out"
 NEW_LOGINS = "new logins only"
+ACCESS_CHANGED = "unit attention: asymmetric access state changed"
+PORTS_GONE = "sessions of port groups that are gone are logged out"
 
 
 class Step(ABC):
@@ -132,6 +134,8 @@ class RemoveTarget(Step):
         return f'remove target "{self.target}"'
 
 
+PLAIN_TAG = 1
+
 _TARGET_EFFECTS = {
     "access": LOGOUT_SOME,
     "views": LUNS_CHANGED,
@@ -141,9 +145,13 @@ _TARGET_EFFECTS = {
 }
 
 
+_TARGET_KEYS = {"groups": "port groups", "views": "maps"}
+"""What people call that which model.Target calls otherwise."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChangeTarget(Step):
-    """fields: of alias, portals, access, redirect, iscsi, views, online."""
+    """fields: of alias, portals, groups, access, redirect, iscsi, views, online."""
 
     old: Target
     new: Target
@@ -157,12 +165,21 @@ class ChangeTarget(Step):
     def effects(self) -> tuple[str, ...]:
         if "online" in self.fields and not self.new.online:
             return (LOGOUT,)
-        return _distinct(_TARGET_EFFECTS.get(field, NONE) for field in self.fields)
+        return _distinct((*(_TARGET_EFFECTS.get(field, NONE) for field in self.fields), *self._port_effects()))
+
+    def _port_effects(self) -> Iterator[str]:
+        """What a change of port groups means; PLAIN_TAG is that of a target that declares none."""
+        if "groups" in self.fields:
+            before, after = ({group.tag for group in one.groups} or {PLAIN_TAG} for one in (self.old, self.new))
+            if before - after:
+                yield PORTS_GONE
+            yield ACCESS_CHANGED
 
     def describe(self) -> str:
         if self.fields == ("online",):
             return f'{"offer" if self.new.online else "no longer offer"} target "{self.target}"'
-        return f'change {listed(self.fields)} of target "{self.target}"'
+        names = tuple(_TARGET_KEYS.get(name, name) for name in self.fields)
+        return f'change {listed(names)} of target "{self.target}"'
 
 
 @dataclass(frozen=True, slots=True)

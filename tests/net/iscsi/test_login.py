@@ -51,7 +51,7 @@ class Directory:
         if login.tsih != 7:
             raise Refused(status.NO_SUCH_SESSION, "no such session")
 
-    def make_room(self, target: IscsiTarget | None, initiator: str, isid: int) -> None:
+    def make_room(self, target: IscsiTarget | None, login: Login) -> None:
         if self.full:
             raise Refused(status.OUT_OF_RESOURCES, "full")
 

@@ -30,3 +30,14 @@ def test_listens_at(portal: tuple[str, int], local: tuple[str, int], listens: bo
 def test_first_view_that_matches() -> None:
     target = make_target(views=(View(("iqn.a*",), {0: 1}), View(("iqn.*",), {0: 2})))
     assert [target.view(name) for name in ("iqn.ab", "iqn.b", "eui.1")] == [{0: 1}, {0: 2}, None]
+
+
+def test_the_group_that_a_connection_came_by() -> None:
+    target = make_target(portals=(("10.0.0.1", 3260), ("10.0.0.2", 3260), ("0.0.0.0", 3261)), tags=(7, 7, 300))
+    found = [target.tag_at((address, port)) for address, port in (("10.0.0.2", 3260), ("10.0.0.3", 3261))]
+    assert found == [7, 300]
+    assert target.tag_at(("10.0.0.3", 3260)) is None
+    assert target.portal_groups() == {7: target.portals[:2], 300: target.portals[2:]}
+    target.tags = ()
+    assert target.tag_at(("10.0.0.3", 3261)) == 1
+    assert target.portal_groups() == {1: target.portals}

@@ -14,6 +14,7 @@ from tests.initiator import TEST_UNIT_READY, Initiator, LoginFailed, inquiry, wr
 from tests.net.iscsi.conftest import NAME, Stage
 from tgtd.net.iscsi.service import advertised
 from tgtd.net.iscsi.settings import Access, Chap, Limits, Redirect, Settings, View
+from tgtd.scsi.access import STATE_NAMES, PortGroup
 
 OTHER = "iqn.2026-11.org.test:other"
 
@@ -276,3 +277,70 @@ def test_drain_does_not_wait_for_those_who_will_not_come_back(stage: Stage) -> N
         assert stage.becomes(lambda: len(stage.service.connections) == 1)
         stage.call(lambda: stage.service.drain(drained.set))
     assert drained.wait(5)
+
+
+# Portal groups
+
+
+def grouped(stage: Stage) -> tuple[tuple[str, int], tuple[str, int]]:
+    """The target by two portals, in groups 3 and 9."""
+
+    def group() -> None:
+        first = stage.target.portals[0]
+        second = stage.service.open_portal("127.0.0.1", 0)
+        stage.service.accept()
+        stage.target.portals, stage.target.tags = (first, ("127.0.0.1", second.port)), (3, 9)
+        stage.target.scsi.regroup((PortGroup(3), PortGroup(9, STATE_NAMES["standby"])))
+
+    stage.call(group)
+    return stage.target.portals[0], stage.target.portals[1]
+
+
+def test_discovery_and_login_tell_the_portal_group(stage: Stage) -> None:
+    first, second = grouped(stage)
+    with Initiator(first).login() as discovery:
+        told = [value for key, value in discovery.send_targets() if key == "TargetAddress"]
+        assert told == [f"127.0.0.1:{first[1]},3", f"127.0.0.1:{second[1]},9"]
+    for portal, tag in ((first, "3"), (second, "9")):
+        with Initiator(portal, NAME) as one:
+            text = f"InitiatorName={one.name}\0SessionType=Normal\0TargetName={NAME}\0AuthMethod=None\0"
+            assert dict(one.login_pdu(0x80, text.encode(), 0, 1).text)["TargetPortalGroupTag"] == tag
+
+
+def test_the_same_port_of_an_initiator_by_two_groups_is_two_sessions(stage: Stage) -> None:
+    first, second = grouped(stage)
+    with Initiator(first, NAME).login() as one, Initiator(second, NAME).login() as two:
+        assert one.isid == two.isid
+        one.read(TEST_UNIT_READY, 0, lun=1)
+        two.read(TEST_UNIT_READY, 0, lun=1)
+        assert one.read(TEST_UNIT_READY, 0, lun=1).status == 0
+        assert two.read(TEST_UNIT_READY, 0, lun=1).asc == (2, 0x04, 0x0B)
+        page = two.read(inquiry(255, 0x83), 255, lun=1).data
+        assert bytes.fromhex("5194000400000009") in page
+        assert bytes.fromhex("5195000400000009") in page
+        assert stage.call(lambda: {nexus.relative_port for nexus in stage.target.scsi.nexuses}) == {3, 9}
+
+
+def test_a_session_does_not_span_groups(stage: Stage) -> None:
+    first, second = grouped(stage)
+    with Initiator(first, NAME, keys={"MaxConnections": "4"}).login() as one:
+        with pytest.raises(LoginFailed) as refused, Initiator(second, NAME, tsih=one.tsih, cid=1) as other:
+            other.login()
+        assert refused.value.status == 0x0208
+        with Initiator(first, NAME, tsih=one.tsih, cid=1).login():
+            assert stage.call(lambda: len(stage.service.sessions)) == 1
+
+
+def test_sessions_of_a_group_that_goes_end(stage: Stage) -> None:
+    first, second = grouped(stage)
+    with Initiator(first, NAME).login() as one, Initiator(second, NAME).login() as two:
+
+        def regroup() -> int:
+            stage.target.portals, stage.target.tags = (first,), (3,)
+            stage.target.scsi.regroup((PortGroup(3),))
+            return len(stage.service.recheck(stage.target))
+
+        assert stage.call(regroup) == 1
+        assert two.receive().opcode == 0x32
+        one.read(TEST_UNIT_READY, 0, lun=1)
+        assert one.nop() is not None

@@ -34,6 +34,7 @@ NOT_FOUND = 0x0203
 UNSUPPORTED_VERSION = 0x0205
 TOO_MANY_CONNECTIONS = 0x0206
 MISSING_PARAMETER = 0x0207
+CANNOT_INCLUDE = 0x0208
 SESSION_TYPE = 0x0209
 NO_SUCH_SESSION = 0x020A
 INVALID_REQUEST = 0x020B
@@ -44,7 +45,6 @@ _LONGEST_TEXT = 64 * 1024
 _MOST_STEPS = 64
 _SEGMENT = 8192  # RFC 7143 13.12: the default of MaxRecvDataSegmentLength, which holds during the login
 _LONGEST_NAME = 223  # RFC 7143 4.2.7.2: bytes of an iSCSI name
-PORTAL_GROUP = 1
 _IDENTITY = ("InitiatorName", "InitiatorAlias", "SessionType", "TargetName")
 PROTOCOL_LEVEL = 2  # RFC 7144 7.1
 
@@ -69,7 +69,7 @@ class Directory(Protocol):
     def join(self, target: IscsiTarget, login: Login) -> None:
         """May this connection be added to the session it names? Raises Refused."""
 
-    def make_room(self, target: IscsiTarget | None, initiator: str, isid: int) -> None:
+    def make_room(self, target: IscsiTarget | None, login: Login) -> None:
         """Is there room for one more session (None: for discovery)? Raises Refused."""
 
 
@@ -147,6 +147,8 @@ class Login:
         self.isid = 0
         self.tsih = 0
         self.cid = 0
+        self.tag = 0
+        """The portal group that the connection came in by (RFC 7143 4.4.1)."""
         self.complete = False
 
     @property
@@ -232,7 +234,7 @@ class Login:
             self._check_access("discovery")
             if self.tsih:
                 raise Refused(NO_SUCH_SESSION, f"{self.initiator} wants to add a connection to a discovery session")
-            self._directory.make_room(None, self.initiator, self.isid)
+            self._directory.make_room(None, self)
             return []
         if kind != "Normal":
             raise Refused(SESSION_TYPE, f"SessionType={kind[:40]} is neither Normal nor Discovery")
@@ -248,14 +250,15 @@ class Login:
             status = MOVED_PERMANENTLY if target.redirect.permanent else MOVED_TEMPORARILY
             raise Refused(status, f"sent on to {target.redirect.address}", [("TargetAddress", target.redirect.address)])
         self.access = target.access
+        self.tag = target.tag_at(self._local) or 0
         self._settings = target.settings
         self._check_access(target.name)
         if self.tsih:
             self._directory.join(target, self)
         else:
-            self._directory.make_room(target, self.initiator, self.isid)
+            self._directory.make_room(target, self)
         alias: Pairs = [("TargetAlias", target.alias)] if target.alias else []
-        return [*alias, ("TargetPortalGroupTag", str(PORTAL_GROUP))]
+        return [*alias, ("TargetPortalGroupTag", str(self.tag))]
 
     def _check_access(self, what: str) -> None:
         refusal = self.access.refusal(self.initiator, self._peer[0])

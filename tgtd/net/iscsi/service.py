@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import mmap
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,11 @@ from tgtd.net.iscsi.connection import ARENA, Connection
 from tgtd.net.iscsi.fullfeature import FullFeature
 from tgtd.net.iscsi.handover import Courier, Elsewhere, Parcel
 from tgtd.net.iscsi.login import (
+    CANNOT_INCLUDE,
     FORBIDDEN,
     NO_SUCH_SESSION,
     NOT_FOUND,
     OUT_OF_RESOURCES,
-    PORTAL_GROUP,
     TOO_MANY_CONNECTIONS,
     UNAVAILABLE,
     Login,
@@ -115,6 +115,8 @@ class IscsiService:
         """Why a live session would not be let in today; None when it would."""
         if not target.online:
             return "the target is offline"
+        if session.tag not in target.portal_groups():
+            return f"portal group {session.tag}, by which it came, is there no longer"
         if target.access.chap.incoming and session.user not in target.access.chap.incoming:
             return "its CHAP user is no longer listed in access.chap"
         for phase in session.connections.values():
@@ -254,6 +256,11 @@ class IscsiService:
             or (session.initiator, session.isid) != (login.initiator, login.isid)
         ):
             raise Refused(NO_SUCH_SESSION, f"{login.initiator} names session {login.tsih}, which it does not have here")
+        if session.tag != login.tag:
+            raise Refused(
+                CANNOT_INCLUDE,
+                f"{session.describe()}: a connection by portal group {login.tag} to a session of group {session.tag}",
+            )
         parameters = session.parameters
         if login.cid in session.connections or parameters is None:
             return  # it will replace the connection it has
@@ -268,9 +275,10 @@ class IscsiService:
         if target is not None and not target.online:
             raise Refused(UNAVAILABLE, f"{initiator} refused: {target.name} is offline (online = false)")
 
-    def make_room(self, target: IscsiTarget | None, initiator: str, isid: int) -> None:
+    def make_room(self, target: IscsiTarget | None, login: Login) -> None:
+        initiator = login.initiator
         self._demand_online(target, initiator)
-        if target is not None and (initiator, isid) in target.sessions:
+        if target is not None and (initiator, login.isid, login.tag) in target.sessions:
             return  # it will replace the session it has
         if len(self.sessions) + self.elsewhere >= self.limits.sessions:
             self._evict()
@@ -312,6 +320,8 @@ class IscsiService:
         if target is not None and self.targets.get(target.name) is not target:
             raise Refused(NOT_FOUND, f"{target.name} was removed during the login")
         access = target.access if target is not None else self.discovery
+        if target is not None and login.tag not in target.portal_groups():
+            raise Refused(UNAVAILABLE, f"{login.initiator} refused: its portal went during the login; let it try again")
         if access != login.access or (target is not None and target.redirect is not None):
             raise Refused(UNAVAILABLE, f"{login.initiator} refused: access changed during the login; let it try again")
 
@@ -327,26 +337,27 @@ class IscsiService:
         return session
 
     def _new_session(self, login: Login, target: IscsiTarget | None, cmd_sn: int) -> Session:
-        self.make_room(target, login.initiator, login.isid)
+        self.make_room(target, login)
         if target is not None:
-            older = target.sessions.get((login.initiator, login.isid))
+            older = target.sessions.get((login.initiator, login.isid, login.tag))
             if older is not None:
                 older.end("replaced by a new login (session reinstatement)")  # RFC 7143 6.3.5
         depth = target.settings.queue_depth if target is not None else 16
         session = Session(self, target, login.initiator, login.isid, self._take_tsih(), cmd_sn, depth)
         session.alias = login.alias
         session.user = login.user
+        session.tag = login.tag
         if target is not None:
             nexus = Nexus(
                 target.scsi,
                 login.initiator,
                 port_name(login.initiator, login.isid),
                 transport_id(login.initiator, login.isid),
-                PORTAL_GROUP,
+                login.tag,
             )
             session.nexus = nexus
             target.scsi.connect(nexus, target.view(login.initiator))
-            target.sessions[login.initiator, login.isid] = session
+            target.sessions[login.initiator, login.isid, login.tag] = session
         self.sessions[session.tsih] = session
         self.counted()
         return session
@@ -366,8 +377,9 @@ class IscsiService:
         self.sessions.pop(session.tsih, None)
         self.counted()
         target = session.target
-        if target is not None and target.sessions.get((session.initiator, session.isid)) is session:
-            del target.sessions[session.initiator, session.isid]
+        ends = (session.initiator, session.isid, session.tag)
+        if target is not None and target.sessions.get(ends) is session:
+            del target.sessions[ends]
         self._drained()
 
     # Discovery
@@ -386,17 +398,21 @@ class IscsiService:
         peer = next(iter(session.connections.values())).connection.peer[0]
         pairs: list[tuple[str, str]] = []
         hidden: list[str] = []
-        usable: dict[tuple[Endpoint, ...], list[str]] = {}  # thousands of targets have the same few portals
+        usable: dict[Hashable, list[str]] = {}  # thousands of targets have the same few portals
         for target in wanted:
-            addresses = usable.get(target.portals)
+            addresses = usable.get((target.portals, target.tags))
             if addresses is None:
-                addresses = usable[target.portals] = advertised(target.portals, local)
+                addresses = usable[target.portals, target.tags] = [
+                    f"{address},{tag}"
+                    for tag, portals in target.portal_groups().items()
+                    for address in advertised(portals, local)
+                ]
             why = _hides(target, session.initiator, peer, addresses)
             if why is not None:
                 hidden.append(f"{target.name}: {why}")
                 continue
             pairs.append(("TargetName", target.name))
-            pairs += [("TargetAddress", f"{address},{PORTAL_GROUP}") for address in addresses]
+            pairs += [("TargetAddress", address) for address in addresses]
         if not pairs:
             log.info("%s from %s discovers nothing: %s", session.initiator, peer, "; ".join(hidden[:5]) or "no targets")
         return pairs

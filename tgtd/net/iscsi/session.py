@@ -37,6 +37,7 @@ RECOVERY_NOT_SUPPORTED = 2
 
 class Session:
     """target and nexus are None in a discovery session. since: loop time of the login. user: the CHAP user, or "".
+    tag: of the portal group that all its connections came in by.
 
     exp_cmd_sn, max_cmd_sn: the command window. tasks: by initiator task tag, those not finished. immediate: the tags of
     those that took no place in the window.
@@ -59,6 +60,7 @@ class Session:
         self.isid = isid
         self.tsih = tsih
         self.user = ""
+        self.tag = 0
         self.nexus: Nexus | None = None
         self.since = service.loop.time()
         self.exp_cmd_sn = cmd_sn
