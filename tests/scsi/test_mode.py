@@ -122,6 +122,10 @@ def test_device_specific_parameter() -> None:
     assert make(read_only=True).good(sense6(0x08))[2] == 0x90
 
 
+def allowed(page: ModePage, wish: bytes) -> bool:
+    return all(field.values is None or field.read(wish) in field.values for field in page.fields)
+
+
 @pytest.mark.parametrize("page", MODE_PAGES, ids=lambda page: page.name)
 def test_every_changeable_bit_changes_and_every_other_is_refused(page: Any) -> None:
     bench = make()
@@ -135,13 +139,14 @@ def test_every_changeable_bit_changes_and_every_other_is_refused(page: Any) -> N
             wish = with_bits(now, byte, 1 << bit)
             task = bench.run(*select6(bytes(4) + wish))
             after = bench.good(sense6(page.code, page.subpage))[4:]
-            if mask[byte] >> bit & 1:
+            if mask[byte] >> bit & 1 and allowed(page, wish):
                 assert task.status == 0, sense_of(task)
                 assert after == wish
                 bench.good(*select10(bytes(8) + now))
             else:
                 assert sense_of(task) == INVALID_FIELD_IN_PARAMETER_LIST[:3]
-                assert pointer_of(task) == (False, 4 + byte, bit)
+                assert pointer_of(task)[:2] == (False, 4 + byte)
+                assert mask[byte] >> bit & 1 or pointer_of(task)[2] == bit
                 assert after == now
 
 
@@ -225,6 +230,25 @@ def test_fields_of_several_bytes() -> None:
     assert data.hex() == "200402abc500"
     assert field.read(data) == 0x2ABC
     assert (field.size, page.fields[1].read(data)) == (3, 5)
+
+
+@pytest.mark.parametrize(
+    ("byte", "low", "values", "width"), [(2, 5, {0, 1}, 3), (3, 1, {0, 1, 3}, 2), (4, 4, {0, 2, 3}, 2)]
+)
+def test_values_that_mean_nothing_are_refused(byte: int, low: int, values: set[int], width: int) -> None:
+    bench = make()
+    for value in range(1 << width):
+        page = bytearray(bench.good(sense6(0x0A))[4:])
+        page[byte] = page[byte] & ~((1 << width) - 1 << low) | value << low
+        task = bench.run(*select6(bytes(4) + page))
+        assert (task.status == 0) is (value in values)
+        if value not in values:
+            assert pointer_of(task) == (False, 4 + byte, low + width - 1)
+            assert values_now(bench, byte, low, width) in values
+
+
+def values_now(bench: Bench, byte: int, low: int, width: int) -> int:
+    return int(bench.good(sense6(0x0A))[4 + byte] >> low & (1 << width) - 1)
 
 
 # Saving

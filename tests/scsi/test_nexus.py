@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.scsi.workbench import TUR, Bench, sense_of
 from tgtd.scsi.sense import (
+    BUSY,
     CAPACITY_DATA_CHANGED,
     INQUIRY_DATA_CHANGED,
     LOGICAL_UNIT_RESET,
@@ -11,6 +14,12 @@ from tgtd.scsi.sense import (
     MODE_PARAMETERS_CHANGED,
     NEXUS_LOSS,
     POWER_ON,
+    PREVIOUS_STATUS,
+    REPORTED_LUNS_CHANGED,
+    RESERVATION_CONFLICT,
+    TASK_SET_FULL,
+    Refused,
+    Sense,
 )
 
 INQUIRY, REQUEST_SENSE = bytes.fromhex("120000002400"), bytes.fromhex("030000001200")
@@ -85,3 +94,45 @@ def test_dropped_attention_opens_the_gate() -> None:
     bench.itl().drop_attention(MODE_PARAMETERS_CHANGED)
     bench.itl().drop_attention(POWER_ON)
     assert bench.itl().gate is None
+
+
+# UA_INTLCK_CTRL (SPC-5 7.5.8)
+
+
+@pytest.mark.parametrize("interlock", [0, 2, 3])
+def test_what_clears_a_unit_attention(interlock: int) -> None:
+    bench = Bench()
+    disk = bench.disk()
+    bench.ready()
+    disk.attention_interlock = interlock
+    bench.itl().attend(CAPACITY_DATA_CHANGED)
+    assert bench.refused(TUR) == CAPACITY_DATA_CHANGED[:3]
+    if interlock:
+        assert bench.refused(TUR) == CAPACITY_DATA_CHANGED[:3]
+        assert bench.good(REQUEST_SENSE)[12:14] == bytes(CAPACITY_DATA_CHANGED[1:3])
+    bench.good(TUR)
+
+
+@pytest.mark.parametrize(("interlock", "stays"), [(0, False), (2, True), (3, True)])
+def test_report_luns_clears_no_interlocked_attention(interlock: int, stays: bool) -> None:
+    bench = Bench()
+    disk = bench.disk()
+    bench.ready()
+    disk.attention_interlock = interlock
+    bench.itl().attend(REPORTED_LUNS_CHANGED)
+    bench.good(bytes.fromhex("A00000000000000010000000"))
+    assert bench.itl().attentions == ([REPORTED_LUNS_CHANGED] if stays else [])
+
+
+@pytest.mark.parametrize(("interlock", "told"), [(0, False), (2, False), (3, True)])
+@pytest.mark.parametrize("sense", list(PREVIOUS_STATUS.values()))
+def test_a_status_without_sense_is_remembered(interlock: int, told: bool, sense: Sense) -> None:
+    bench = Bench()
+    disk = bench.disk()
+    bench.ready()
+    disk.attention_interlock = interlock
+    (status,) = [status for status, known in PREVIOUS_STATUS.items() if known == sense]
+    for _ in range(2):
+        assert disk.refuse(bench.task(TUR), Refused(status)) == status
+    assert bench.itl().attentions == ([sense] if told else [])
+    assert PREVIOUS_STATUS.keys() == {BUSY, TASK_SET_FULL, RESERVATION_CONFLICT}

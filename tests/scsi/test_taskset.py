@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from tests.scsi.workbench import CHECK_CONDITION, TUR, Bench, cdb10, sense_of
 from tgtd.media.null import NullMedium
-from tgtd.scsi.sense import ACA_ACTIVE, BUSY, GOOD, INVALID_MESSAGE_ERROR
+from tgtd.scsi.nexus import Nexus
+from tgtd.scsi.sense import (
+    ACA_ACTIVE,
+    BUSY,
+    COMMANDS_CLEARED,
+    GOOD,
+    INVALID_MESSAGE_ERROR,
+    PREVIOUS_BUSY,
+    RESERVATION_CONFLICT,
+    TASK_ABORTED,
+)
 from tgtd.scsi.target import TaskManagement, encode_lun
-from tgtd.scsi.task import ACA, HEAD_OF_QUEUE, ORDERED, Task
+from tgtd.scsi.task import ACA, HEAD_OF_QUEUE, NO_RESPONSE, ORDERED, Task
 
 
 class Slow(NullMedium):
@@ -147,3 +159,132 @@ def test_nexus_loss_clears_its_aca(bench: Bench) -> None:
     bench.run(NACA_FAILS)
     bench.target.disconnect(bench.nexus)
     assert bench.run(TUR, nexus=other).status == GOOD
+
+
+def test_a_busy_status_of_an_aca_is_told_by_a_unit_attention_when_asked_for(bench: Bench) -> None:
+    other = bench.connect("b")
+    bench.ready(nexus=other)
+    bench.itl().lu.attention_interlock = 3
+    bench.run(NACA_FAILS)
+    assert bench.run(TUR, nexus=other).status == BUSY
+    assert bench.itl(nexus=other).attentions == [PREVIOUS_BUSY]
+
+
+# A task set for each nexus (TST = 001b)
+
+
+@pytest.fixture
+def two(bench: Bench) -> Nexus:
+    """Another nexus, on a disk that has separate task sets."""
+    other = bench.connect("b")
+    bench.ready(nexus=other)
+    bench.itl().lu.tasks.separate_sets(True)
+    return other
+
+
+def test_an_order_holds_back_only_its_own_nexus(bench: Bench, two: Nexus) -> None:
+    before = bench.start(READ)
+    ordered = bench.start(READ, attribute=ORDERED)
+    mine = bench.start(TUR)
+    his = bench.start(TUR, nexus=two)
+    his_ordered = bench.start(TUR, nexus=two, attribute=ORDERED)
+    assert finished(bench, before, ordered, mine, his, his_ordered) == [False, False, False, True, True]
+    bench.lane.drain()
+    assert finished(bench, before, ordered, mine) == [True, True, True]
+    assert not bench.itl().lu.tasks.restrains
+
+
+def test_each_nexus_waits_for_its_own(bench: Bench, two: Nexus) -> None:
+    started = [bench.start(READ, nexus=nexus) for nexus in (bench.nexus, two)]
+    waiting = [bench.start(TUR, attribute=ORDERED, nexus=nexus) for nexus in (bench.nexus, two)]
+    bench.lane.step(1)
+    assert finished(bench, *started, *waiting) == [False, True, False, True]
+    bench.lane.step()
+    assert finished(bench, *started, *waiting) == [True] * 4
+
+
+def test_an_aca_concerns_its_own_nexus_only(bench: Bench, two: Nexus) -> None:
+    bench.run(NACA_FAILS)
+    assert bench.run(TUR).status == ACA_ACTIVE
+    assert bench.run(TUR, nexus=two).status == GOOD
+    assert sense_of(bench.run(TUR, attribute=ACA, nexus=two)) == INVALID_MESSAGE_ERROR[:3]
+    bench.run(NACA_FAILS, nexus=two)
+    assert bench.run(TUR, nexus=two).status == ACA_ACTIVE
+    bench.target.manage(TaskManagement.CLEAR_ACA, bench.nexus, encode_lun(0))
+    assert bench.run(TUR).status == GOOD
+    assert bench.run(TUR, nexus=two).status == ACA_ACTIVE
+    bench.target.manage(TaskManagement.LOGICAL_UNIT_RESET, bench.nexus, encode_lun(0))
+    bench.ready(nexus=two)
+    assert bench.run(TUR, nexus=two).status == GOOD
+
+
+def test_dormant_tasks_of_another_nexus_go_on_during_an_aca(bench: Bench, two: Nexus) -> None:
+    running = [bench.start(READ, nexus=nexus) for nexus in (bench.nexus, two)]
+    dormant = [bench.start(TUR, attribute=ORDERED, nexus=nexus) for nexus in (bench.nexus, two)]
+    bench.itl().lu.tasks.establish_aca(bench.itl())
+    bench.lane.drain()
+    assert finished(bench, *running, *dormant) == [True, True, False, True]
+    bench.target.manage(TaskManagement.CLEAR_ACA, bench.nexus, encode_lun(0))
+    assert finished(bench, *dormant) == [True, True]
+
+
+def test_clear_task_set_clears_ones_own(bench: Bench, two: Nexus) -> None:
+    mine, his = bench.start(READ), bench.start(READ, nexus=two)
+    bench.target.manage(TaskManagement.CLEAR_TASK_SET, bench.nexus, encode_lun(0))
+    assert finished(bench, mine, his) == [True, False]
+    bench.itl().lu.clear_tasks(None)
+    assert finished(bench, his) == [True]
+    bench.lane.drain()
+
+
+def test_a_change_of_task_sets_ends_every_aca(bench: Bench, two: Nexus) -> None:
+    bench.run(NACA_FAILS)
+    bench.run(NACA_FAILS, nexus=two)
+    bench.itl().lu.tasks.separate_sets(False)
+    assert [bench.run(TUR, nexus=nexus).status for nexus in (bench.nexus, two)] == [GOOD, GOOD]
+
+
+# What an error aborts (QERR)
+
+
+@pytest.mark.parametrize(
+    ("qerr", "separate", "mine_ends", "his_ends"),
+    [(0, False, False, False), (1, False, True, True), (1, True, True, False), (3, False, True, False)],
+)
+@pytest.mark.parametrize("tas", [False, True])
+def test_what_a_check_condition_aborts(
+    bench: Bench, qerr: int, separate: bool, mine_ends: bool, his_ends: bool, tas: bool
+) -> None:
+    other = bench.connect("b")
+    bench.ready(nexus=other)
+    lu = bench.itl().lu
+    lu.error_aborts, lu.report_aborts = qerr, tas
+    lu.tasks.separate_sets(separate)
+    mine, his, dormant = bench.start(READ), bench.start(READ, nexus=other), bench.start(TUR, attribute=ORDERED)
+    assert bench.run(PLAIN_FAILS, attribute=HEAD_OF_QUEUE).status == CHECK_CONDITION
+    assert (mine.status == NO_RESPONSE) is (dormant.status == NO_RESPONSE) is mine_ends
+    assert his.status == ((TASK_ABORTED if tas else NO_RESPONSE) if his_ends else GOOD)
+    assert bench.itl(nexus=other).attentions == ([COMMANDS_CLEARED] if his_ends and not tas else [])
+    assert len(bench.done) == 4
+    assert not lu.tasks.restrains
+    assert len(lu.tasks) == 0
+
+
+def test_a_status_other_than_check_condition_aborts_nothing(bench: Bench) -> None:
+    bench.itl().lu.error_aborts = 1
+    read = bench.start(READ)
+    bench.itl().barred = frozenset({"read"})
+    bench.itl().gate = bench.itl()._gate
+    assert bench.run(READ).status == RESERVATION_CONFLICT
+    assert read.status == GOOD
+
+
+def test_an_error_found_by_a_worker_aborts_too(bench: Bench) -> None:
+    bench.itl().lu.error_aborts = 3
+    first, second = bench.start(READ), bench.start(READ)
+    _, done = bench.lane.jobs.pop(0)
+    done(OSError(errno.EIO, "broken"))
+    assert first.status == CHECK_CONDITION
+    assert second.status == NO_RESPONSE
+    bench.lane.drain()
+    assert bench.done == [second, first]

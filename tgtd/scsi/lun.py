@@ -20,6 +20,7 @@ from tgtd.scsi.sense import (
     INTERNAL_TARGET_FAILURE,
     LOGICAL_UNIT_RESET,
     NO_ADDITIONAL_SENSE,
+    PREVIOUS_STATUS,
     CheckCondition,
     Refused,
     Sense,
@@ -30,6 +31,11 @@ from tgtd.scsi.task import ACA, PENDING, WORKING, Task, naca
 from tgtd.scsi.taskset import TaskSet
 
 log = logging.getLogger(__name__)
+
+_ESTABLISH = 0b11
+"""UA_INTLCK_CTRL: BUSY and its like establish a unit attention of their own."""
+_OWN = 0b11
+"""QERR: the commands of the I_T nexus that the CHECK CONDITION is for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,10 @@ class LogicalUnit:
         """D_SENSE of the control mode page."""
         self.report_aborts = False
         """TAS of the control mode page."""
+        self.attention_interlock = 0
+        """UA_INTLCK_CTRL of the control mode page: if not 0, only REQUEST SENSE clears a unit attention."""
+        self.error_aborts = 0
+        """QERR of the control mode page: whose commands a CHECK CONDITION aborts."""
         self.quiet_release = False
         """NUAR of the control mode page: nobody hears of a RELEASE of a persistent reservation."""
         self.faults = 0
@@ -154,6 +164,10 @@ class LogicalUnit:
         if isinstance(trouble, CheckCondition):
             task.sense = encode(trouble, self.descriptor_sense)
             self._contingent(task)
+            if self.error_aborts and not task.aborted:
+                self._abort_after(task)
+        elif self.attention_interlock == _ESTABLISH and trouble.status in PREVIOUS_STATUS:
+            task.itl.attend(PREVIOUS_STATUS[trouble.status])
         task.data_in = None
         return trouble.status
 
@@ -163,8 +177,14 @@ class LogicalUnit:
             return
         if naca(task.cdb):
             self.tasks.establish_aca(task.itl)
-        elif task.attribute == ACA and self.tasks.aca is task.itl:
-            self.tasks.clear_aca()
+        elif task.attribute == ACA:
+            self.tasks.clear_aca(task.itl)
+
+    def _abort_after(self, task: Task) -> None:
+        """SAM-5 5.9.2 and SPC-5 7.5.8: what QERR has aborted when a command ends with CHECK CONDITION."""
+        own = self.tasks.separate or self.error_aborts == _OWN
+        victims = [t for t in self.tasks if t is not task and (not own or t.itl is task.itl)]
+        self.tasks.abort(victims, task.itl.nexus, self.report_aborts)
 
     def defer(
         self, task: Task, work: Callable[[], object], then: Callable[[Task], int] | None = None, writing: bool = False
@@ -260,8 +280,9 @@ class LogicalUnit:
         self.tasks.abort(victims, itl.nexus, self.report_aborts)
 
     def clear_tasks(self, by: Nexus | None) -> None:
-        """CLEAR TASK SET: the tasks of every nexus."""
-        self.tasks.abort(self.tasks, by, self.report_aborts)
+        """CLEAR TASK SET: the tasks of every nexus; where each has a task set, those of its own (SAM-5 7.6)."""
+        own = self.tasks.separate and by is not None
+        self.tasks.abort([t for t in self.tasks if not own or t.itl.nexus is by], by, self.report_aborts)
 
     def reset(self, by: Nexus | None) -> None:
         """LOGICAL UNIT RESET (SAM-5 6.3.3): all tasks, the ACA and volatile state go; everyone hears of it."""
@@ -293,16 +314,14 @@ class LogicalUnit:
     def lose(self, itl: LunNexus) -> None:
         """I_T nexus loss (SAM-5 6.3.4): its tasks end without a response, an ACA and what it held here are gone."""
         self.tasks.abort([t for t in self.tasks if t.itl is itl], itl.nexus, report=False)
-        if self.tasks.aca is itl:
-            self.tasks.clear_aca()
+        self.tasks.clear_aca(itl)
         if self.reservations.legacy is itl:
             self.reservations.legacy = None
             self.regate_all()
 
     def preempted(self, itl: LunNexus) -> None:
         """PREEMPT AND ABORT: an ACA of this nexus, and what it holds here besides, is gone (SPC-5 5.14.11.2.6)."""
-        if self.tasks.aca is itl:
-            self.tasks.clear_aca()
+        self.tasks.clear_aca(itl)
 
     def _overrides_aca(self, task: Task, faulted: LunNexus) -> bool:
         """SPC-5 5.14.11.2.6: PREEMPT AND ABORT runs in spite of the ACA of the nexus that it preempts."""

@@ -44,7 +44,8 @@ class ModeField:
     """A field of a mode page. byte: the first one that it lies in; bit: the lowest, in the last one.
 
     value, default: asked with the unit. change: called with the unit and the new value; may return blocking work that
-    must be done before the command ends. changeable: whether this unit lets it be changed.
+    must be done before the command ends. changeable: whether this unit lets it be changed. values: the only ones
+    that it can be changed to; None: any.
     """
 
     byte: int
@@ -55,6 +56,7 @@ class ModeField:
     default: Callable[[Any], int]
     change: Callable[[Any, int], Work | None] | None = None
     changeable: Callable[[Any], bool] = _always
+    values: tuple[int, ...] | None = None
 
     @property
     def size(self) -> int:
@@ -305,8 +307,12 @@ def _changes(unit: PrimaryUnit, data: bytes, at: int) -> Iterable[Change]:
             if wrong:
                 raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=at + i, bit=wrong.bit_length() - 1)
         for field in page.fields:
-            if field.read(new) != field.read(old):
-                yield page, field, field.read(new)
+            value = field.read(new)
+            if value != field.read(old):
+                if field.values is not None and value not in field.values:
+                    bit = (field.bit + field.width - 1) % 8
+                    raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=at + field.byte, bit=bit)
+                yield page, field, value
         at += page.length
 
 

@@ -87,14 +87,14 @@ class LunNexus:
         lu = self.lu
         heeds = bool(self.attentions) and row.attention
         if heeds and self.attentions[0].asc == POWER_ON.asc:
-            raise CheckCondition(self.take_attention())
+            raise CheckCondition(self._tell_attention())
         if self.barred or lu.reservations.lost:
             kind = row.reservation if isinstance(row.reservation, str) else row.reservation(cdb)
             if kind in self.barred:
                 raise Refused(RESERVATION_CONFLICT)
             lu.reservations.demand_known(row, kind)
         if heeds:
-            raise CheckCondition(self.take_attention())
+            raise CheckCondition(self._tell_attention())
         if self.access is not None:
             self.access.demand(row, cdb)
         if lu.bar is not None and row.attention:
@@ -117,6 +117,10 @@ class LunNexus:
             self.attentions.append(sense)
         self.regate()
 
+    def _tell_attention(self) -> Sense:
+        """The oldest unit attention, reported with CHECK CONDITION; with an interlock it stays (SPC-5 7.5.8)."""
+        return self.attentions[0] if self.lu.attention_interlock else self.take_attention()
+
     def take_attention(self) -> Sense:
         """The oldest unit attention, now reported and gone. Raises IndexError when there is none."""
         sense = self.attentions.pop(0)
@@ -125,6 +129,6 @@ class LunNexus:
 
     def drop_attention(self, sense: Sense) -> None:
         """Clear one unit attention that another command has made moot (REPORT LUNS, SPC-5 6.32)."""
-        if sense in self.attentions:
+        if sense in self.attentions and not self.lu.attention_interlock:
             self.attentions.remove(sense)
             self.regate()

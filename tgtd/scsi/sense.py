@@ -109,6 +109,9 @@ ERROR_HISTORY_NEXUS_CLEARED = Sense(UNIT_ATTENTION, 0x2A, 0x0A, "error history I
 TIMESTAMP_CHANGED = Sense(UNIT_ATTENTION, 0x2A, 0x10, "timestamp changed")
 ASYMMETRIC_ACCESS_STATE_CHANGED = Sense(UNIT_ATTENTION, 0x2A, 0x06, "asymmetric access state changed")
 CAPACITY_DATA_CHANGED = Sense(UNIT_ATTENTION, 0x2A, 0x09, "capacity data has changed")
+PREVIOUS_BUSY = Sense(UNIT_ATTENTION, 0x2C, 0x07, "previous busy status")
+PREVIOUS_TASK_SET_FULL = Sense(UNIT_ATTENTION, 0x2C, 0x08, "previous task set full status")
+PREVIOUS_RESERVATION_CONFLICT = Sense(UNIT_ATTENTION, 0x2C, 0x09, "previous reservation conflict status")
 COMMANDS_CLEARED = Sense(UNIT_ATTENTION, 0x2F, 0x00, "commands cleared by another initiator")
 INQUIRY_DATA_CHANGED = Sense(UNIT_ATTENTION, 0x3F, 0x03, "INQUIRY data has changed")
 DEVICE_IDENTIFIER_CHANGED = Sense(UNIT_ATTENTION, 0x3F, 0x05, "device identifier changed")
@@ -122,6 +125,14 @@ PERSISTENT_RESERVATION_INFORMATION_LOST = Sense(DATA_PROTECT, 0x44, 0x01, "persi
 ECHO_BUFFER_OVERWRITTEN = Sense(ABORTED_COMMAND, 0x3F, 0x0F, "echo buffer overwritten")
 
 MISCOMPARE_DURING_VERIFY = Sense(MISCOMPARE, 0x1D, 0x00, "miscompare during verify operation")
+
+
+PREVIOUS_STATUS = {
+    BUSY: PREVIOUS_BUSY,
+    TASK_SET_FULL: PREVIOUS_TASK_SET_FULL,
+    RESERVATION_CONFLICT: PREVIOUS_RESERVATION_CONFLICT,
+}
+"""The unit attention by which a status is remembered, where UA_INTLCK_CTRL asks for it (SPC-5 7.5.8)."""
 
 
 class Refused(Exception):

@@ -188,8 +188,7 @@ def _clear_task_set(itl: LunNexus, tag: int) -> Answer:
 
 
 def _clear_aca(itl: LunNexus, tag: int) -> Answer:
-    if itl.lu.tasks.aca is itl:
-        itl.lu.tasks.clear_aca()
+    itl.lu.tasks.clear_aca(itl)
     return Answer.COMPLETE
 
 

@@ -16,6 +16,7 @@ from tgtd.scsi.sense import (
     INVALID_MESSAGE_ERROR,
     TASK_ABORTED,
     CheckCondition,
+    Refused,
 )
 from tgtd.scsi.task import ACA, HEAD_OF_QUEUE, NO_RESPONSE, ORDERED, SIMPLE, Task, naca
 
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
 
 
 class TaskSet:
-    """One task set for all initiators (TST = 000b). overrides: asked whether a task runs in spite of a nexus's ACA.
+    """The task set for all initiators, or, when they are `separate`, those for each I_T nexus (TST of the control mode
+    page): then an order and an ACA concern the tasks of their nexus only.
 
+    overrides: asked whether a task runs in spite of a nexus's ACA. faulted: the I_T_L nexuses for which an auto
+    contingent allegiance exists (SAM-5 5.9); one at most unless task sets are separate.
     restrains: true while a task that arrives now might have to wait; the fast path asks only this.
     """
 
@@ -40,7 +44,8 @@ class TaskSet:
         self._overrides = overrides
         self._waking = False
         self._tasks: dict[Task, None] = {}  # in order of arrival
-        self._aca: LunNexus | None = None
+        self.faulted: dict[LunNexus, None] = {}
+        self.separate = False
         self._holders = 0  # ORDERED and HEAD OF QUEUE tasks in the set
         self._dormant: dict[Task, None] = {}
         self.restrains = False
@@ -51,10 +56,16 @@ class TaskSet:
     def __iter__(self) -> Iterator[Task]:
         return iter(list(self._tasks))
 
-    @property
-    def aca(self) -> LunNexus | None:
-        """The faulted I_T_L nexus while an auto contingent allegiance exists (SAM-5 5.9)."""
-        return self._aca
+    def separate_sets(self, on: bool) -> None:
+        """Change TST. An ACA of before ends, as it meant others."""
+        self.separate = on
+        self.clear_aca()
+
+    def _aca_for(self, itl: LunNexus) -> LunNexus | None:
+        """The faulted nexus whose ACA concerns the commands of this one."""
+        if self.separate:
+            return itl if itl in self.faulted else None
+        return next(iter(self.faulted), None)
 
     def admit(self, task: Task) -> None:
         """Enter a task whose data-out is still to come: it holds its place in the order."""
@@ -73,13 +84,14 @@ class TaskSet:
         self._restrain()
 
     def _restrain(self) -> None:
-        self.restrains = bool(self._holders or self._dormant or self._aca is not None)
+        self.restrains = bool(self._holders or self._dormant or self.faulted)
 
     def arrange(self, task: Task) -> None:
         """Start a task whose data-out is complete, or keep it dormant until it may start."""
-        if self._aca is not None and not self._aca_admits(task):
+        faulted = self._aca_for(task.itl)
+        if faulted is not None and not self._aca_admits(task, faulted):
             return
-        if self._aca is None and task.attribute == ACA:
+        if faulted is None and task.attribute == ACA:
             self._refuse(task, self._explain(task, CheckCondition(INVALID_MESSAGE_ERROR)))
             return
         if self._held_back(task):
@@ -91,17 +103,17 @@ class TaskSet:
             return
         self._run(task)
 
-    def _aca_admits(self, task: Task) -> bool:
+    def _aca_admits(self, task: Task, faulted: LunNexus) -> bool:
         """SAM-5 5.9.3: while an ACA exists only ACA tasks of the faulted nexus run, one at a time."""
-        assert self._aca is not None
-        if task.itl is self._aca:
-            if task.attribute == ACA and not any(t.attribute == ACA and t is not task for t in self._tasks):
+        if task.itl is faulted:
+            running = [t for t in self._tasks if t.attribute == ACA and t is not task and t.itl is faulted]
+            if task.attribute == ACA and not running:
                 return True
             self._refuse(task, ACA_ACTIVE)
-        elif self._overrides(task, self._aca):
+        elif self._overrides(task, faulted):
             return True
         else:
-            self._refuse(task, ACA_ACTIVE if naca(task.cdb) else BUSY)
+            self._refuse(task, self._explain(task, Refused(ACA_ACTIVE if naca(task.cdb) else BUSY)))
         return False
 
     def _refuse(self, task: Task, status: int) -> None:
@@ -117,6 +129,8 @@ class TaskSet:
         for older in self._tasks:
             if older is task:
                 return False
+            if self.separate and older.itl is not task.itl:
+                continue
             if task.attribute == ORDERED or older.attribute in (ORDERED, HEAD_OF_QUEUE):
                 return True
         return False
@@ -136,9 +150,9 @@ class TaskSet:
             return
         self._waking = True
         try:
-            while self._aca is None and (batch := self._awake()):
+            while batch := self._awake():
                 for task in batch:
-                    if task in self._dormant and self._aca is None:
+                    if task in self._dormant and self._aca_for(task.itl) is None:
                         del self._dormant[task]
                         self._run(task)
         finally:
@@ -148,23 +162,36 @@ class TaskSet:
     def _awake(self) -> list[Task]:
         """The dormant tasks that may start now, in order of arrival."""
         found: list[Task] = []
-        first = True
+        begun: set[LunNexus | None] = set()
+        held: set[LunNexus | None] = set()
         for task in self._tasks:
-            if task in self._dormant and (first or task.attribute != ORDERED):
+            which = task.itl if self.separate else None
+            if which in held or self._aca_for(task.itl) is not None:
+                continue
+            if task in self._dormant and (which not in begun or task.attribute != ORDERED):
                 found.append(task)
+            begun.add(which)
             if task.attribute in (ORDERED, HEAD_OF_QUEUE):
-                break
-            first = False
+                held.add(which)
+                if which is None:
+                    break
         return found
 
     def establish_aca(self, itl: LunNexus) -> None:
         """SAM-5 5.9.2: a command with NACA set ended with CHECK CONDITION."""
-        self._aca = itl
+        if not self.separate:
+            self.faulted.clear()
+        self.faulted[itl] = None
         self.restrains = True
 
-    def clear_aca(self) -> None:
-        """CLEAR ACA (SAM-5 7.5), or a reset."""
-        self._aca = None
+    def clear_aca(self, itl: LunNexus | None = None) -> None:
+        """CLEAR ACA of a nexus (SAM-5 7.5), if it has one; or of all (a reset)."""
+        if itl is None:
+            self.faulted.clear()
+        elif itl in self.faulted:
+            del self.faulted[itl]
+        else:
+            return
         self._restrain()
         self.wake()
 

@@ -85,6 +85,16 @@ def test_task_aborted_status() -> None:
     assert bench.itl().lu.report_aborts
 
 
+def test_the_other_bits_of_the_control_page() -> None:
+    bench, _ = make()
+    disk = bench.itl().lu
+    for byte, mask in ((2, 0x20), (3, 0x06), (4, 0x30)):
+        flip(bench, 0x0A, byte, mask)
+    assert (disk.tasks.separate, disk.error_aborts, disk.attention_interlock) == (True, 3, 3)
+    bench.target.manage(TaskManagement.LOGICAL_UNIT_RESET, bench.nexus, encode_lun(0))
+    assert (disk.tasks.separate, disk.error_aborts, disk.attention_interlock) == (False, 0, 0)
+
+
 def test_control_says_what_is_so() -> None:
     page = make()[0].good(sense6(0x0A))[4:]
     assert page[2] >> 5 == 0, "one task set"

@@ -305,7 +305,7 @@ def test_the_aca_of_the_preempted_does_not_stop_it() -> None:
     assert cluster.status("a", out(PREEMPT, 1, 2, kind=WE_RO)) == 0x08
     assert cluster.status("a", out(PREEMPT_AND_ABORT, 1, 3, kind=WE_RO)) == 0x08, "c has no ACA"
     cluster.good("a", out(PREEMPT_AND_ABORT, 1, 2, kind=WE_RO))
-    assert cluster.disk.tasks.aca is None
+    assert not cluster.disk.tasks.faulted
     assert cluster.status("a", READ) == 0
 
 

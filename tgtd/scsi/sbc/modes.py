@@ -14,6 +14,8 @@ from tgtd.scsi.mode import ModeField, ModePage, Work
 if TYPE_CHECKING:
     from tgtd.scsi.sbc.disk import Disk
 
+_EACH_NEXUS = 0b001
+"""TST: a task set for each I_T nexus."""
 _NO_CHECK_CONDITION = 0b01
 """CCF fields: a command that ends a power condition is not refused for it."""
 
@@ -38,6 +40,18 @@ def _set_report_aborts(disk: Disk, on: int) -> None:
 
 def _set_quiet_release(disk: Disk, on: int) -> None:
     disk.quiet_release = bool(on)
+
+
+def _set_task_sets(disk: Disk, kind: int) -> None:
+    disk.tasks.separate_sets(kind == _EACH_NEXUS)
+
+
+def _set_error_aborts(disk: Disk, whose: int) -> None:
+    disk.error_aborts = whose
+
+
+def _set_interlock(disk: Disk, control: int) -> None:
+    disk.attention_interlock = control
 
 
 def _set_software_protection(disk: Disk, on: int) -> Work | None:
@@ -75,9 +89,30 @@ CONTROL = ModePage(
     "control",
     12,
     (
+        ModeField(
+            2,
+            5,
+            3,
+            "TST",
+            lambda disk: _EACH_NEXUS if disk.tasks.separate else 0,
+            lambda _: 0,
+            _set_task_sets,
+            values=(0, _EACH_NEXUS),
+        ),
         ModeField(2, 2, 1, "D_SENSE", lambda disk: disk.descriptor_sense, lambda _: 0, _set_descriptor_sense),
         _constant(3, 4, 4, "QUEUE ALGORITHM MODIFIER", 1),
         ModeField(3, 3, 1, "NUAR", lambda disk: disk.quiet_release, lambda _: 0, _set_quiet_release),
+        ModeField(3, 1, 2, "QERR", lambda disk: disk.error_aborts, lambda _: 0, _set_error_aborts, values=(0, 1, 3)),
+        ModeField(
+            4,
+            4,
+            2,
+            "UA_INTLCK_CTRL",
+            lambda disk: disk.attention_interlock,
+            lambda _: 0,
+            _set_interlock,
+            values=(0, 2, 3),
+        ),
         ModeField(4, 3, 1, "SWP", lambda disk: disk.software_protected, lambda _: 0, _set_software_protection),
         ModeField(5, 6, 1, "TAS", lambda disk: disk.report_aborts, lambda _: 0, _set_report_aborts),
     ),
