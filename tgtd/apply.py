@@ -36,6 +36,7 @@ from tgtd.config.steps import (
 from tgtd.loop import Timer
 from tgtd.net.iscsi.node import Endpoint
 from tgtd.opening import Opening
+from tgtd.scsi.layer import bottom
 from tgtd.scsi.lun import Identity
 from tgtd.tree import LiveTarget, Tree, advice
 from tgtd.units import State, Unit
@@ -388,7 +389,7 @@ class Transaction:
             self._swap(step, unit, identity)
         elif (
             medium is None
-            or (not wish.read_only and not medium.writable)
+            or (not wish.read_only and not bottom(medium).writable)
             or identity.wwid != unit.device.identity.wwid  # whose reservations are others
         ):
             unit.reopen(wish, identity)

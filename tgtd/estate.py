@@ -72,6 +72,19 @@ def clear_reservations(tree: Tree, target: object, lun: object, reply: Callable[
     unit.clear_reservations(answer)
 
 
+def fault(tree: Tree, target: object, lun: object, hang: bool, reply: Callable[[Result], None]) -> None:
+    """Have the filters of type "stalled" of a LUN that runs in this process hang, or go on. Raises Unanswerable."""
+    unit = _unit(tree, target, lun)
+    if not unit.faults.gates():
+        raise Unanswerable(
+            f"{unit.place} is {unit.state.value} and has no filter that could hang; "
+            'give its medium one: filters = [{ type = "stalled" }]'
+        )
+    (unit.faults.hang if hang else unit.faults.release)()
+    log.warning("%s: its medium %s, as tgtctl wants it", unit.place, "hangs" if hang else "goes on")
+    reply({"hanging": hang})
+
+
 def _unit(tree: Tree, target: object, lun: object) -> Unit:
     found = tree.targets.get(str(target))
     if found is None:
@@ -110,6 +123,9 @@ class Estate(Protocol):
 
     def clear_reservations(self, target: object, lun: object, reply: Callable[[Result], None]) -> None:
         """Raises Unanswerable."""
+
+    def fault(self, target: object, lun: object, hang: bool, reply: Callable[[Result], None]) -> None:
+        """See `fault`."""
 
     def log_level(self, level: str) -> None:
         """Other processes shall log as this one does."""
@@ -160,6 +176,9 @@ class Alone:
 
     def clear_reservations(self, target: object, lun: object, reply: Callable[[Result], None]) -> None:
         clear_reservations(self._tree, target, lun, reply)
+
+    def fault(self, target: object, lun: object, hang: bool, reply: Callable[[Result], None]) -> None:
+        fault(self._tree, target, lun, hang, reply)
 
     def log_level(self, level: str) -> None:
         """There is nobody else."""

@@ -14,6 +14,7 @@ from tgtd.ledger import Kept, Ledger
 from tgtd.media import MediumError, Opener
 from tgtd.memories import Memories
 from tgtd.scsi.buffers import BufferPool
+from tgtd.scsi.layer import bottom
 from tgtd.scsi.medium import Store
 from tgtd.workers import Workers
 
@@ -102,11 +103,12 @@ def put_away(workers: Workers, medium: Store, done: Callable[[], None] | None = 
     """Flush and close a medium that nobody uses any more, in a worker."""
 
     def work() -> None:
+        store = bottom(medium)  # past filters, which might fail or hang
         try:
-            if medium.writable:
-                medium.flush()
+            if store.writable:
+                store.flush()
         finally:
-            medium.close()
+            store.close()
 
     def ended(error: BaseException | None) -> None:
         if error is not None:

@@ -39,6 +39,7 @@ class Requests:
             "sessions": self._sessions,
             "reservations": self._reservations,
             "clear-reservations": self._clear_reservations,
+            "fault": self._fault,
             "plan": self._plan,
             "reload": self._reload,
             "log-level": self._log_level,
@@ -56,6 +57,12 @@ class Requests:
 
     def _clear_reservations(self, arguments: Arguments, reply: Reply) -> None:
         self._estate.clear_reservations(arguments.get("target"), arguments.get("lun"), reply)
+
+    def _fault(self, arguments: Arguments, reply: Reply) -> None:
+        what = arguments.get("what")
+        if what not in ("hang", "release"):
+            raise Unanswerable("what is to become of the medium: hang, or release")
+        self._estate.fault(arguments.get("target"), arguments.get("lun"), what == "hang", reply)
 
     def _plan(self, arguments: Arguments, reply: Reply) -> None:
         self._must_run()

@@ -201,6 +201,8 @@ def unit_row(unit: Unit) -> dict[str, object]:
             "declared_size": wish.medium.size,
             "direct": wish.medium.direct,
             "stalled": unit.lane.stalled(),
+            "filters": [one.type for one in wish.medium.filters],
+            "hanging": unit.faults.hanging,
         },
         "tasks": len(device.tasks),
         "counters": {**device.counters.as_dict(), "faults": device.faults},

@@ -16,9 +16,11 @@ from functools import partial
 
 from tgtd.config import model
 from tgtd.devices import KINDS
+from tgtd.faults import Faults
 from tgtd.ledger import Kept, Page
 from tgtd.memories import UnitMemory
 from tgtd.opening import BEING_OPENED, Opening, Shop, put_away, reason
+from tgtd.scsi.layer import bottom
 from tgtd.scsi.lun import Identity
 from tgtd.scsi.medium import Store
 from tgtd.scsi.memory import Unknown
@@ -63,6 +65,7 @@ class Unit:
         self.device.reservations.forget()
         self.device.remember(Unknown())
         self.device.lost = self._lost
+        self.faults = Faults(self.device)
         self._page_lane = shop.workers.lane(1)
         self._opening: Opening | None = None
         self._reopening = False
@@ -148,6 +151,7 @@ class Unit:
         """The declared size changed: grow the medium (or cut it, where that was allowed), then tell initiators."""
         medium, size = self.device.medium, wish.medium.size
         self.wish = dataclasses.replace(self.wish, medium=wish.medium)
+        self.faults.adopt(self.wish.medium.filters)
         if medium is None:
             self.retry()
             return
@@ -163,6 +167,7 @@ class Unit:
         """Adopt what needs no other medium. Raises ValueError when the medium cannot serve it."""
         self.device.change(self.kind.settings(wish), identity)
         self.wish = wish
+        self.faults.adopt(wish.medium.filters)
 
     def await_release(self) -> None:
         """Another unit still has the medium; `retry` will be called when it has let go."""
@@ -207,6 +212,7 @@ class Unit:
     def _let_go(self, wish: model.Lun, identity: Identity, sense: Sense | None) -> Store | None:
         self._stop_opening()
         self._awaiting = self._probing = self._resizing = False  # the old medium's are nobody's business any more
+        self.faults.release()
         old = self.device.offline(sense)
         if identity.wwid != self.device.identity.wwid:
             self.device.reservations.forget()
@@ -220,6 +226,7 @@ class Unit:
         """The unit was removed: end what runs, flush, close; then call `done()`."""
         self._gone = True
         self._stop_opening()
+        self.faults.release()
         medium = self.device.medium
 
         def drained() -> None:
@@ -256,7 +263,7 @@ class Unit:
         else:
             try:
                 self._recall(opening)
-                self.device.insert(medium)
+                self.device.insert(self.faults.before(medium, self.wish.medium.filters))
                 self.cause = None
             except ValueError as trouble:
                 self.cause = str(trouble)
@@ -311,7 +318,7 @@ class Unit:
         self.device.reservations.change(Clearing(self.device, then))
 
     def _probed(self, medium: Store, found: list[int], error: BaseException | None) -> None:
-        if medium is not self.device.medium or self._gone:
+        if not self._has(medium):
             return
         self._probing = False
         if error is not None:
@@ -327,13 +334,17 @@ class Unit:
         if self.wish.medium.size not in (None, medium.size):
             self.resize(self.wish)
 
+    def _has(self, medium: Store) -> bool:
+        """Whether it is still the one in use, whatever stands before it by now."""
+        return self.device.medium is not None and bottom(self.device.medium) is bottom(medium) and not self._gone
+
     def _complain(self, cause: str) -> None:
         if cause != self.cause:
             log.error("%s: %s", self.place, cause, extra=self._fields())
         self.cause = cause
 
     def _resized(self, medium: Store, error: BaseException | None) -> None:
-        if medium is not self.device.medium or self._gone:
+        if not self._has(medium):
             return
         self._resizing = False
         if error is not None:

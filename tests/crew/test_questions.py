@@ -84,7 +84,7 @@ def test_nobody_is_there(loop: Loop) -> None:
 def test_clear(loop: Loop, text: str | None, expected: object) -> None:
     asked, replies = Questions(loop), []
     one = FakeMember(1)
-    asked.clear([one], "iqn.x", 7, replies.append)  # type: ignore[list-item]
+    asked.of_target([one], speech.CLEAR, "iqn.x", (7,), replies.append)  # type: ignore[list-item]
     assert one.told == [("ask", 1, speech.CLEAR, ("iqn.x", 7))]
     if text is None:
         asked.lost(one)  # type: ignore[arg-type]
@@ -101,5 +101,5 @@ def test_clear(loop: Loop, text: str | None, expected: object) -> None:
 
 def test_clear_where_nothing_is(loop: Loop) -> None:
     replies: list[object] = []
-    Questions(loop).clear([], "iqn.x", 7, replies.append)
+    Questions(loop).of_target([], speech.CLEAR, "iqn.x", (7,), replies.append)
     assert "there is no target iqn.x" in str(replies[0])

@@ -10,37 +10,12 @@ from tests.daemon import eventually
 from tests.guest.initiator import OpenIscsi
 from tests.guest.machine import Guest
 from tests.guest.test_disk import serve
-from tests.wire.conftest import Site
+from tests.wire.conftest import IQN, Site
 
 LOAD = (
     "fio --name=load --filename={device} --direct=1 --ioengine=libaio --rw=randwrite --bs=4k --iodepth=8 --size=48M "
     "--verify=crc32c --verify_fatal=1 --verify_backlog=256 --time_based --runtime={seconds}"
 )
-
-
-# The daemon, with memory that hangs while a file exists.
-HANGING = """
-import pathlib, sys, time
-from tgtd.media.ram import RamMedium
-gate = pathlib.Path(sys.argv.pop(1))
-
-def hanging(verb):
-    def wait(*rest, **more):
-        while gate.exists():
-            time.sleep(0.05)
-        return verb(*rest, **more)
-    return wait
-
-def unless_closed(verb):
-    return lambda *rest, **more: not gate.exists() and verb(*rest, **more)
-
-for name in ("read", "write", "flush"):
-    setattr(RamMedium, name, hanging(getattr(RamMedium, name)))
-for name in ("read_now", "write_now"):
-    setattr(RamMedium, name, unless_closed(getattr(RamMedium, name)))
-from tgtd.__main__ import main
-raise SystemExit(main())
-"""
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
@@ -63,9 +38,8 @@ def test_the_daemon_goes_away_under_load(guest: Guest, site: Site, open_iscsi: O
 
 def test_a_medium_that_hangs(guest: Guest, site: Site, open_iscsi: OpenIscsi) -> None:
     """The kernel aborts what takes too long and tries again; a LUN reset succeeds; the disk is back with its medium."""
-    gate = site.place / "closed"
-    site.write(site.target(site.lun(0, medium='{ type = "ram", size = "64 MiB" }')))
-    site.start("-c", HANGING, str(gate))
+    site.write(site.target(site.lun(0, medium='{ type = "ram", size = "64 MiB", filters = [{ type = "stalled" }] }')))
+    site.start()
     open_iscsi.login(site.port)
     device = open_iscsi.device(0)
     guest.run(
@@ -73,14 +47,14 @@ def test_a_medium_that_hangs(guest: Guest, site: Site, open_iscsi: OpenIscsi) ->
         f"printf before | dd of={device} bs=4096 conv=sync oflag=direct status=none"
     )
     since = guest.heard()
-    gate.touch()
+    site.tgtctl("fault", "hang", IQN, "0")
     finish = guest.start(f"dd if={device} bs=4096 count=1 iflag=direct status=none | head -c 6", timeout=60)
     assert eventually(lambda: "aborting" in guest.said(since), 30)
     assert eventually(lambda: "abort success" in guest.said(since), 30)
     guest.run(f"sg_reset --no-esc -d {device}")
     assert "dev reset result = SUCCESS" in guest.said(since)
     assert site.status()["counters"]["sessions"] == 1
-    gate.unlink()
+    site.tgtctl("fault", "release", IQN, "0")
     assert finish().output == "before"
     guest.run(f"printf after | dd of={device} bs=4096 conv=sync oflag=direct status=none")
     assert "I/O error" not in guest.said(since)

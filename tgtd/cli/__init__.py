@@ -16,13 +16,14 @@ from pathlib import Path
 from types import ModuleType
 
 from tgtd import __version__
-from tgtd.cli import cat_config, check, log_level, plan, reload, reservations, sessions, status, stop
+from tgtd.cli import cat_config, check, fault, log_level, plan, reload, reservations, sessions, status, stop
 from tgtd.cli.client import Trouble
 
 COMMANDS: dict[str, ModuleType] = {
     "status": status,
     "sessions": sessions,
     "reservations": reservations,
+    "fault": fault,
     "check": check,
     "plan": plan,
     "reload": reload,

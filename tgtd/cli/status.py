@@ -123,5 +123,5 @@ def _luns(luns: list[Row]) -> Iterator[tuple[str, ...]]:
             str(lun["block_size"]),
             ",".join(lun["flags"]) or "-",
             lun["serial"],
-            f"{medium['type']} {medium['path'] or ''}".rstrip(),
+            " ".join(filter(None, (*medium["filters"], medium["type"], medium["path"]))),
         )

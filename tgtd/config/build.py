@@ -14,6 +14,7 @@ from tgtd.config.access import AccessBuilder
 from tgtd.config.address import parse_portal, parse_redirect
 from tgtd.config.complaint import Complaint
 from tgtd.config.document import Document
+from tgtd.config.filters import filters_of
 from tgtd.config.iscsi_name import check_name, check_pattern
 from tgtd.config.model import IdentityWish, Iscsi, Lun, LunView, Medium, Origin, Portal, PortGroup, Redirect, Target
 from tgtd.config.positions import Path
@@ -98,6 +99,7 @@ class TargetBuilder:
         self._lun = schema.section("target", "lun")
         self._medium = schema.section("target", "lun", "medium")
         self._group = schema.section("target", "port_group")
+        self._filter = schema.section("target", "lun", "medium", "filters")
         self._redirect = schema.section("target", "redirect")
         self._iscsi = schema.section("target", "iscsi")
         self._access = AccessBuilder(schema.section("target", "access"))
@@ -197,7 +199,8 @@ class TargetBuilder:
             down = size - size % block
             nearest = f"{down} or {down + block}" if down else f"{block}"
             document.complain((*path, "size"), f"{size} is not a multiple of block_size, {block}", f"write {nearest}")
-        return Medium(filled["type"], filled.get("path"), size, filled["create"], filled["direct"])
+        filters = filters_of(self._filter, filled["filters"], block)
+        return Medium(filled["type"], filled.get("path"), size, filled["create"], filled["direct"], filters)
 
     def _groups(self, document: Document, path: Path, table: Mapping[str, Any]) -> Iterator[PortGroup]:
         if "port_group" in table and "portals" in table:

@@ -99,14 +99,25 @@ class Redirect:
 
 
 @dataclass(frozen=True, slots=True)
+class Filter:
+    """type: "slow", "failing", "readonly", "stalled". options: the keys of its type and their values, by name; offset
+    and length are in bytes."""
+
+    type: str
+    options: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
 class Medium:
-    """type: "file", "block", "ram", "null". path: for file and block. size: bytes, None: as large as what is there."""
+    """type: "file", "block", "ram", "null". path: for file and block. size: bytes, None: as large as what is there.
+    filters: what stands before it, the first nearest to the initiator."""
 
     type: str
     path: str | None = None
     size: int | None = None
     create: bool = False
     direct: bool = False
+    filters: tuple[Filter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

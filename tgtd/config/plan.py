@@ -56,6 +56,8 @@ _LUN_FIELDS = (
     "online",
     "allow_shrink",
 )
+_MEDIUM_FIELDS = ("create", "filters")
+"""Of a medium that stays open."""
 _IS_ANOTHER = attrgetter("device", "block_size")
 """What no LUN can change and remain itself: initiators have laid out data by it."""
 
@@ -183,8 +185,8 @@ def _changes(target: str, old: Lun, new: Lun) -> Iterator[Step]:
     elif before.size is not None and after.size is not None and before.size != after.size:
         yield (GrowLun if after.size > before.size else ShrinkLun)(target, old, new)
     fields = _differing(_LUN_FIELDS, old, new)
-    if before.create != after.create and not replaced:
-        fields = (*fields, "medium.create")
+    if not replaced:
+        fields += tuple(f"medium.{key}" for key in _differing(_MEDIUM_FIELDS, before, after))
     if fields:
         yield ChangeLun(target, old, new, fields)
 

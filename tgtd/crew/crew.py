@@ -173,9 +173,17 @@ class Crew:
         self._questions.ask(self.members, speech.RESERVATIONS, answered)
 
     def clear_reservations(self, target: object, lun: object, reply: Callable[[Result], None]) -> None:
+        self._ask_about(target, speech.CLEAR, (lun,), reply)
+
+    def fault(self, target: object, lun: object, hang: bool, reply: Callable[[Result], None]) -> None:
+        self._ask_about(target, speech.FAULT, (lun, hang), reply)
+
+    def _ask_about(
+        self, target: object, topic: str, arguments: tuple[object, ...], reply: Callable[[Result], None]
+    ) -> None:
         number = self._placement.get(str(target))
         asked = [] if number is None else [self._berths[number].member]
-        self._questions.clear(asked, target, lun, reply)
+        self._questions.of_target(asked, topic, target, arguments, reply)
 
     def log_level(self, level: str) -> None:
         for member in self.members:

@@ -54,8 +54,15 @@ class Questions:
         if not asked:
             self._loop.call_soon(partial(self._late, number))
 
-    def clear(self, members: list[Member], target: object, lun: object, reply: Callable[[Result], None]) -> None:
-        """Have the reservations of a LUN cleared. An error becomes part of the answer."""
+    def of_target(
+        self,
+        members: list[Member],
+        topic: str,
+        target: object,
+        arguments: tuple[object, ...],
+        reply: Callable[[Result], None],
+    ) -> None:
+        """Ask the one worker that has a target (members: it, or nobody) about it. `Unanswerable` is an answer too."""
 
         def answered(answers: Answers) -> None:
             text = next((text for text in answers.values() if text), None)
@@ -63,7 +70,7 @@ class Questions:
             reply(Unanswerable(answer["error"]) if "error" in answer else answer)
 
         if members:
-            self.ask(members, speech.CLEAR, answered, (target, lun))
+            self.ask(members, topic, answered, (target, *arguments))
         else:
             reply(Unanswerable(f"there is no target {target}; tgtctl status lists them"))
 

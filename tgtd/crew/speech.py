@@ -39,6 +39,7 @@ SESSIONS = "sessions"
 RESERVATIONS = "reservations"
 GUESTS = "guests"
 CLEAR = "clear"
+FAULT = "fault"
 
 
 @dataclass(frozen=True, slots=True)

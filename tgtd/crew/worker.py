@@ -27,7 +27,7 @@ from tgtd.control import Result, Unanswerable
 from tgtd.crew import speech
 from tgtd.crew.channel import Channel
 from tgtd.crew.speech import Hire
-from tgtd.estate import clear_reservations, guests
+from tgtd.estate import clear_reservations, fault, guests
 from tgtd.ledger import Ledger
 from tgtd.loop import Loop
 from tgtd.media import OPENERS
@@ -65,6 +65,8 @@ _TOPICS: Mapping[str, Rows] = {
     speech.RESERVATIONS: reservation_rows,
     speech.GUESTS: guest_rows,
 }
+_ORDERS: Mapping[str, Callable[..., None]] = {speech.CLEAR: clear_reservations, speech.FAULT: fault}
+"""What is asked of one LUN: with the tree, the target, what else was said, and where the answer goes."""
 
 
 class Worker:
@@ -200,16 +202,15 @@ class Worker:
         self._say(speech.PONG, census=self._census())
 
     def _ask(self, question: int, topic: str, arguments: tuple[Any, ...]) -> None:
-        if topic == speech.CLEAR:
+        if topic in _ORDERS:
             try:
-                target, lun = arguments
-                clear_reservations(self.tree, target, lun, partial(self._cleared, question))
+                _ORDERS[topic](self.tree, *arguments, partial(self._obeyed, question))
             except Unanswerable as why:
-                self._cleared(question, {"error": str(why)})
+                self._obeyed(question, {"error": str(why)})
         else:
             self._send_pieces(question, _TOPICS[topic](self.tree, self._health, self.hire.number))
 
-    def _cleared(self, question: int, result: Result) -> None:
+    def _obeyed(self, question: int, result: Result) -> None:
         self._say(speech.PIECE, question=question, text=json.dumps(result))
         self._say(speech.ANSWERED, question=question)
 

@@ -59,6 +59,9 @@ class Device(PrimaryUnit, ABC, Generic[M, S]):
     def change(self, settings: S, identity: Identity) -> None:
         """Adopt other settings while initiators look on. Raises ValueError when the medium cannot serve them."""
 
+    def relayer(self, medium: M) -> None:
+        """The medium that is there already, behind other layers. For devices on a BlockMedium."""
+
     def grown(self, size: int) -> None:
         """The medium has `size` bytes now; for devices whose capacity is their medium's size."""
 

@@ -311,6 +311,14 @@ class Disk(Device[BlockMedium, DiskSettings]):
         self._survey()
         self.attend_all(MEDIUM_MAY_HAVE_CHANGED)
 
+    def relayer(self, medium: BlockMedium) -> None:
+        """Commands under way go on through the layers that they have begun with."""
+        self.medium = self.medium.before(medium) if isinstance(self.medium, FlawedMedium) else medium
+        protected = self.write_protected
+        self._survey()
+        if self.write_protected != protected:
+            self.attend_all(MODE_PARAMETERS_CHANGED)
+
     def offline(self, sense: Sense | None = None) -> BlockMedium | None:
         """Take the medium away and answer NOT READY from now on; returns it, to be closed when the lane is idle."""
         if isinstance(self.hindrance, Operation):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 
+from tgtd.scsi.layer import Layer
 from tgtd.scsi.medium import BlockMedium, Buffer, Work
 from tgtd.scsi.sense import MARKED_BAD, NO_DEFECT_SPARE, CheckCondition
 
@@ -12,26 +12,23 @@ MOST = 4096
 """Marks, and replaced blocks, that one disk keeps."""
 
 
-class FlawedMedium:
+class FlawedMedium(Layer):
     """A medium, some blocks of which cannot be read until they are written again.
 
-    It stands before the real one only once a block was marked, so that flawless disks pay nothing. bad: the marked
+    It stands before all else, and only once a block was marked, so that flawless disks pay nothing. bad: the marked
     blocks' numbers; the loop thread adds, workers that write take away, one by one.
     """
 
     def __init__(self, medium: BlockMedium, shift: int) -> None:
-        self.medium = medium
+        super().__init__(medium)
         self.bad: set[int] = set()
         self._shift = shift
-        self.size = medium.size
-        self.writable = medium.writable
-        self.can_discard = medium.can_discard
-        self.can_zero = medium.can_zero
-        self.discard_granularity = medium.discard_granularity
-        self.zero_after_discard = medium.zero_after_discard
-        self.volatile = medium.volatile
-        self.block_sizes = medium.block_sizes
-        self.atomic_bytes = medium.atomic_bytes
+
+    def before(self, medium: BlockMedium) -> FlawedMedium:
+        """The same marks, before another medium or other layers of this one."""
+        fresh = FlawedMedium(medium, self._shift)
+        fresh.bad = self.bad
+        return fresh
 
     def mark(self, first: int, count: int) -> None:
         """Raises NO DEFECT SPARE LOCATION AVAILABLE when there are too many already."""
@@ -71,12 +68,6 @@ class FlawedMedium:
             return partial(self.read, offset, into)
         return self.medium.reading(offset, into)
 
-    def writing(self, offset: int, data: Buffer, durable: bool) -> Work:
-        return partial(self.write, offset, data, durable)
-
-    def flush(self) -> None:
-        self.medium.flush()
-
     def discard(self, offset: int, length: int) -> None:
         self.medium.discard(offset, length)
         self._heal(offset, length)
@@ -84,16 +75,3 @@ class FlawedMedium:
     def zero(self, offset: int, length: int, may_discard: bool) -> None:
         self.medium.zero(offset, length, may_discard)
         self._heal(offset, length)
-
-    def extents(self, offset: int, length: int) -> Iterator[tuple[int, int, bool]]:
-        return self.medium.extents(offset, length)
-
-    def resize_probe(self) -> int:
-        return self.medium.resize_probe()
-
-    def grow(self, size: int) -> None:
-        self.medium.grow(size)
-        self.size = self.medium.size
-
-    def close(self) -> None:
-        self.medium.close()
