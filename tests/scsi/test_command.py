@@ -60,7 +60,12 @@ def test_table_finds_rows_and_actions() -> None:
     assert (refused.value.field, refused.value.bit) == (1, 4)
     longs = entries[0x7F]
     assert isinstance(longs, ActionTable)
-    assert longs.find(bytes(8) + b"\0\x09" + bytes(22)) is LONG
+    whole = b"\x7f".ljust(7, b"\0") + bytes((len(LONG.usage) - 8,)) + b"\0\x09" + bytes(22)
+    assert longs.find(whole) is LONG
+    for wrong in (whole[:16], whole[:7] + b"\x10" + whole[8:]):
+        with pytest.raises(CheckCondition) as refused:
+            longs.find(wrong)
+        assert refused.value.field == 7
 
 
 @pytest.mark.parametrize("rows", [(PLAIN, PLAIN), (ACTION, ACTION)])

@@ -12,6 +12,7 @@ from tgtd.scsi.lun import Identity, LogicalUnit
 from tgtd.scsi.nexus import LunNexus, Nexus
 from tgtd.scsi.reservation.transportid import iscsi_port
 from tgtd.scsi.sbc.disk import Disk, DiskSettings
+from tgtd.scsi.sbc.protection.medium import ProtectedMedium, room
 from tgtd.scsi.spc.absent import AbsentUnit
 from tgtd.scsi.spc.controller import Controller
 from tgtd.scsi.target import Target, encode_lun
@@ -79,6 +80,12 @@ class Bench:
         disk = Disk(IDENTITY, self.pool, self.lane, medium or None, DiskSettings(**settings))
         self.target.add_lun(number, disk)
         return disk
+
+    def protected(self, kind: int, number: int = 0, **settings: Any) -> Disk:
+        """Add a disk that keeps protection information; 1 MiB of RAM, and what is beside it."""
+        size = settings.get("block_size", 512)
+        medium = ProtectedMedium(RamMedium(1 << 20), RamMedium(room(1 << 20, size)), size, kind)
+        return self.disk(medium, number, **settings)
 
     def itl(self, number: int = 0, nexus: Nexus | None = None) -> LunNexus:
         return (nexus or self.nexus).lun(encode_lun(number))

@@ -80,13 +80,16 @@ class ActionTable:
         self.rows = rows
 
     def find(self, cdb: bytes) -> Command:
-        """Raises INVALID FIELD IN CDB for a service action that is not there (SPC-5 4.2.5.2)."""
+        """Raises INVALID FIELD IN CDB for a service action that is not there, or an ADDITIONAL CDB LENGTH that is
+        not its own (SPC-5 4.2.5.2)."""
         if self.opcode == 0x7F:
             row, at = self.rows.get(int.from_bytes(cdb[8:10], "big")), 8
         else:
             row, at = self.rows.get(cdb[1] & 0x1F), 1
         if row is None:
             raise CheckCondition(INVALID_FIELD_IN_CDB, field=at, bit=4 if at == 1 else 7)
+        if at == 8 and not cdb[7] + 8 == len(row.usage) <= len(cdb):
+            raise CheckCondition(INVALID_FIELD_IN_CDB, field=7, bit=7)
         return row
 
 

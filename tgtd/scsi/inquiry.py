@@ -90,7 +90,7 @@ def standard(unit: PrimaryUnit, itl: LunNexus) -> bytes:
         VERSION,
         0x32 if unit.normal_aca else 0x12,
         _STANDARD.size - 5,
-        unit.access.tpgs << 4,
+        unit.access.tpgs << 4 | unit.protectable,
         0,
         0x02,
         _ascii(who.vendor, 8),

@@ -17,6 +17,7 @@ from tgtd.scsi.sbc.address import EXTENTS, LENGTH_FIELDS, extent
         (cdb10(0x41, 1, 2), (1, 2, 7)),
         (cdb12(0xA8, 7, 0xFFFFFFFF), (7, 0xFFFFFFFF, 6)),
         (cdb16(0x88, (1 << 64) - 1, 9), ((1 << 64) - 1, 9, 10)),
+        (bytes.fromhex("7F") + bytes(11) + b"\xff" * 8 + bytes(8) + b"\0\0\1\2", ((1 << 64) - 1, 258, 28)),
     ],
 )
 def test_extent(cdb: bytes, found: tuple[int, int, int]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,13 +12,39 @@ from tests.scsi.workbench import Bench, cdb10
 from tgtd.scsi.access import PortGroup
 from tgtd.scsi.command import Command
 from tgtd.scsi.sbc.commands import OTHERS, ROWS, TRANSFERS
+from tgtd.scsi.sbc.disk import Disk
+from tgtd.scsi.sbc.protection.rows import LONG_OTHERS, LONG_TRANSFERS
 from tgtd.scsi.spc.opcodes import rows_of
 
 STATUSES = {0x00, 0x02, 0x04, 0x08}
 
 
 def test_rows_are_transfers_and_others() -> None:
-    assert [row.name for row in ROWS] == [row.name for row in (*TRANSFERS, *OTHERS)]
+    known = [row.name for row in (*TRANSFERS, *LONG_TRANSFERS, *OTHERS, *LONG_OTHERS)]
+    assert list(dict.fromkeys(row.name for row in ROWS if row.opcode != 0x7F)) == [
+        name for name in dict.fromkeys(known) if "(32)" not in name
+    ]
+    assert {row.name for row in ROWS} == set(known)
+
+
+def able(row: Command, **settings: object) -> tuple[Bench, Disk]:
+    """A disk that performs this row."""
+    for kind in (None, 1, 2):
+        for thin in (True, False):
+            bench = Bench()
+            more = {"thin": thin, **settings}
+            disk = bench.disk(**more) if kind is None else bench.protected(kind, **more)
+            bench.ready()
+            if row in rows_of(disk):
+                return bench, disk
+    raise AssertionError(f"no disk performs {row.name}")
+
+
+def shortest(row: Command) -> bytes:
+    """A CDB that says no more than which command it is."""
+    if row.opcode == 0x7F:
+        return struct.pack(">B6xBH22x", 0x7F, len(row.usage) - 8, row.action or 0)
+    return bytes((row.opcode, row.action or 0))
 
 
 @pytest.mark.parametrize("row", OTHERS, ids=lambda row: row.name)
@@ -32,21 +60,20 @@ def test_others_are_counted(row: Command) -> None:
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.writes], ids=lambda row: row.name)
 def test_rows_that_write_are_stopped_by_write_protection(row: Command) -> None:
-    bench = Bench()
-    disk = bench.disk(read_only=True, thin=row.available is None or "thin" in row.available.__name__)
-    bench.ready()
-    assert row in rows_of(disk)
-    assert bench.refused(bytes((row.opcode, row.action or 0))) == (7, 0x27, 0)
+    bench, _ = able(row, read_only=True)
+    assert bench.refused(shortest(row)) == (7, 0x27, 0)
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.medium], ids=lambda row: row.name)
 def test_rows_that_need_the_medium_are_stopped_without(row: Command) -> None:
-    bench = Bench()
-    disk = bench.disk(thin=row.available is None or row.available.__name__ == "_thin")
-    bench.ready()
-    disk.stopped = True
+    bench, disk = able(row)
     disk.halt(stopped=True, ejected=False)
-    assert bench.refused(bytes((row.opcode, row.action or 0))) == (2, 0x04, 2)
+    assert bench.refused(shortest(row)) == (2, 0x04, 2)
+
+
+def _names(row: Command, at: int) -> bool:
+    """Whether a byte of the CDB says which command it is."""
+    return at == 0 or (row.opcode == 0x7F and 7 <= at <= 9)
 
 
 def any_cdb(unit_rows: list[Command]) -> st.SearchStrategy[bytes]:
@@ -54,8 +81,8 @@ def any_cdb(unit_rows: list[Command]) -> st.SearchStrategy[bytes]:
     known = st.sampled_from(unit_rows)
     shaped = st.builds(
         lambda row, body, keep: bytes(
-            (value & mask if at and keep else (mask if at == 0 else value))
-            for at, (value, mask) in enumerate(zip(body, row.usage.ljust(16, b"\0"), strict=True))
+            (mask if _names(row, at) else value & mask if keep else value)
+            for at, (value, mask) in enumerate(zip(body + bytes(16), row.usage.ljust(16, b"\0"), strict=False))
         ),
         known,
         st.one_of(
@@ -89,10 +116,12 @@ def _bench() -> Bench:
     bench.disk(number=1)
     bench.disk(number=2, removable=True, block_size=4096)
     bench.disk(number=3, thin=False, write_cache=False)
+    for kind in (1, 2, 3):
+        bench.protected(kind, number=3 + kind)
     return bench
 
 
-LUNS = {"controller": 0, "disk": 1, "removable": 2, "thick": 3, "absent": 9}
+LUNS = {"controller": 0, "disk": 1, "removable": 2, "thick": 3, "type 1": 4, "type 2": 5, "type 3": 6, "absent": 9}
 
 
 @pytest.mark.parametrize("lun", LUNS.values(), ids=LUNS)

@@ -99,7 +99,7 @@ def test_failure() -> None:
         (format_unit(LONGLIST), None, INVALID_FIELD_IN_CDB, (True, 1, 5)),
         (format_unit(fast=2), None, INVALID_FIELD_IN_CDB, (True, 4, 1)),
         (format_unit(0x80), None, INVALID_FIELD_IN_CDB, (True, 1, 7)),
-        (format_unit(FMTDATA), b"\1\0\0\0", INVALID_FIELD_IN_PARAMETER_LIST, (False, 0, 0)),
+        (format_unit(FMTDATA), b"\1\0\0\0", INVALID_FIELD_IN_PARAMETER_LIST, (False, 0, 2)),
         (format_unit(FMTDATA), b"\0\x20\0\0", INVALID_FIELD_IN_PARAMETER_LIST, (False, 1, 5)),
         (format_unit(FMTDATA), b"\0\0\0\x08", INVALID_FIELD_IN_PARAMETER_LIST, (False, 2, None)),
         (

@@ -33,10 +33,21 @@ def extent_16(cdb: bytes) -> Extent:
     return lba, count
 
 
-EXTENTS: dict[int, Callable[[bytes], Extent]] = {0: extent_6, 1: extent_10, 2: extent_10, 4: extent_16, 5: extent_12}
+def extent_32(cdb: bytes) -> Extent:
+    return int.from_bytes(cdb[12:20], "big"), int.from_bytes(cdb[28:32], "big")
+
+
+EXTENTS: dict[int, Callable[[bytes], Extent]] = {
+    0: extent_6,
+    1: extent_10,
+    2: extent_10,
+    3: extent_32,
+    4: extent_16,
+    5: extent_12,
+}
 """By the operation code's group."""
 
-LENGTH_FIELDS = {0: 4, 1: 7, 2: 7, 4: 10, 5: 6}
+LENGTH_FIELDS = {0: 4, 1: 7, 2: 7, 3: 28, 4: 10, 5: 6}
 """Byte at which the length field begins, by group: what a field pointer aims at."""
 
 

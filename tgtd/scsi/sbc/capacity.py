@@ -29,8 +29,9 @@ def read_capacity_10(disk: Disk, task: Task) -> int:
 
 
 def read_capacity_16(disk: Disk, task: Task) -> int:
-    """Without protection information; LBPME and LBPRZ as the medium has it."""
-    provisioning = disk.thin << 15 | reads_zeros(disk) << 14
-    answer = struct.pack(">QIxBH16x", max(disk.blocks - 1, 0), disk.block_size, physical_exponent(disk), provisioning)
+    """P_TYPE and PROT_EN; LBPME and LBPRZ as the medium has it."""
+    protection = (disk.protection - 1) << 1 | 0x01 if disk.protection else 0
+    exponent, provisioning = physical_exponent(disk), disk.thin << 15 | reads_zeros(disk) << 14
+    answer = struct.pack(">QIBBH16x", max(disk.blocks - 1, 0), disk.block_size, protection, exponent, provisioning)
     task.data_in = answer[: int.from_bytes(task.cdb[10:14], "big")]
     return GOOD

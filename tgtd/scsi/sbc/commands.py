@@ -1,4 +1,4 @@
-"""The commands of a disk, as rows (SBC-4 5). DPO is the hint it is; protection information is not supported."""
+"""The commands of a disk, as rows (SBC-4 5). DPO is the hint it is. Protection information: protection/rows.py."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tgtd.scsi.sbc.defects import DEFECTS
 from tgtd.scsi.sbc.diagnostic import DIAGNOSTICS
 from tgtd.scsi.sbc.format import FORMAT
 from tgtd.scsi.sbc.orwrite import ORWRITE
+from tgtd.scsi.sbc.protection.rows import LONG_OTHERS, LONG_TRANSFERS, with_protection
 from tgtd.scsi.sbc.provision import get_lba_status, unmap, wanted_same, wanted_unmap, write_same
 from tgtd.scsi.sbc.read import pre_fetch, read_6, read_10, read_12, read_16
 from tgtd.scsi.sbc.removal import allows_only, prevent_allow, start_stop_unit, starts_only
@@ -216,4 +217,4 @@ OTHERS = (
     ),
 )
 
-ROWS = (*TRANSFERS, *map(_counted, OTHERS))
+ROWS = (*with_protection((*TRANSFERS, *map(_counted, OTHERS))), *LONG_TRANSFERS, *map(_counted, LONG_OTHERS))

@@ -15,6 +15,7 @@ from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.command import Command
 from tgtd.scsi.device import Device
 from tgtd.scsi.inquiry import SBC_3, SBC_4
+from tgtd.scsi.layer import bottom
 from tgtd.scsi.lun import Identity
 from tgtd.scsi.medium import BlockMedium, Offload
 from tgtd.scsi.nexus import LunNexus
@@ -26,6 +27,7 @@ from tgtd.scsi.sbc.logs import LOG_PAGES
 from tgtd.scsi.sbc.modes import MODE_PAGES
 from tgtd.scsi.sbc.operation import Operation
 from tgtd.scsi.sbc.pace import Pace
+from tgtd.scsi.sbc.protection.medium import Policy, ProtectedMedium
 from tgtd.scsi.sbc.sanitize import SanitizeFailure
 from tgtd.scsi.sbc.selftest import INCOMPLETE, SelfTest, SelfTests
 from tgtd.scsi.sbc.tally import Tally
@@ -142,6 +144,11 @@ class Disk(Device[BlockMedium, DiskSettings]):
         self._absence = MANUAL_INTERVENTION_REQUIRED
         self.block_size = self.shift = self.blocks = self.most_blocks = 0
         self.thin = False
+        self.guarded: ProtectedMedium | None = None
+        """The medium that can keep protection information, whether it does now or not."""
+        self.policy = Policy()
+        self.protection = 0
+        """The protection type (SBC-4 4.21.2)."""
         super().__init__(identity, pool, lane)
         self._survey()
 
@@ -396,7 +403,12 @@ class Disk(Device[BlockMedium, DiskSettings]):
         self.removable = settings.removable
         self.block_size = settings.block_size
         self.shift = settings.block_size.bit_length() - 1
-        self.most_blocks = MOST_BYTES >> self.shift
+        store = None if medium is None else bottom(medium)
+        self.guarded = store if isinstance(store, ProtectedMedium) else None
+        self.protectable, self.protection = self.guarded is not None, 0
+        if self.guarded is not None:
+            self.protection, self.guarded.policy = self.guarded.kind, self.policy
+        self.most_blocks = MOST_BYTES // (self.block_size + (8 if self.protection else 0))
         self.blocks = self.size >> self.shift
         self.thin = settings.thin and medium is not None and medium.can_discard
         self.volatile_cache = medium is not None and medium.volatile

@@ -40,7 +40,8 @@ class FlawedMedium(Layer):
         first, last = offset >> self._shift, offset + length - 1 >> self._shift
         return [block for block in list(self.bad) if first <= block <= last]
 
-    def _heal(self, offset: int, length: int) -> None:
+    def heal(self, offset: int, length: int) -> None:
+        """These blocks were written."""
         for block in self._within(offset, length):
             self.bad.discard(block)
 
@@ -50,18 +51,22 @@ class FlawedMedium(Layer):
     def write_now(self, offset: int, data: Buffer) -> bool:
         if not self.medium.write_now(offset, data):
             return False
-        self._heal(offset, len(data))
+        self.heal(offset, len(data))
         return True
 
-    def read(self, offset: int, into: memoryview) -> None:
-        found = self._within(offset, len(into))
+    def refuse_bad(self, offset: int, length: int) -> None:
+        """Raises the medium error of the first block that is marked."""
+        found = self._within(offset, length)
         if found:
             raise CheckCondition(MARKED_BAD, information=min(found))
+
+    def read(self, offset: int, into: memoryview) -> None:
+        self.refuse_bad(offset, len(into))
         self.medium.read(offset, into)
 
     def write(self, offset: int, data: Buffer, durable: bool) -> None:
         self.medium.write(offset, data, durable)
-        self._heal(offset, len(data))
+        self.heal(offset, len(data))
 
     def reading(self, offset: int, into: memoryview) -> Work:
         if self._within(offset, len(into)):
@@ -70,8 +75,8 @@ class FlawedMedium(Layer):
 
     def discard(self, offset: int, length: int) -> None:
         self.medium.discard(offset, length)
-        self._heal(offset, length)
+        self.heal(offset, length)
 
     def zero(self, offset: int, length: int, may_discard: bool) -> None:
         self.medium.zero(offset, length, may_discard)
-        self._heal(offset, length)
+        self.heal(offset, length)

@@ -1,4 +1,4 @@
-"""FORMAT UNIT: every block gets its first content again (SBC-4 4.33, 5.4). No protection information, no defects.
+"""FORMAT UNIT: blocks get their first content again, and the disk its protection type (SBC-4 4.33, 5.4). No defects.
 
 The block length is the administrator's: it does not change here.
 """
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tgtd.scsi.command import Command
 from tgtd.scsi.sbc.operation import Operation, Pass, clear, repeat
+from tgtd.scsi.sbc.protection.formatting import bared, forget, reformat, requested
 from tgtd.scsi.sense import (
     FORMAT_FAILED,
     FORMAT_IN_PROGRESS,
@@ -60,32 +61,35 @@ def format_unit(disk: Disk, task: Task) -> int:
     cdb = task.cdb
     if cdb[4] & 0x03 > _FAST:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=4, bit=1)
-    immediately, pattern = False, b""
+    immediately, pattern, usage_field = False, b"", 0
     if cdb[1] & FMTDATA:
-        immediately, pattern = _parameters(disk, task)
+        immediately, pattern, usage_field = _parameters(disk, task)
     elif cdb[1] & (LONGLIST | CMPLST | LIST_FORMAT):
         wrong = cdb[1] & (LONGLIST | CMPLST | LIST_FORMAT)
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=1, bit=wrong.bit_length() - 1)
+    kind = requested(cdb, usage_field)
     passes: list[Pass] = []
     if pattern:
-        passes = [repeat(pattern, disk.block_size)]
+        passes = [bared(repeat(pattern, disk.block_size))]
     elif not cdb[4] & _FAST:
-        passes = [clear(disk.thin)]
+        passes = [bared(clear(disk.thin))]
+    if disk.guarded is not None and (kind or disk.protection):
+        passes.append(forget)
     if not passes:
         return GOOD
-    ended = partial(_ended, disk, None if immediately else task)
+    ended = partial(reformat, disk, kind, partial(_ended, disk, None if immediately else task))
     disk.operate(Operation(disk, FORMAT_IN_PROGRESS, passes, ended))
     return GOOD if immediately else PENDING
 
 
-def _parameters(disk: Disk, task: Task) -> tuple[bool, bytes]:
-    """IMMED and the initialization pattern of a parameter list."""
+def _parameters(disk: Disk, task: Task) -> tuple[bool, bytes, int]:
+    """IMMED, the initialization pattern and PROTECTION FIELD USAGE of a parameter list."""
     header = _header(task.cdb)
     data = bytes(task.data_out or b"")
     task.wanted_out = min(task.wanted_out, header)
     if len(data) < header:
         raise CheckCondition(PARAMETER_LIST_LENGTH_ERROR)
-    _check_zero(data, 0, 0xFF)  # PROTECTION FIELD USAGE: no protection
+    _check_zero(data, 0, 0xF8)
     flags = data[1]
     if not flags & FOV:
         _check_zero(data, 1, _OPTIONS)
@@ -96,7 +100,7 @@ def _parameters(disk: Disk, task: Task) -> tuple[bool, bytes]:
     at = 4 if header == 8 else 2
     if any(data[at:header]):
         raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=at)
-    return bool(flags & IMMED), _pattern(disk, task, data, header) if flags & IP else b""
+    return bool(flags & IMMED), _pattern(disk, task, data, header) if flags & IP else b"", data[0] & 0x07
 
 
 def _check_zero(data: bytes, at: int, mask: int) -> None:
@@ -129,15 +133,25 @@ def _ended(disk: Disk, task: Task | None, error: BaseException | None) -> None:
         disk.finish(task, GOOD if error is None or task.aborted else disk.refuse(task, trouble))
 
 
-FORMAT = (
+def _plain(disk: Disk) -> bool:
+    return not disk.protectable
+
+
+def _protectable(disk: Disk) -> bool:
+    return disk.protectable
+
+
+FORMAT = tuple(
     Command(
         0x04,
         "FORMAT UNIT",
         format_unit,
-        usage("04 3F 00 00 03 04"),
+        usage(mask),
         data_out=wanted,
         medium=True,
         writes=True,
+        available=available,
         timeout=86400,
-    ),
+    )
+    for mask, available in (("04 3F 00 00 03 04", _plain), ("04 FF 00 00 03 04", _protectable))
 )

@@ -60,9 +60,22 @@ def _set_software_protection(disk: Disk, on: int) -> Work | None:
     return disk.medium.flush if on and disk.medium is not None else None
 
 
+def _set_unchecked(disk: Disk, on: int) -> None:
+    disk.policy.lenient = bool(on)
+
+
+def _set_tag_owner(disk: Disk, on: int) -> None:
+    disk.policy.own = bool(on)
+
+
+def _protected(disk: Disk) -> bool:
+    return disk.protection > 0
+
+
 RECOVERY = ModePage(0x01, 0, "read-write error recovery", 12, ())
 
 DISCONNECT_RECONNECT = ModePage(0x02, 0, "disconnect-reconnect", 16, (), common=True)
+
 
 CACHING = ModePage(
     0x08,
@@ -99,6 +112,16 @@ CONTROL = ModePage(
             _set_task_sets,
             values=(0, _EACH_NEXUS),
         ),
+        ModeField(
+            2,
+            3,
+            1,
+            "DPICZ",
+            lambda disk: disk.policy.lenient,
+            lambda _: 0,
+            _set_unchecked,
+            _protected,
+        ),
         ModeField(2, 2, 1, "D_SENSE", lambda disk: disk.descriptor_sense, lambda _: 0, _set_descriptor_sense),
         _constant(3, 4, 4, "QUEUE ALGORITHM MODIFIER", 1),
         ModeField(3, 3, 1, "NUAR", lambda disk: disk.quiet_release, lambda _: 0, _set_quiet_release),
@@ -114,6 +137,16 @@ CONTROL = ModePage(
             values=(0, 2, 3),
         ),
         ModeField(4, 3, 1, "SWP", lambda disk: disk.software_protected, lambda _: 0, _set_software_protection),
+        ModeField(
+            5,
+            7,
+            1,
+            "ATO",
+            lambda disk: disk.policy.own,
+            lambda _: 0,
+            _set_tag_owner,
+            _protected,
+        ),
         ModeField(5, 6, 1, "TAS", lambda disk: disk.report_aborts, lambda _: 0, _set_report_aborts),
     ),
 )

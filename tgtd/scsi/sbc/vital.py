@@ -72,6 +72,11 @@ def _provisioning(disk: Disk, itl: LunNexus) -> bytes:
     return bytes((0, 0xE0 | reads_zeros(disk) << 2, 0x02, 0))
 
 
+def _block_lengths(disk: Disk, itl: LunNexus) -> bytes:
+    """SBC-4 6.6.10: the one block length there is, with NO_PI_CHK, the three checks and all types, or only type 0."""
+    return struct.pack(">IBBxx", disk.block_size, *((0x0F, 0x0F) if disk.protectable else (0, 0x01)))
+
+
 VITAL_PAGES = (
     SUPPORTED,
     SERIAL,
@@ -83,7 +88,22 @@ VITAL_PAGES = (
     VitalPage(0xB0, "block limits", _block_limits),
     VitalPage(0xB1, "block device characteristics", _characteristics),
     VitalPage(0xB2, "logical block provisioning", _provisioning),
+    VitalPage(0xB4, "supported block lengths and protection types", _block_lengths),
 )
 
-EXTENDED_BITS = (InquiryBit(6, 3, "WU_SUP", lambda disk: True),)
-"""WU_SUP: WRITE LONG marks blocks as bad."""
+EXTENDED_BITS = (
+    *(
+        InquiryBit(byte, bit, name, lambda disk: disk.protectable)
+        for byte, bit, name in (
+            (4, 5, "SPT"),
+            (4, 4, "SPT"),
+            (4, 3, "SPT"),
+            (4, 2, "GRD_CHK"),
+            (4, 1, "APP_CHK"),
+            (4, 0, "REF_CHK"),
+            (7, 5, "NO_PI_CHK"),
+        )
+    ),
+    InquiryBit(6, 3, "WU_SUP", lambda disk: True),
+)
+"""SPT 111b: protection information of types 1, 2 and 3, with every check; WU_SUP: WRITE LONG marks blocks as bad."""

@@ -35,6 +35,8 @@ class PrimaryUnit(LogicalUnit):
     """What the extended INQUIRY data page says of this device type besides."""
     log_pages: ClassVar[tuple[LogPage, ...]] = ()
     removable: bool = False
+    protectable: bool = False
+    """PROTECT: blocks can have protection information beside them (SPC-5 6.6.2)."""
     volatile_cache: bool = False
     """V_SUP: completed writes may wait in a cache that loses them with the power (SPC-5 7.7.7)."""
 

@@ -1,0 +1,119 @@
+"""What a block command's CDB says of protection information, in the 10, 12, 16 and 32 byte forms (SBC-4 4.21.2, 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from tgtd.scsi.command import unsupported
+from tgtd.scsi.medium import Buffer
+from tgtd.scsi.sbc.address import extent
+from tgtd.scsi.sbc.protection.medium import ProtectedMedium
+from tgtd.scsi.sbc.protection.rules import READ, SIZE, Rules
+from tgtd.scsi.sense import INVALID_FIELD_IN_CDB, LBA_OUT_OF_RANGE, CheckCondition
+
+if TYPE_CHECKING:
+    from tgtd.scsi.sbc.disk import Disk
+
+VARIABLE = 0x7F
+_STEP = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """protect: RDPROTECT, WRPROTECT, VRPROTECT or ORPROTECT. flags: the byte it is in; field: where the length is.
+    rules: what the command knows of the first block's tags."""
+
+    lba: int
+    blocks: int
+    protect: int
+    flags: int
+    field: int
+    rules: Rules
+
+
+def flags_at(cdb: bytes) -> int:
+    """The byte with the PROTECT field, DPO, FUA and BYTCHK."""
+    return 10 if cdb[0] == VARIABLE else 1
+
+
+def protect_of(disk: Disk, cdb: bytes) -> int:
+    """The PROTECT field. Raises INVALID COMMAND OPERATION CODE where type 2 has none but the 32 byte forms (SBC-4
+    4.21.2.4), INVALID FIELD IN CDB for its reserved values."""
+    at = flags_at(cdb)
+    protect = cdb[at] >> 5
+    if protect and disk.protection == 2 and cdb[0] != VARIABLE:
+        raise unsupported()
+    if protect not in READ:
+        raise CheckCondition(INVALID_FIELD_IN_CDB, field=at, bit=7)
+    return protect
+
+
+def access(disk: Disk, cdb: bytes) -> Access:
+    """Raises CheckCondition for what no such command may ask for. The length may be more than one READ moves."""
+    protect = protect_of(disk, cdb)
+    lba, count, field = extent(cdb)
+    if lba >= disk.blocks or lba + count > disk.blocks:
+        raise CheckCondition(LBA_OUT_OF_RANGE)
+    return Access(lba, count, protect, cdb[flags_at(cdb)], field, _rules(disk, cdb, lba))
+
+
+def transfer(disk: Disk, cdb: bytes) -> Access:
+    """`access` for what moves each block: no longer than the disk allows."""
+    found = access(disk, cdb)
+    disk.check(found.lba, found.blocks, found.field)
+    return found
+
+
+def _rules(disk: Disk, cdb: bytes, lba: int) -> Rules:
+    """The 32 byte forms bring expected tags along; what they say of application tags counts with ATO only."""
+    medium = guarded(disk)
+    if cdb[0] != VARIABLE:
+        return medium.rules(lba)
+    mask = int.from_bytes(cdb[26:28], "big") if medium.policy.own else 0
+    reference = int.from_bytes(cdb[20:24], "big")
+    return Rules(medium.kind, medium.policy.own, reference, int.from_bytes(cdb[24:26], "big"), mask)
+
+
+def guarded(disk: Disk) -> ProtectedMedium:
+    """The medium of a disk that has protection information."""
+    disk.store()
+    assert disk.guarded is not None
+    return disk.guarded
+
+
+def unit_of(disk: Disk, protect: int) -> int:
+    """Bytes of one block as it is transferred."""
+    return disk.block_size + SIZE if protect else disk.block_size
+
+
+def steps(size: int, count: int) -> Iterator[tuple[int, int]]:
+    """(first block, blocks) of the parts in which a worker goes through a command's range."""
+    blocks = max(1, _STEP // size)
+    for first in range(0, count, blocks):
+        yield first, min(blocks, count - first)
+
+
+def onward(rules: Rules, blocks: int) -> Rules:
+    """The same rules, so many blocks on."""
+    if rules.reference is None or rules.kind == 3:
+        return rules
+    return replace(rules, reference=rules.reference + blocks & 0xFFFFFFFF)
+
+
+def split(size: int, sent: Buffer) -> tuple[bytes, bytes]:
+    """Data and protection information of blocks in which they lie one after the other."""
+    view, unit = memoryview(sent), size + SIZE
+    starts = range(0, len(view), unit)
+    return b"".join(view[at : at + size] for at in starts), b"".join(view[at + size : at + unit] for at in starts)
+
+
+def join(size: int, data: memoryview, information: bytes, into: memoryview) -> None:
+    """The other way."""
+    unit = size + SIZE
+    kept = memoryview(information)
+    for n in range(len(data) // size):
+        at = n * unit
+        into[at : at + size] = data[n * size : (n + 1) * size]
+        into[at + size : at + unit] = kept[n * SIZE : (n + 1) * SIZE]
