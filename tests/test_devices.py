@@ -45,4 +45,5 @@ def test_a_device_begins_without_a_medium(name: str) -> None:
     assert device.obstacle is not None
     assert device.offline() is None
     assert device.last_medium_error is None
+    assert device.failed_self_test() is None
     assert device.counters.as_dict()["medium_errors"] == 0

@@ -33,6 +33,7 @@ class Rounds:
         self.start()
         for unit in _slice([unit for _, unit in self._tree.units()], self._number):
             unit.note_errors()
+            unit.device.looked_at()
             unit.recover_reservations()
             if unit.state is State.PENDING:
                 unit.retry()

@@ -207,6 +207,7 @@ def unit_row(unit: Unit) -> dict[str, object]:
         "tasks": len(device.tasks),
         "counters": {**device.counters.as_dict(), "faults": device.faults},
         "last_medium_error": None if not unit.failing.count else {"what": unit.failing.last, "time": unit.failing.when},
+        "failed_self_test": device.failed_self_test(),
         "origin": str(wish.origin),
     }
 

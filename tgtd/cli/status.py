@@ -105,6 +105,8 @@ def _target(target: Row) -> Iterator[str]:
             times = count(lun["counters"]["medium_errors"], "command")
             ago = duration(time.time() - error["time"])
             yield f"  LUN {lun['number']}: {times} failed on its medium, the last {ago} ago: {error['what']}"
+        if lun["failed_self_test"]:
+            yield f"  LUN {lun['number']}: {lun['failed_self_test']}"
     if target["sessions"]:
         yield columns(session_table(target["sessions"]), indent="  ")
     else:

@@ -69,5 +69,12 @@ class Device(PrimaryUnit, ABC, Generic[M, S]):
         """What sets one device of a type apart from another, in words for the administrator."""
         return {}
 
+    def looked_at(self) -> None:
+        """Somebody comes by every few seconds: for what is not worth a timer."""
+
+    def failed_self_test(self) -> str | None:
+        """What the last self-test found wrong, for the administrator; None when it found nothing, or there was none."""
+        return None
+
 
 AnyDevice = Device[Any, Any]

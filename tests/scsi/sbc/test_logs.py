@@ -45,12 +45,14 @@ def test_statistics() -> None:
     bench.good(cdb10(0x28, 0, 3))
     for _ in range(2):
         bench.good(cdb10(0x2A, 0, 2), bytes(1024))
-    (value,) = parsed(bench.good(sense(0x19))).values()
-    assert struct.unpack(">8Q", value) == (1, 2, 4, 3, 0, 0, 0, 0)
+    unmap = struct.pack(">HHxxxxQIxxxx", 22, 16, 0, 8)
+    bench.good(bytes((0x42, 0, 0, 0, 0, 0, 0, 0, len(unmap), 0)), unmap)
+    found = parsed(bench.good(sense(0x19)))
+    assert struct.unpack(">8Q", found[1]) == (1, 3, 4, 3, 0, 0, 0, 0), "UNMAP is a write"
+    assert found[3] == bytes((0, 0, 0, 0, 0, 0, 0, 1))
     bench.good(select(0, page=0x19, flags=2))
     bench.good(cdb10(0x28, 0, 1))
-    (value,) = parsed(bench.good(sense(0x19))).values()
-    assert struct.unpack(">8Q", value) == (1, 0, 0, 1, 0, 0, 0, 0)
+    assert struct.unpack(">8Q", parsed(bench.good(sense(0x19)))[1]) == (1, 0, 0, 1, 0, 0, 0, 0)
     assert counts(bench, 3)[5] == 2048, "each page for itself"
 
 

@@ -66,10 +66,11 @@ def coverage(seen: list[tuple[int, int]]) -> int:
 
 
 def test_an_extended_one_reads_everything() -> None:
-    bench, medium, _ = make(SIZE + 4096)
+    bench, medium, disk = make(SIZE + 4096)
     bench.good(diagnose(FG_EXTENDED))
     assert medium.seen == [(at, min(STEP, SIZE + 4096 - at)) for at in range(0, SIZE + 4096, STEP)]
     assert results(bench) == [(6, 0, 0, 0, NOWHERE, 0, 0, 0)]
+    assert disk.failed_self_test() is None
 
 
 def test_a_short_one_reads_here_and_there() -> None:
@@ -101,8 +102,8 @@ def test_the_first_block_that_cannot_be_read(code: int, lba: int) -> None:
     assert results(bench) == [(code, 5, 1, 0, lba, *UNRECOVERED_READ_ERROR[:3])]
     latest = disk.self_tests.latest()
     assert latest is not None
-    assert latest.failed
     assert latest.lba == lba
+    assert disk.failed_self_test() == f"an extended self-test could not read block {lba}"
     bench.good(TUR)
 
 
@@ -272,6 +273,7 @@ def test_the_medium_goes_away(code: int) -> None:
     disk.offline()
     bench.lane.drain()
     assert results(bench)[0][:2] == (code, 3)
+    assert disk.failed_self_test() is None, "nobody knows"
     if code == FG_EXTENDED:
         assert sense_of(bench.done[0]) == FAILED_SELF_TEST[:3]
 
@@ -308,3 +310,11 @@ def test_twenty_results() -> None:
     assert codes == [6] + [5] * 19
     bench.good(select(0, page=0x10, flags=2))
     assert results(bench) == []
+
+
+@pytest.mark.parametrize(("blocks", "seconds"), [(2048, 1), (1 << 21, 5), (1 << 40, 0xFFFF)])
+def test_how_long_it_takes(blocks: int, seconds: int) -> None:
+    """The control mode page says so."""
+    bench, _, disk = make()
+    disk.blocks = blocks
+    assert bench.good(bytes((0x1A, 8, 0x0A, 0, 255, 0)))[14:16] == seconds.to_bytes(2, "big")

@@ -38,3 +38,28 @@ def test_errors_in_either_sense_format() -> None:
     bench.refused(read)
     assert (disk.tally.unread, disk.tally.unwritten, disk.tally.unverified) == (2, 0, 0)
     assert len(disk.records.history.errors) == 2
+
+
+def test_idle_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(tally.time, "monotonic", lambda: now[0])  # type: ignore[attr-defined]
+    bench = Bench()
+    disk = bench.disk()
+    bench.ready()
+
+    def idle_after(seconds: float) -> float:
+        now[0] += seconds
+        disk.looked_at()
+        return disk.tally.idle
+
+    assert idle_after(5) == 0, "before the first look nobody knows"
+    assert idle_after(5) == 5
+    bench.good(bytes(6))
+    assert idle_after(5) == 5
+    assert idle_after(2.5) == 7.5
+    task = bench.start(bytes((0x28, 8, 0, 0, 0, 0, 0, 0, 1, 0)))
+    assert idle_after(2) == 7.5
+    if task not in bench.done:
+        assert idle_after(2) == 7.5, "one that takes long is no idleness"
+    bench.lane.drain()
+    assert idle_after(1) == 8.5

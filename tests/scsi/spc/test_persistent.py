@@ -161,7 +161,7 @@ def test_who_hears_of_a_preemption() -> None:
 def test_no_unit_attention_on_release() -> None:
     """NUAR is about RELEASE only; the holder that unregisters is heard of (SPC-5 5.14.11.2.3)."""
     cluster = Cluster().registered(a=1, b=2)
-    control = bytes.fromhex("00000000 0A0A 00180000000000000000")
+    control = bytes.fromhex("00000000 0A0A 00180000000000000001")
     cluster.good("o", (bytes.fromhex("151000001000"), control))
     for node in "abc":
         cluster.attentions(node)

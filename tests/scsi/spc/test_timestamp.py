@@ -98,3 +98,8 @@ def test_no_list_is_no_change() -> None:
     bench = make()
     bench.good(change(0))
     assert told(bench)[0] == 3
+
+
+def test_the_control_extension_page_says_who_may_set_it() -> None:
+    """TCMOS and SCSIP."""
+    assert make().good(bytes((0x1A, 8, 0x0A, 1, 255, 0)))[8] == 0x06

@@ -166,6 +166,12 @@ class Disk(Device[BlockMedium, DiskSettings]):
             "removable": self.settings.removable,
         }
 
+    def looked_at(self) -> None:
+        self.tally.look(self)
+
+    def failed_self_test(self) -> str | None:
+        return self.self_tests.complaint()
+
     @property
     def durable(self) -> bool:
         """Every write must be on stable storage before it is acknowledged."""

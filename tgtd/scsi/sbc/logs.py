@@ -72,15 +72,18 @@ def _non_medium(disk: Disk) -> Iterator[Parameter]:
 
 def _accesses(disk: Disk) -> tuple[int, ...]:
     counters = disk.counters
-    return counters.reads, counters.writes, counters.write_bytes, counters.read_bytes
+    writes = counters.writes + counters.unmaps
+    return counters.reads, writes, counters.write_bytes, counters.read_bytes, int(disk.tally.idle)
 
 
 def _statistics(disk: Disk) -> Iterator[Parameter]:
-    """SPC-5 7.3.9: commands and blocks. Nobody looks at a clock for each command, so that no intervals are counted, and
-    without priorities nothing is weighted."""
-    reads, writes, received, sent = _since_reset(disk, 0x19, _accesses)
+    """SPC-5 7.3.9. The time interval is a second, so that no command takes a whole one; without priorities nothing is
+    weighted."""
+    reads, writes, received, sent, idle = _since_reset(disk, 0x19, _accesses)
     value = struct.pack(">8Q", reads, writes, received >> disk.shift, sent >> disk.shift, 0, 0, 0, 0)
     yield Parameter(1, COUNTER, value, default=bytes(len(value)))
+    yield Parameter(2, COUNTER, idle.to_bytes(8, "big"), default=bytes(8))
+    yield Parameter(3, BINARY_LIST, struct.pack(">II", 0, 1))
 
 
 def _start_stop(disk: Disk) -> Iterator[Parameter]:

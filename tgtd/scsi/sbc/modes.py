@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tgtd.scsi.mode import ModeField, ModePage, Work
+from tgtd.scsi.sbc.selftest import extended_seconds
 
 if TYPE_CHECKING:
     from tgtd.scsi.sbc.disk import Disk
@@ -148,10 +149,17 @@ CONTROL = ModePage(
             _protected,
         ),
         ModeField(5, 6, 1, "TAS", lambda disk: disk.report_aborts, lambda _: 0, _set_report_aborts),
+        ModeField(10, 0, 16, "EXTENDED SELF-TEST COMPLETION TIME", extended_seconds, extended_seconds),
     ),
 )
 
-CONTROL_EXTENSION = ModePage(0x0A, 0x01, "control extension", 32, ())
+CONTROL_EXTENSION = ModePage(
+    0x0A,
+    0x01,
+    "control extension",
+    32,
+    (_constant(4, 2, 1, "TCMOS", 1), _constant(4, 1, 1, "SCSIP", 1)),
+)
 
 INFORMATIONAL_EXCEPTIONS = ModePage(0x1C, 0, "informational exceptions control", 12, (_constant(2, 3, 1, "DEXCPT", 1),))
 

@@ -44,6 +44,8 @@ BACKGROUND = (BACKGROUND_SHORT, BACKGROUND_EXTENDED)
 # SELF-TEST RESULTS (SPC-5 7.3.19.2).
 PASSED, ABORTED_BY_COMMAND, ABORTED, INCOMPLETE, FIRST_SEGMENT_FAILED, IN_PROGRESS = 0x0, 0x1, 0x2, 0x3, 0x5, 0xF
 _RESULT = struct.Struct(">BBHQBBBx")
+_PACE = 250_000_000
+"""Bytes a second of an ordinary medium."""
 _NOWHERE = 0xFFFF_FFFF_FFFF_FFFF
 
 
@@ -144,10 +146,6 @@ class Result(NamedTuple):
     hours: int
     lba: int | None
 
-    @property
-    def failed(self) -> bool:
-        return self.result not in (PASSED, ABORTED_BY_COMMAND, ABORTED)
-
 
 class SelfTests:
     """The self-test under way, if any, and the results of those before it, which outlive the process."""
@@ -204,6 +202,21 @@ class SelfTests:
             return None
         first, _, hours, lba, *_ = _RESULT.unpack_from(self.kept())
         return Result(first >> 5, first & 0x0F, hours, None if lba == _NOWHERE else lba)
+
+    def complaint(self) -> str | None:
+        """What the last one found wrong, in words."""
+        latest = self.latest()
+        if latest is None or latest.lba is None:
+            return None
+        return f"{_KINDS.get(latest.code, 'an extended')} self-test could not read block {latest.lba}"
+
+
+_KINDS = {BACKGROUND_SHORT: "a short", FOREGROUND_SHORT: "a short"}
+
+
+def extended_seconds(disk: Disk) -> int:
+    """How long an extended self-test may take, as the control mode page has it: nobody has measured this medium."""
+    return min(-(-(disk.blocks << disk.shift) // _PACE), 0xFFFF)
 
 
 def _places(size: int, block_size: int, extended: bool) -> tuple[Sequence[int], int]:

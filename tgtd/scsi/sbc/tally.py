@@ -26,7 +26,18 @@ class Tally:
         self.verified = 0
         self.unread = self.unwritten = self.unverified = 0
         self.resets: dict[int, tuple[int, ...]] = {}
-        self._began = self._kept = time.monotonic()
+        self.idle = 0.0
+        """Seconds between two looks of which the second found that no command had come since the first."""
+        self._began = self._kept = self._looked = time.monotonic()
+        self._commands = -1
+
+    def look(self, disk: Disk) -> None:
+        """Has it had nothing to do since the last look?"""
+        now, counters = time.monotonic(), disk.counters
+        commands = counters.reads + counters.writes + counters.other
+        if commands == self._commands and not len(disk.tasks):
+            self.idle += now - self._looked
+        self._looked, self._commands = now, commands
 
     def cycles(self, disk: Disk) -> int:
         """How often it was started after it had been stopped, ever."""
