@@ -33,6 +33,8 @@ def wish(device: str) -> model.Lun:
         rotation_rate=0,
         online=True,
         allow_shrink=False,
+        io_timeout=0,
+        io_timeout_policy="hold",
         origin=model.Origin("test.toml", 1, 1),
     )
 

@@ -182,13 +182,13 @@ def target_row(target: LiveTarget, worker: int | None = None) -> dict[str, objec
 
 
 def unit_row(unit: Unit) -> dict[str, object]:
-    """One LUN. state: "online", "pending" or "offline"; cause: why initiators cannot use it."""
+    """One LUN. state: "online", "stalled", "pending" or "offline"; cause: why initiators cannot use it."""
     wish, device = unit.wish, unit.device
     return {
         "number": wish.number,
         "device": wish.device,
-        "state": unit.state.value,
-        "cause": unit.cause or device.reservations.lost,
+        "state": "stalled" if unit.patience.cause else unit.state.value,
+        "cause": unit.patience.cause or unit.cause or device.reservations.lost,
         "size": unit.size,
         "block_size": device.block_size,
         "flags": flags(unit),

@@ -20,6 +20,7 @@ from tgtd.faults import Faults
 from tgtd.ledger import Kept, Page
 from tgtd.memories import UnitMemory
 from tgtd.opening import BEING_OPENED, Opening, Shop, put_away, reason
+from tgtd.patience import Patience
 from tgtd.scsi.layer import bottom
 from tgtd.scsi.lun import Identity
 from tgtd.scsi.medium import Store
@@ -66,6 +67,8 @@ class Unit:
         self.device.remember(Unknown())
         self.device.lost = self._lost
         self.faults = Faults(self.device)
+        self.patience = Patience(shop.workers.loop, self.device, self.place)
+        self.patience.use(wish.io_timeout, wish.io_timeout_policy)
         self._page_lane = shop.workers.lane(1)
         self._opening: Opening | None = None
         self._reopening = False
@@ -167,6 +170,7 @@ class Unit:
         """Adopt what needs no other medium. Raises ValueError when the medium cannot serve it."""
         self.device.change(self.kind.settings(wish), identity)
         self.wish = wish
+        self.patience.use(wish.io_timeout, wish.io_timeout_policy)
         self.faults.adopt(wish.medium.filters)
 
     def await_release(self) -> None:
@@ -213,6 +217,8 @@ class Unit:
         self._stop_opening()
         self._awaiting = self._probing = self._resizing = False  # the old medium's are nobody's business any more
         self.faults.release()
+        self.patience.use(wish.io_timeout, wish.io_timeout_policy)
+        self.patience.forget()
         old = self.device.offline(sense)
         if identity.wwid != self.device.identity.wwid:
             self.device.reservations.forget()
@@ -227,6 +233,7 @@ class Unit:
         self._gone = True
         self._stop_opening()
         self.faults.release()
+        self.patience.stop()
         medium = self.device.medium
 
         def drained() -> None:

@@ -8,8 +8,9 @@ import time
 
 import pytest
 
+from tests.daemon import eventually
 from tests.initiator import TEST_UNIT_READY, inquiry, read10, write10
-from tests.wire.conftest import Site
+from tests.wire.conftest import IQN, Site
 
 pytestmark = pytest.mark.wire
 
@@ -52,6 +53,38 @@ def test_others_go_on(site: Site, in_kernel: bool) -> None:
             daemon.terminate()
             daemon.wait(60)
         assert time.monotonic() - began < STOP_TIMEOUT + 20, "the hanging medium must not keep the daemon from stopping"
+
+
+@pytest.mark.parametrize(
+    ("policy", "answer"), [("busy", (8, None)), ("not-ready", (2, (2, 4, 1))), ("fail", (2, (4, 8, 1)))]
+)
+def test_io_timeout(site: Site, policy: str, answer: tuple[int, tuple[int, int, int] | None]) -> None:
+    """Commands that hang are answered, later ones at once; ABORT TASK and LUN RESET work; it comes back by itself."""
+    medium = '{ type = "ram", size = "1 MiB", filters = [{ type = "stalled" }] }'
+    site.write(site.target(site.lun(1, medium=medium, more=f'io_timeout = 0.5\nio_timeout_policy = "{policy}"')))
+    site.start()
+    with site.login(timeout=5) as initiator:
+        initiator.read(TEST_UNIT_READY, 0, lun=1)
+        assert initiator.write(write10(0, 8), b"x" * 4096, lun=1).status == 0
+        site.tgtctl("fault", "hang", IQN, "1")
+        began = time.monotonic()
+        hung = initiator.read(read10(0, 8), 4096, lun=1)
+        assert 0.4 < time.monotonic() - began < 3
+        assert (hung.status, hung.asc if hung.status == 2 else None) == answer
+        began = time.monotonic()
+        later = initiator.write(write10(0, 8), b"y" * 4096, lun=1)
+        assert (later.status, later.asc if later.status == 2 else None) == answer
+        assert initiator.read(inquiry(), 96, lun=1).status == 0
+        assert initiator.task_management(5, 1) == 0
+        assert time.monotonic() - began < 0.4, "at once"
+        (lun,) = site.status()["targets"][0]["luns"]
+        assert lun["state"] == "stalled"
+        assert "has not answered for 0.5 seconds" in lun["cause"]
+        site.tgtctl("fault", "release", IQN, "1")
+        assert eventually(lambda: site.status()["targets"][0]["luns"][0]["state"] == "online", 5)
+        initiator.read(TEST_UNIT_READY, 0, lun=1)
+        assert initiator.read(read10(0, 8), 4096, lun=1).data == b"x" * 4096
+    assert site.log.count("has not answered") == 1
 
 
 def held_up(site: Site, hung: str, fine: str) -> None:

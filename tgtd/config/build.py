@@ -187,6 +187,8 @@ class TargetBuilder:
             rotation_rate=filled["rotation_rate"],
             online=filled["online"],
             allow_shrink=filled["allow_shrink"],
+            io_timeout=filled["io_timeout"],
+            io_timeout_policy=filled["io_timeout_policy"],
             origin=origin,
         )
 

@@ -146,6 +146,8 @@ class Lun:
     rotation_rate: int
     online: bool
     allow_shrink: bool
+    io_timeout: float
+    io_timeout_policy: str
     origin: Origin = field(compare=False)
 
 

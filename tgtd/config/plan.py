@@ -55,6 +55,8 @@ _LUN_FIELDS = (
     "rotation_rate",
     "online",
     "allow_shrink",
+    "io_timeout",
+    "io_timeout_policy",
 )
 _MEDIUM_FIELDS = ("create", "filters")
 """Of a medium that stays open."""

@@ -12,6 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from tgtd.scsi.lun import Identity
 from tgtd.scsi.sense import Sense
 from tgtd.scsi.spc.unit import PrimaryUnit
+from tgtd.scsi.stall import Stall
 
 M = TypeVar("M")
 S = TypeVar("S")
@@ -61,6 +62,14 @@ class Device(PrimaryUnit, ABC, Generic[M, S]):
 
     def relayer(self, medium: M) -> None:
         """The medium that is there already, behind other layers. For devices on a BlockMedium."""
+
+    def stall(self, stall: Stall | None) -> None:
+        """The medium does not answer: what a command that needs it gets meanwhile. None: it does again."""
+
+    @property
+    def engaged(self) -> bool:
+        """Whether commands wait for something that takes long by its nature, such as a format operation."""
+        return False
 
     def grown(self, size: int) -> None:
         """The medium has `size` bytes now; for devices whose capacity is their medium's size."""

@@ -272,6 +272,13 @@ class LogicalUnit:
         else:
             then()
 
+    def give_up(self, tasks: Iterable[Task], trouble: Callable[[], Refused]) -> None:
+        """End tasks that have waited for the medium for too long. Their buffers stay theirs while workers use them."""
+        for task in tasks:
+            if task in self.tasks:
+                self.tasks.give_up(task, self.refuse(task, trouble()))
+        self.tasks.wake()
+
     # Task management (SAM-5 7): each answers at once, whatever the medium does.
 
     def abort_tasks(self, itl: LunNexus, tag: int | None = None) -> None:

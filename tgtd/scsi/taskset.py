@@ -53,6 +53,9 @@ class TaskSet:
     def __len__(self) -> int:
         return len(self._tasks)
 
+    def __contains__(self, task: object) -> bool:
+        return task in self._tasks
+
     def __iter__(self) -> Iterator[Task]:
         return iter(list(self._tasks))
 
@@ -176,6 +179,13 @@ class TaskSet:
                 if which is None:
                     break
         return found
+
+    def give_up(self, task: Task, status: int) -> None:
+        """Answer a task while a worker is busy with it, whose work is nobody's from now on. `wake` is to follow."""
+        self.leave(task)
+        task.aborted = True
+        task.status = status
+        task.done(task)
 
     def establish_aca(self, itl: LunNexus) -> None:
         """SAM-5 5.9.2: a command with NACA set ended with CHECK CONDITION."""

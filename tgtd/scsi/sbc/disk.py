@@ -48,6 +48,7 @@ from tgtd.scsi.sense import (
     CheckCondition,
     Sense,
 )
+from tgtd.scsi.stall import Stall
 from tgtd.scsi.task import PENDING, Task
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ class Disk(Device[BlockMedium, DiskSettings]):
         """The power condition that a command has set; None is active."""
         self.hindrance: Operation | SelfTest | SanitizeFailure | FormatFailure | None = None
         """A sanitize or format operation, under way or failed; or a self-test in the foreground."""
+        self.stalled: Stall | None = None
         self.reassigned: set[int] = set()
         """The grown defect list: blocks that REASSIGN BLOCKS has replaced."""
         self.preventing: dict[LunNexus, None] = {}
@@ -324,6 +326,14 @@ class Disk(Device[BlockMedium, DiskSettings]):
         self._survey()
         self.attend_all(MEDIUM_MAY_HAVE_CHANGED)
 
+    def stall(self, stall: Stall | None) -> None:
+        self.stalled = stall
+        self._survey()
+
+    @property
+    def engaged(self) -> bool:
+        return self.hindrance is not None
+
     def relayer(self, medium: BlockMedium) -> None:
         """Commands under way go on through the layers that they have begun with."""
         self.medium = self.medium.before(medium) if isinstance(self.medium, FlawedMedium) else medium
@@ -418,7 +428,8 @@ class Disk(Device[BlockMedium, DiskSettings]):
         self.blocks = self.size >> self.shift
         self.thin = settings.thin and medium is not None and medium.can_discard
         self.volatile_cache = medium is not None and medium.volatile
-        self.bar = self.hindrance.stop if self.hindrance else self._rouse if self.resting else None
+        blocked = self.stalled or self.hindrance
+        self.bar = blocked.stop if blocked else self._rouse if self.resting else None
         self.obstacle = self._find_obstacle()
         self.write_protected = self._find_protection()
         self.refresh_commands()
