@@ -45,7 +45,7 @@ def blocks(fill: int, lba: int, count: int, tag: int = 0) -> bytes:
 
 def own_tags(on: bool = True) -> bytes:
     """The parameter list of a MODE SELECT(6) that sets ATO in the control mode page."""
-    return bytes(4) + bytes.fromhex("0A0A 00 10 00") + bytes((0x80 if on else 0,)) + bytes(6)
+    return bytes(4) + bytes.fromhex("0A0A 00 10 00") + bytes((0x80 if on else 0,)) + bytes((0, 0, 0, 0, 0, 1))
 
 
 SELECT = bytes.fromhex("15100000 10 00")

@@ -105,7 +105,7 @@ def test_what_is_read_is_checked() -> None:
     assert bench.refused(ten(READ, 8, 1)) == GUARD
     assert bench.refused(ten(READ, 8, 1, 4)) == GUARD
     assert bench.good(ten(READ, 8, 1, 2)) == block(1, 8, crc=0)
-    bench.good(SELECT, bytes(4) + bytes.fromhex("0A0A 08 10 00 00") + bytes(6))  # DPICZ
+    bench.good(SELECT, bytes(4) + bytes.fromhex("0A0A 08 10 00 00") + bytes((0, 0, 0, 0, 0, 1)))  # DPICZ
     assert bench.good(ten(READ, 8, 1)) == b"\1" * 512
     assert bench.refused(ten(READ, 8, 1, 1)) == GUARD
 
