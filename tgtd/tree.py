@@ -13,6 +13,7 @@ from tgtd.net.iscsi.node import Endpoint, IscsiTarget
 from tgtd.net.iscsi.service import IscsiService
 from tgtd.notify import InheritedSockets
 from tgtd.opening import Shop
+from tgtd.scsi.copy.office import CopyOffice
 from tgtd.scsi.lun import Identity, LogicalUnit
 from tgtd.scsi.spc.absent import AbsentUnit
 from tgtd.scsi.spc.controller import Controller
@@ -43,6 +44,7 @@ class Tree:
         self.inherited = inherited
         self.targets: dict[str, LiveTarget] = {}
         self.installation = installation
+        self._office = CopyOffice(lambda: [target.scsi for target in self.targets.values()])
         self._idle_lane: Lane = shop.workers.lane(1)
 
     def units(self) -> Iterator[tuple[LiveTarget, Unit]]:
@@ -55,7 +57,7 @@ class Tree:
 
     def make_target(self, wish: model.Target) -> LiveTarget:
         """A target without units, not yet reachable."""
-        scsi = Target(wish.name, lambda number: self._placeholder(wish.name, number))
+        scsi = Target(wish.name, lambda number: self._placeholder(wish.name, number), self._office)
         scsi.regroup(translate.port_groups(wish))
         iscsi = IscsiTarget(
             scsi,

@@ -22,6 +22,8 @@ SPC_4 = 0x0460
 SBC_4 = 0x0600
 SBC_3 = 0x04C0
 
+THIRD_PARTY_COPY = 0x8F
+
 ISCSI = 0x5
 TRANSPORT_VERSIONS = {ISCSI: 0x0960}
 """Protocol identifier (SPC-5 7.6.1) → version descriptor of the transport."""
@@ -90,7 +92,7 @@ def standard(unit: PrimaryUnit, itl: LunNexus) -> bytes:
         VERSION,
         0x32 if unit.normal_aca else 0x12,
         _STANDARD.size - 5,
-        unit.access.tpgs << 4 | unit.protectable,
+        unit.access.tpgs << 4 | _copies(unit) << 3 | unit.protectable,
         0,
         0x02,
         _ascii(who.vendor, 8),
@@ -98,6 +100,11 @@ def standard(unit: PrimaryUnit, itl: LunNexus) -> bytes:
         _ascii(who.revision, 4),
         struct.pack(f">{len(versions)}H", *versions),
     )
+
+
+def _copies(unit: PrimaryUnit) -> bool:
+    """3PC: there is a copy manager."""
+    return any(page.code == THIRD_PARTY_COPY for page in unit.vital_pages)
 
 
 def vital(unit: PrimaryUnit, itl: LunNexus, code: int) -> bytes:

@@ -26,9 +26,21 @@ class Nexus:
 
     initiator: the initiator's name. port: the initiator port's name, unique to the I_T nexus's initiator side
     (iSCSI: "iqn…,i,0x<ISID>"). transport_id: SPC-5 7.6.4 TransportID. relative_port: relative target port identifier.
+    credentials: equal for nexuses of one initiator that has proven so in the same way; None: nothing is proven. A copy
+    may go from what one of them sees to what another sees (scsi.copy.office).
     """
 
-    __slots__ = ("buffered", "initiator", "luns", "port", "registrant", "relative_port", "target", "transport_id")
+    __slots__ = (
+        "buffered",
+        "credentials",
+        "initiator",
+        "luns",
+        "port",
+        "registrant",
+        "relative_port",
+        "target",
+        "transport_id",
+    )
 
     def __init__(self, target: Target, initiator: str, port: str, transport_id: bytes, relative_port: int = 1) -> None:
         self.target = target
@@ -36,6 +48,7 @@ class Nexus:
         self.port = port
         self.transport_id = transport_id
         self.relative_port = relative_port
+        self.credentials: object = None
         self.buffered = 0
         """Bytes of pooled buffers that its tasks hold."""
         self.luns: dict[int, LunNexus] = {}

@@ -87,15 +87,25 @@ OPERATION_IN_PROGRESS = Sense(ILLEGAL_REQUEST, 0x00, 0x16, "operation in progres
 PARAMETER_LIST_LENGTH_ERROR = Sense(ILLEGAL_REQUEST, 0x1A, 0x00, "parameter list length error")
 INVALID_COMMAND_OPERATION_CODE = Sense(ILLEGAL_REQUEST, 0x20, 0x00, "invalid command operation code")
 LBA_OUT_OF_RANGE = Sense(ILLEGAL_REQUEST, 0x21, 0x00, "logical block address out of range")
+TOKEN_UNKNOWN = Sense(ILLEGAL_REQUEST, 0x23, 0x04, "invalid token operation, token unknown")
+TOKEN_EXPIRED = Sense(ILLEGAL_REQUEST, 0x23, 0x07, "invalid token operation, token expired")
+TOKEN_CANCELLED = Sense(ILLEGAL_REQUEST, 0x23, 0x08, "invalid token operation, token cancelled")
+TOKEN_DELETED = Sense(ILLEGAL_REQUEST, 0x23, 0x09, "invalid token operation, token deleted")
 INVALID_FIELD_IN_CDB = Sense(ILLEGAL_REQUEST, 0x24, 0x00, "invalid field in CDB")
 LOGICAL_UNIT_NOT_SUPPORTED = Sense(ILLEGAL_REQUEST, 0x25, 0x00, "logical unit not supported")
 INVALID_FIELD_IN_PARAMETER_LIST = Sense(ILLEGAL_REQUEST, 0x26, 0x00, "invalid field in parameter list")
 INVALID_RELEASE = Sense(ILLEGAL_REQUEST, 0x26, 0x04, "invalid release of persistent reservation")
+TOO_MANY_TARGET_DESCRIPTORS = Sense(ILLEGAL_REQUEST, 0x26, 0x06, "too many target descriptors")
+UNSUPPORTED_TARGET_DESCRIPTOR = Sense(ILLEGAL_REQUEST, 0x26, 0x07, "unsupported target descriptor type code")
+TOO_MANY_SEGMENT_DESCRIPTORS = Sense(ILLEGAL_REQUEST, 0x26, 0x08, "too many segment descriptors")
+UNSUPPORTED_SEGMENT_DESCRIPTOR = Sense(ILLEGAL_REQUEST, 0x26, 0x09, "unsupported segment descriptor type code")
+INLINE_DATA_LENGTH_EXCEEDED = Sense(ILLEGAL_REQUEST, 0x26, 0x0B, "inline data length exceeded")
 COMMAND_SEQUENCE_ERROR = Sense(ILLEGAL_REQUEST, 0x2C, 0x00, "command sequence error")
 SAVING_PARAMETERS_NOT_SUPPORTED = Sense(ILLEGAL_REQUEST, 0x39, 0x00, "saving parameters not supported")
 INVALID_MESSAGE_ERROR = Sense(ILLEGAL_REQUEST, 0x49, 0x00, "invalid message error")
 MEDIUM_REMOVAL_PREVENTED = Sense(ILLEGAL_REQUEST, 0x53, 0x02, "medium removal prevented")
 INSUFFICIENT_REGISTRATION_RESOURCES = Sense(ILLEGAL_REQUEST, 0x55, 0x04, "insufficient registration resources")
+INSUFFICIENT_TOKEN_RESOURCES = Sense(ILLEGAL_REQUEST, 0x55, 0x0D, "insufficient resources to create ROD token")
 
 POWER_ON = Sense(UNIT_ATTENTION, 0x29, 0x00, "power on, reset, or bus device reset occurred")
 LOGICAL_UNIT_RESET = Sense(UNIT_ATTENTION, 0x29, 0x03, "bus device reset function occurred")
@@ -124,6 +134,12 @@ SPACE_ALLOCATION_FAILED = Sense(DATA_PROTECT, 0x27, 0x07, "space allocation fail
 PERSISTENT_RESERVATION_INFORMATION_LOST = Sense(DATA_PROTECT, 0x44, 0x01, "persistent reservation information lost")
 
 ECHO_BUFFER_OVERWRITTEN = Sense(ABORTED_COMMAND, 0x3F, 0x0F, "echo buffer overwritten")
+COPY_STOPPED = Sense(COPY_ABORTED, 0x00, 0x00, "copy aborted")
+UNREACHABLE_COPY_TARGET = Sense(COPY_ABORTED, 0x08, 0x04, "unreachable copy target")
+THIRD_PARTY_DEVICE_FAILURE = Sense(COPY_ABORTED, 0x0D, 0x01, "third party device failure")
+COPY_TARGET_NOT_REACHABLE = Sense(COPY_ABORTED, 0x0D, 0x02, "copy target device not reachable")
+INCORRECT_COPY_TARGET_TYPE = Sense(COPY_ABORTED, 0x0D, 0x03, "incorrect copy target device type")
+UNEXPECTED_INEXACT_SEGMENT = Sense(COPY_ABORTED, 0x26, 0x0A, "unexpected inexact segment")
 
 MISCOMPARE_DURING_VERIFY = Sense(MISCOMPARE, 0x1D, 0x00, "miscompare during verify operation")
 
@@ -151,6 +167,7 @@ class CheckCondition(Refused):
     field pointer, SPC-5 4.4.2.4.2). The pointer aims at the CDB unless the row speaks of the parameter list.
     information: up to 64 bits for the INFORMATION field (an LBA or a residue); None leaves VALID at zero.
     progress: how much of a long operation is done, in 65536ths (SPC-5 4.4.2.4.4).
+    specific: the COMMAND-SPECIFIC INFORMATION field; of a copy the number of the segment (SPC-5 5.18.4.6).
     """
 
     def __init__(
@@ -160,6 +177,7 @@ class CheckCondition(Refused):
         bit: int | None = None,
         information: int | None = None,
         progress: int | None = None,
+        specific: int = 0,
     ) -> None:
         super().__init__(CHECK_CONDITION)
         self.sense = sense
@@ -167,23 +185,25 @@ class CheckCondition(Refused):
         self.bit = bit
         self.information = information
         self.progress = progress
+        self.specific = specific
 
     def __str__(self) -> str:
         return self.sense.text
 
 
-_FIXED = struct.Struct(">BxBIB4xBBx3s")
+_FIXED = struct.Struct(">BxBIBIBBx3s")
 _NO_POINTER = b"\0\0\0"
 
 
 def _pointer(trouble: CheckCondition) -> bytes:
-    """SPC-5 4.4.2.4.2: SKSV, C/D, BPV, bit pointer, field pointer; or SKSV and a progress indication."""
+    """SPC-5 4.4.2.4.2: SKSV, C/D, BPV, bit pointer, field pointer (of COPY ABORTED always into the parameter list,
+    4.4.2.4.5); or SKSV and a progress indication."""
     if trouble.progress is not None:
         return b"\x80" + trouble.progress.to_bytes(2, "big")
     if trouble.field is None:
         return _NO_POINTER
     first = 0x80
-    if trouble.sense.asc != INVALID_FIELD_IN_PARAMETER_LIST.asc:
+    if trouble.sense.asc != INVALID_FIELD_IN_PARAMETER_LIST.asc and trouble.sense.key != COPY_ABORTED:
         first |= 0x40
     if trouble.bit is not None:
         first |= 0x08 | trouble.bit
@@ -202,13 +222,15 @@ def encode(trouble: CheckCondition, descriptor: bool = False) -> bytes:
         parts = b""
         if information is not None:
             parts += struct.pack(">BBBxQ", 0x00, 0x0A, 0x80, information)
+        if trouble.specific:
+            parts += struct.pack(">BBxxQ", 0x01, 0x0A, trouble.specific)
         if pointer != _NO_POINTER:
             parts += struct.pack(">BB2x3sx", 0x02, 0x06, pointer)
         return struct.pack(">BBBB3xB", 0x72, key, asc, ascq, len(parts)) + parts
     if information is not None and information > 0xFFFFFFFF:
         information = None
     first = 0x70 if information is None else 0xF0
-    return _FIXED.pack(first, key, information or 0, 10, asc, ascq, pointer)
+    return _FIXED.pack(first, key, information or 0, 10, trouble.specific, asc, ascq, pointer)
 
 
 def from_errno(error: OSError, writing: bool) -> CheckCondition:

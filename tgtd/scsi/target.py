@@ -6,6 +6,7 @@ import enum
 from collections.abc import Callable, Mapping
 
 from tgtd.scsi.access import PLAIN, PortGroup
+from tgtd.scsi.copy.office import CopyOffice
 from tgtd.scsi.lun import LogicalUnit
 from tgtd.scsi.nexus import LunNexus, Nexus
 from tgtd.scsi.sense import NEXUS_LOSS, REPORTED_LUNS_CHANGED
@@ -63,9 +64,10 @@ class Target:
     """A target has units, some of which other targets may have too; it shares no other state with them.
 
     placeholder(number) makes the unit that answers where none is: for LUN 0 the controller, else "not supported".
+    office: what the copy managers of its units share with those of other targets.
     """
 
-    def __init__(self, name: str, placeholder: Callable[[int], LogicalUnit]) -> None:
+    def __init__(self, name: str, placeholder: Callable[[int], LogicalUnit], office: CopyOffice | None = None) -> None:
         self.name = name
         self.luns: dict[int, LogicalUnit] = {}
         self.nexuses: dict[Nexus, View | None] = {}
@@ -73,6 +75,7 @@ class Target:
         """Its target port groups, of one port each; changed by `regroup`."""
         self.grouped = False
         """Somebody has declared them."""
+        self.office = office or CopyOffice(lambda: (self,))
         self._controller = placeholder(0)
         self._absent = placeholder(-1)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tgtd.net.iscsi.chap import ChapFailed, Exchange
 from tgtd.net.iscsi.keys import KEYS, Phase, encode, number, parse
-from tgtd.net.iscsi.settings import Access, Settings
+from tgtd.net.iscsi.settings import Access, Credentials, Settings
 
 if TYPE_CHECKING:
     from tgtd.net.iscsi.node import IscsiTarget
@@ -264,6 +264,12 @@ class Login:
         refusal = self.access.refusal(self.initiator, self._peer[0])
         if refusal is not None:
             raise Refused(FORBIDDEN, f"{self.initiator} from {self._peer[0]} may not use {what}: {refusal}")
+
+    @property
+    def credentials(self) -> tuple[str, str, Credentials]:
+        """By what the initiator has come in: equal for logins of which one proves as much as the other."""
+        secret = self.access.chap.incoming.get(self.user, b"")
+        return self.initiator, self._peer[0], Credentials(self.user, secret)
 
     @property
     def _must_authenticate(self) -> bool:

@@ -355,6 +355,7 @@ class IscsiService:
                 transport_id(login.initiator, login.isid),
                 login.tag,
             )
+            nexus.credentials = login.credentials
             session.nexus = nexus
             target.scsi.connect(nexus, target.view(login.initiator))
             target.sessions[login.initiator, login.isid, login.tag] = session

@@ -81,7 +81,7 @@ class Reservations:
     def bars(self, itl: LunNexus) -> frozenset[str]:
         """The classes of commands that this nexus may not do."""
         if self.legacy is not None:
-            return NOTHING if itl is self.legacy else ALL_BUT_ALWAYS
+            return NOTHING if itl.nexus is self.legacy.nexus else ALL_BUT_ALWAYS
         return NOTHING if self.state.type is None else self.state.bars(itl.nexus.registrant)
 
     def demand_known(self, row: Command, kind: str) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tgtd.scsi.command import Command, DataOut, Handler
+from tgtd.scsi.copy.commands import COPIES
 from tgtd.scsi.log import LOGS
 from tgtd.scsi.sbc.atomic import ATOMIC
 from tgtd.scsi.sbc.capacity import read_capacity_10, read_capacity_16
@@ -145,6 +146,7 @@ OTHERS = (
     *IDENTIFYING,
     *LOGS,
     *DIAGNOSTICS,
+    *COPIES,
     _verify(0x2F, "VERIFY(10)", f"2F 16 {_TEN}"),
     _verify(0xAF, "VERIFY(12)", f"AF 16 {_TWELVE}"),
     _verify(0x8F, "VERIFY(16)", f"8F 16 {_SIXTEEN}"),

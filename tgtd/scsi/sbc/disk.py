@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.command import Command
+from tgtd.scsi.copy.manager import CopyManager
 from tgtd.scsi.device import Device
 from tgtd.scsi.inquiry import SBC_3, SBC_4
 from tgtd.scsi.layer import bottom
@@ -135,6 +136,7 @@ class Disk(Device[BlockMedium, DiskSettings]):
         self.stalled: Stall | None = None
         self.reassigned: set[int] = set()
         """The grown defect list: blocks that REASSIGN BLOCKS has replaced."""
+        self.copies = CopyManager(self)
         self.preventing: dict[LunNexus, None] = {}
         """Who prevents medium removal (SBC-4 5.17)."""
         self.unflushed: OSError | None = None
@@ -402,11 +404,13 @@ class Disk(Device[BlockMedium, DiskSettings]):
         self.preventing.clear()
         self.records.reset()
         self.self_tests.abort()
+        self.copies.lose()
         self._survey()
 
     def lose(self, itl: LunNexus) -> None:
         super().lose(itl)
         self.records.lose(itl)
+        self.copies.lose(itl.nexus)
         self.preventing.pop(itl, None)
 
     def preempted(self, itl: LunNexus) -> None:

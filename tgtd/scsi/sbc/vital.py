@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from tgtd.scsi.copy.vital import COPY_PAGE
 from tgtd.scsi.inquiry import (
     EXTENDED,
     IDENTIFICATION,
@@ -85,6 +86,7 @@ VITAL_PAGES = (
     MODE_PAGE_POLICY,
     PORTS,
     VitalPage(0x8A, "power condition", power_condition_page),
+    COPY_PAGE,
     VitalPage(0xB0, "block limits", _block_limits),
     VitalPage(0xB1, "block device characteristics", _characteristics),
     VitalPage(0xB2, "logical block provisioning", _provisioning),

@@ -1,0 +1,240 @@
+"""A copy under way: the copy manager as an application client of the units it copies between (SPC-5 5.18.3).
+
+What it moves it moves by commands, READ, WRITE, WRITE SAME and GET LBA STATUS, so that everything which holds for
+commands holds for copies: reservations, write protection, capacity, aborts. Only tasks that are ordered they do not
+wait for: those wait for the copy. One command at a time, of bounded length, and each begins by way of a medium's lane,
+so that a copy never holds up the loop. Where the source is known to hold nothing, zeros are written as the destination
+does it best.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from tgtd.scsi.sbc.capacity import reads_zeros
+from tgtd.scsi.sbc.provision import MOST_SAME_BYTES
+from tgtd.scsi.sense import (
+    COPY_STOPPED,
+    COPY_TARGET_NOT_REACHABLE,
+    GOOD,
+    THIRD_PARTY_DEVICE_FAILURE,
+    CheckCondition,
+)
+from tgtd.scsi.task import SIMPLE, Task
+
+if TYPE_CHECKING:
+    from tgtd.scsi.buffers import BufferPool
+    from tgtd.scsi.copy.office import CopyOffice, End
+
+STEP = 2 << 20
+"""Bytes that one command of a copy moves."""
+
+_READ, _WRITE, _SAME, _STATUS = 0x88, 0x8A, 0x93, 0x9E
+_NDOB, _UNMAP, _GET_LBA_STATUS = 0x01, 0x08, 0x12
+
+
+class Segment(NamedTuple):
+    """A run of bytes to move; offsets and length are multiples of both ends' blocks. source None: zeros."""
+
+    source: End | None
+    source_offset: int
+    destination: End
+    destination_offset: int
+    length: int
+
+    @property
+    def backwards(self) -> bool:
+        """The source is overwritten by its own copy, from its end on: begin there."""
+        return (
+            self.source is not None
+            and self.source.disk is self.destination.disk
+            and self.source_offset < self.destination_offset < self.source_offset + self.length
+        )
+
+
+class Failure(NamedTuple):
+    """Why a copy ended. segment: its number; status and sense: of the command that failed at one of its ends."""
+
+    trouble: CheckCondition
+    segment: int
+    status: int = GOOD
+    sense: bytes = b""
+
+
+class Step(Task):
+    """One command of a copy. Its data lies in the copy's buffer; `free`: no worker is busy with it any more."""
+
+    __slots__ = ("free", "held")
+    free: Callable[[], None] | None
+    held: memoryview
+
+    def allocate(self, pool: BufferPool, length: int) -> memoryview:
+        return self.held[:length]
+
+    def release(self) -> None:
+        if not self.busy and self.free is not None:
+            free, self.free = self.free, None
+            free()
+
+
+class CopyJob:
+    """check: called before each step, raises CheckCondition when the copy is not to go on. ended: called once, from
+    the loop, when no worker is busy with it any more. moved: bytes; segment: how many are done."""
+
+    def __init__(
+        self,
+        office: CopyOffice,
+        pool: BufferPool,
+        segments: list[Segment],
+        check: Callable[[], None],
+        ended: Callable[[Failure | None], None],
+    ) -> None:
+        self.moved = 0
+        self.segment = 0
+        self.steps = 0
+        self._office = office
+        self._pool = pool
+        self._segments = segments
+        self._check = check
+        self._ended = ended
+        self._done = 0  # bytes of this segment
+        self._buffer: memoryview | None = None
+
+    def begin(self) -> None:
+        """Raises Refused(BUSY) when there is no memory for it."""
+        self._buffer = self._pool.take(STEP)
+        self._office.jobs += 1
+        self._segments[0].destination.disk.lane.submit(_nothing, self._next)
+
+    def _next(self, _: object = None) -> None:
+        """Begin the next step, in a worker's time: one copy after the other, and the loop in between."""
+        while self.segment < len(self._segments) and self._done == self._segments[self.segment].length:
+            self.segment, self._done = self.segment + 1, 0
+        if self.segment == len(self._segments):
+            self._end(None)
+            return
+        one = self._segments[self.segment]
+        (one.source or one.destination).disk.lane.submit(_nothing, self._step)
+
+    def _step(self, error: BaseException | None) -> None:
+        one = self._segments[self.segment]
+        left = one.length - self._done
+        try:
+            self._check()
+            if error is not None or not (one.destination.present() and (one.source is None or one.source.present())):
+                raise CheckCondition(COPY_TARGET_NOT_REACHABLE)
+        except CheckCondition as trouble:
+            self._fail(trouble)
+            return
+        if one.source is None:
+            self._zero(min(left, MOST_SAME_BYTES))
+        elif not one.backwards and one.source.disk.medium is not None and reads_zeros(one.source.disk):
+            self._ask(left)
+        else:
+            self._read(min(left, STEP))
+
+    def _place(self, length: int) -> tuple[int, int]:
+        """Where the next `length` bytes are, and where they belong."""
+        one = self._segments[self.segment]
+        at = one.length - self._done - length if one.backwards else self._done
+        return one.source_offset + at, one.destination_offset + at
+
+    def _ask(self, left: int) -> None:
+        """How much from here on is not mapped."""
+        one = self._segments[self.segment]
+        assert one.source is not None
+        block = max(one.source.disk.block_size, one.destination.disk.block_size)
+        cdb = struct.pack(">BBQIxx", _STATUS, _GET_LBA_STATUS, self._place(0)[0] >> one.source.disk.shift, 24)
+
+        def told(step: Step) -> None:
+            data = bytes(step.data_in or b"")
+            count, state = struct.unpack(">IB", data[16:21])
+            assert one.source is not None
+            run = min(left, count << one.source.disk.shift)
+            if state & 0x0F:
+                empty = min(run // block * block, MOST_SAME_BYTES)
+                if empty:
+                    self._zero(empty)
+                    return
+            self._read(min(left, STEP, -(-run // block) * block))
+
+        self._command(one.source, cdb, told)
+
+    def _zero(self, length: int) -> None:
+        end = self._segments[self.segment].destination
+        flags = _NDOB | (_UNMAP if end.disk.thin else 0)
+        count = length >> end.disk.shift
+        cdb = struct.pack(">BBQIxx", _SAME, flags, self._place(length)[1] >> end.disk.shift, count)
+        self._command(end, cdb, lambda step: self._moved(length))
+
+    def _read(self, length: int) -> None:
+        source, end = self._segments[self.segment].source, self._segments[self.segment].destination
+        assert source is not None
+        here, there = self._place(length)
+
+        def write(step: Step) -> None:
+            try:
+                self._check()  # what was read is what a token stands for only if it still does
+            except CheckCondition as trouble:
+                self._fail(trouble)
+                return
+            cdb = struct.pack(">BxQIxx", _WRITE, there >> end.disk.shift, length >> end.disk.shift)
+            self._command(end, cdb, lambda step: self._moved(length), length)
+
+        cdb = struct.pack(">BxQIxx", _READ, here >> source.disk.shift, length >> source.disk.shift)
+        self._command(source, cdb, write)
+
+    def _moved(self, length: int) -> None:
+        self._done += length
+        self.moved += length
+        self._next()
+
+    def _command(self, end: End, cdb: bytes, then: Callable[[Step], None], data: int = 0) -> None:
+        """Have an end perform a command; `then` follows when it went well."""
+
+        def done(task: Task) -> None:
+            assert isinstance(task, Step)
+            if task.busy:
+                task.free = lambda: self._over(task, then)
+            else:
+                self._over(task, then)
+
+        self.steps += 1
+        step = Step(end.itl, self.steps, SIMPLE, cdb, STEP, done)
+        step.free = None
+        assert self._buffer is not None
+        step.held = self._buffer
+        step.expected_out = step.wanted_out = data
+        if data:
+            step.data_out = step.allocate(self._pool, data)
+        end.itl.attentions.clear()
+        end.itl.regate()
+        end.itl.lu.run(step)
+
+    def _over(self, step: Step, then: Callable[[Step], None]) -> None:
+        if step.status == GOOD and not step.aborted:
+            then(step)
+        else:
+            trouble = CheckCondition(THIRD_PARTY_DEVICE_FAILURE)
+            self._end(Failure(trouble, self.segment, max(step.status, GOOD), step.sense))
+
+    def _fail(self, trouble: CheckCondition) -> None:
+        self._end(Failure(trouble, self.segment))
+
+    def _end(self, failure: Failure | None) -> None:
+        if self._buffer is not None:
+            self._pool.give(self._buffer)
+            self._buffer = None
+            self._office.jobs -= 1
+            self._ended(failure)
+
+
+def stopped() -> CheckCondition:
+    """The end of a copy that somebody put an end to."""
+    return CheckCondition(COPY_STOPPED)
+
+
+def _nothing() -> None:
+    """Work that takes a turn in a lane."""
