@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.inside import IQN, Inside, inside
+from tests.inside import IQN, Inside, attached, inside
 from tgtd.notify import InheritedSockets
+from tgtd.scsi.sense import ASYMMETRIC_ACCESS_STATE_CHANGED, INQUIRY_DATA_CHANGED, REPORTED_LUNS_CHANGED
 from tgtd.scsi.target import encode_lun
 from tgtd.tree import advice
+from tgtd.units import State
 
 
 @pytest.fixture
@@ -72,3 +74,112 @@ def test_advice(endpoint: tuple[str, int], number: int, words: str) -> None:
     import os
 
     assert words in advice(endpoint, OSError(number, os.strerror(number)))
+
+
+OTHER = "iqn.2026-11.org.test:b"
+
+
+def sharing(site: Inside, *luns: str, number: int | None = 5, lun: int = 1) -> None:
+    """A second target, which offers LUN `lun` of the first as LUN `number`."""
+    share = "" if number is None else f'[[target.shared_lun]]\nnumber = {number}\ntarget = "{IQN}"\nlun = {lun}\n'
+    head = f'[[target.port_group]]\ntag = 2\nportals = ["127.0.0.1:{site.port}"]\n'
+    site.write(*luns, share, name=OTHER, file="b.toml", head=head)
+
+
+def test_two_targets_share_a_lun(site: Inside) -> None:
+    site.write(site.lun(1))
+    sharing(site, site.lun(9))
+    assert site.start().errors == ()
+    device = site.unit(1).device
+    assert site.tree.targets[OTHER].scsi.luns == {5: device, 9: site.unit(9, OTHER).device}
+    assert device.access.ports == (1, 2)
+    assert device.access.tpgs == 1
+    assert [number for number, _ in enumerate(site.tree.units())] == [0, 1]
+
+
+def test_a_lun_is_shared_renumbered_and_not_shared_any_more(site: Inside) -> None:
+    site.write(site.lun(1))
+    sharing(site, site.lun(9), number=None)
+    site.start()
+    here, there = attached(site.nexus(), 1), attached(site.nexus(name=OTHER), 9)
+    device = site.unit(1).device
+    sharing(site, site.lun(9))
+    assert site.reload().errors == ()
+    assert REPORTED_LUNS_CHANGED in there.attentions
+    assert here.attentions == [INQUIRY_DATA_CHANGED, ASYMMETRIC_ACCESS_STATE_CHANGED]
+    far = attached(next(iter(site.tree.targets[OTHER].scsi.nexuses)), 5)
+    assert far.lu is device
+    sharing(site, site.lun(9), number=6)
+    assert site.reload().errors == ()
+    assert site.tree.targets[OTHER].scsi.luns.get(6) is device
+    assert 5 not in site.tree.targets[OTHER].scsi.luns
+    assert far not in device.nexuses
+    sharing(site, site.lun(9), number=None)
+    assert site.reload().errors == ()
+    assert list(device.access.homes) == [site.tree.targets[IQN].scsi]
+    assert site.unit(1).device is device
+    assert site.unit(1).state is State.ONLINE
+
+
+def test_a_shared_lun_that_becomes_another_is_shared_anew(site: Inside) -> None:
+    """Another block size makes another unit of it."""
+    site.write(site.lun(1))
+    sharing(site)
+    site.start()
+    before = site.unit(1).device
+    site.write(site.lun(1, more="block_size = 4096"))
+    assert site.reload().errors == ()
+    after = site.unit(1).device
+    assert after is not before
+    assert site.tree.targets[OTHER].scsi.luns == {5: after}
+    assert not before.access.homes
+
+
+def test_a_shared_number_becomes_a_lun_of_its_own_and_back(site: Inside) -> None:
+    site.write(site.lun(1))
+    sharing(site)
+    site.start()
+    sharing(site, site.lun(5), number=None)
+    assert site.reload().errors == ()
+    assert site.tree.targets[OTHER].scsi.luns == {5: site.unit(5, OTHER).device}
+    sharing(site)
+    assert site.reload().errors == ()
+    assert site.tree.targets[OTHER].scsi.luns == {5: site.unit(1).device}
+
+
+def test_the_target_that_shares_goes_and_the_lun_stays(site: Inside) -> None:
+    site.write(site.lun(1))
+    sharing(site)
+    site.start()
+    device = site.unit(1).device
+    (site.config / "targets.d" / "b.toml").unlink()
+    assert site.reload().errors == ()
+    assert list(device.access.homes) == [site.tree.targets[IQN].scsi]
+    assert device.medium is not None
+
+
+def test_both_targets_go_together(site: Inside) -> None:
+    site.write(site.lun(1))
+    sharing(site)
+    site.start()
+    device = site.unit(1).device
+    for file in ("a.toml", "b.toml"):
+        (site.config / "targets.d" / file).unlink()
+    assert site.reload().errors == ()
+    assert not device.access.homes
+    assert not site.tree.targets
+
+
+def test_a_plan_that_fails_half_way_leaves_the_sharing_as_it_was(site: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.write(site.lun(1))
+    sharing(site)
+    site.start()
+    device = site.unit(1).device
+    sharing(site, site.lun(9), number=6)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("on purpose")
+
+    monkeypatch.setattr(site.tree, "make_unit", fail)
+    assert site.reload().errors
+    assert site.tree.targets[OTHER].scsi.luns == {5: device}

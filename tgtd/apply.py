@@ -259,6 +259,7 @@ class Transaction:
                 if handler is not None:
                     done.append(step)
                     handler(step)
+            self._announce.update(dict.fromkeys(self._tree.link()))
         except Exception:
             log.exception("a step failed; going back")
             self._go_back(done)
@@ -291,6 +292,7 @@ class Transaction:
                 self._steps[type(back)](back)
             except Exception:
                 log.exception("cannot undo: %s", step.describe())
+        self._tree.link()
         self._tell()
 
     def _close_portals(self) -> None:
@@ -327,6 +329,7 @@ class Transaction:
     def _remove_target(self, step: RemoveTarget) -> None:
         target = self._tree.targets.pop(step.target)
         self._tree.service.remove_target(step.target)
+        self._tree.withdraw(target, list(target.scsi.luns))
         for number in list(target.units):
             self._take_lun(target, number)
         self._announce.pop(target, None)
@@ -344,6 +347,11 @@ class Transaction:
         iscsi.views = translate.views(wish.views)
         iscsi.online = wish.online
         target.wish = wish
+        if "shared" in step.fields:
+            self._tree.withdraw(
+                target, [number for number, share in step.old.shared.items() if wish.shared.get(number) != share]
+            )
+            self._announce[target] = None
         if "groups" in step.fields:
             target.scsi.regroup(translate.port_groups(wish))
         if {"access", "views", "online", "groups"}.intersection(step.fields):
@@ -375,7 +383,10 @@ class Transaction:
 
     def _take_lun(self, target: LiveTarget, number: int) -> None:
         unit = target.units.pop(number)
-        target.scsi.remove_lun(number)
+        for home in list(unit.device.access.homes):
+            home.remove_lun(next(at for at, device in home.luns.items() if device is unit.device))
+            if home.name in self._tree.targets:
+                self._announce[self._tree.targets[home.name]] = None
         self._closing += 1
         unit.close(self._released)
 

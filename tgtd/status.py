@@ -176,6 +176,9 @@ def target_row(target: LiveTarget, worker: int | None = None) -> dict[str, objec
             }
             for group in wish.groups
         ],
+        "shared_luns": [
+            {"number": share.number, "target": share.target, "lun": share.lun} for share in wish.shared.values()
+        ],
         "origin": str(wish.origin),
         "worker": worker,
     }

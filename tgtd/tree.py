@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tgtd import __version__, translate
@@ -71,6 +71,25 @@ class Tree:
             online=wish.online,
         )
         return LiveTarget(wish, iscsi)
+
+    def link(self) -> list[LiveTarget]:
+        """Have every shared LUN lead to the unit it is; the targets for which something changed."""
+        changed: dict[LiveTarget, None] = {}
+        for target in self.targets.values():
+            for number, share in target.wish.shared.items():
+                device = self.targets[share.target].units[share.lun].device
+                if target.scsi.luns.get(number) is not device:
+                    self.withdraw(target, (number,))
+                    target.scsi.add_lun(number, device)
+                    changed[target] = None
+        return list(changed)
+
+    @staticmethod
+    def withdraw(target: LiveTarget, numbers: Iterable[int]) -> None:
+        """Take shared LUNs away from a target; the units live on where they belong."""
+        for number in numbers:
+            if number in target.scsi.luns and number not in target.units:
+                target.scsi.remove_lun(number)
 
     def make_unit(self, target: str, wish: model.Lun) -> Unit:
         return Unit(self.shop, target, wish, self.identity(target, wish))

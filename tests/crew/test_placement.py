@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.crew.fakes import config, iqn
-from tgtd.config.model import Target
+from tgtd.config.model import Origin, SharedLun, Target
 from tgtd.crew.placement import moved, place
 
 
@@ -54,9 +54,21 @@ def test_nobody_moves_without_need(count: int, homes: dict[str, int], more: int)
 
 def _bare(name: str) -> Target:
     target = Mock(spec=Target)
+    target.shared = {}
     target.name = name
     target.luns = {}
     return target
 
 
 _BARE = {name: _bare(name) for name in "abcdefghijklmnop"}
+
+
+def test_who_shares_a_lun_lives_together(tmp_path: Path) -> None:
+    targets = dict(config(tmp_path, ("a", ["1"]), ("b", ["2"]), ("c", ["3"])).targets)
+    share = SharedLun(5, iqn("b"), 1, Origin("c.toml", 1, 1))
+    targets[iqn("c")] = dataclasses.replace(targets[iqn("c")], shared={5: share})
+    before = {iqn("a"): 1, iqn("b"): 2, iqn("c"): 1}
+    after = place(targets, before, 2)
+    assert after[iqn("b")] == after[iqn("c")]
+    assert len(moved(before, after)) == 1
+    assert place(targets, {}, 2)[iqn("c")] == place(targets, {}, 2)[iqn("b")]

@@ -73,5 +73,5 @@ def examine(path: Path | None) -> tuple[Config | None, tuple[Problem, ...]]:
 def _counts(config: Config | None) -> dict[str, int]:
     if config is None:
         return {}
-    luns = sum(len(target.luns) for target in config.targets.values())
+    luns = sum(len(target.luns) + len(target.shared) for target in config.targets.values())
     return {"files": len(config.files), "targets": len(config.targets), "luns": luns}

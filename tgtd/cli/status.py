@@ -95,6 +95,8 @@ def _target(target: Row) -> Iterator[str]:
         yield f"  portals: {', '.join(target['portals']) or 'none'}"
     if target["luns"]:
         yield columns(_luns(target["luns"]), indent="  ")
+    for share in target["shared_luns"]:
+        yield f"  LUN {share['number']}: is LUN {share['lun']} of {share['target']}"
     for lun in target["luns"]:
         for tag, state in lun["access_states"].items():
             yield f"  LUN {lun['number']}: port group {tag} is {state}, as an initiator has set it"

@@ -16,7 +16,19 @@ from tgtd.config.complaint import Complaint
 from tgtd.config.document import Document
 from tgtd.config.filters import filters_of
 from tgtd.config.iscsi_name import check_name, check_pattern
-from tgtd.config.model import IdentityWish, Iscsi, Lun, LunView, Medium, Origin, Portal, PortGroup, Redirect, Target
+from tgtd.config.model import (
+    IdentityWish,
+    Iscsi,
+    Lun,
+    LunView,
+    Medium,
+    Origin,
+    Portal,
+    PortGroup,
+    Redirect,
+    SharedLun,
+    Target,
+)
 from tgtd.config.positions import Path
 from tgtd.config.problem import Mistake
 from tgtd.config.schema import Schema, Section
@@ -30,12 +42,14 @@ _IDENTITY = ("vendor", "product", "revision", "serial", "wwid")
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A target with the places of what it is made of. luns: all that were written, with any that repeat a number."""
+    """A target with the places of what it is made of. luns, shared: all that were written, with any that
+    repeat a number."""
 
     document: Document
     path: Path
     target: Target
     luns: tuple[tuple[Path, Lun], ...]
+    shared: tuple[tuple[Path, SharedLun], ...] = ()
 
 
 def prune(data: dict[str, Any], complaints: list[Complaint]) -> dict[str, Any]:
@@ -132,6 +146,8 @@ class TargetBuilder:
             checked(document, (*path, "name"), check_name, name)
         origin = origins.next(path)
         luns = tuple(self._luns(document, path, filled.get("lun", ()), origins))
+        shared = tuple(_shared(document, path, table))
+        numbers = {lun.number for _, lun in luns} | {share.number for _, share in shared}
         groups = tuple(self._groups(document, path, table))
         portals = (
             tuple(portal for group in groups for portal in group.portals)
@@ -144,15 +160,16 @@ class TargetBuilder:
             transport=filled["transport"],
             portals=portals,
             groups=groups,
+            shared={share.number: share for _, share in shared},
             access=self._access.build(document, (*path, "access"), filled.get("access", {}), secrets, strict),
             redirect=self._redirection(document, (*path, "redirect"), filled.get("redirect")),
             iscsi=self._parameters(document, (*path, "iscsi"), filled.get("iscsi")),
-            views=tuple(_views(document, (*path, "map"), filled.get("map", ()), {lun.number for _, lun in luns})),
+            views=tuple(_views(document, (*path, "map"), filled.get("map", ()), numbers)),
             luns={lun.number: lun for _, lun in luns},
             online=filled["online"],
             origin=origin,
         )
-        return Placed(document, path, target, luns)
+        return Placed(document, path, target, luns, shared)
 
     def _luns(
         self, document: Document, path: Path, tables: list[dict[str, Any] | None], origins: _Origins
@@ -296,6 +313,13 @@ def _identity(filled: Mapping[str, Any]) -> IdentityWish:
         serial=filled.get("serial"),
         wwid=None if wwid is None else bytes.fromhex(wwid.removeprefix("naa.")),
     )
+
+
+def _shared(document: Document, path: Path, table: Mapping[str, Any]) -> Iterator[tuple[Path, SharedLun]]:
+    for index, entry in enumerate(table.get("shared_lun", ())):
+        if entry is not None and entry.keys() >= {"number", "target", "lun"}:
+            place = (*path, "shared_lun", index)
+            yield place, SharedLun(entry["number"], entry["target"], entry["lun"], document.origin(place))
 
 
 def _views(document: Document, path: Path, tables: list[dict[str, Any] | None], numbers: set[int]) -> Iterator[LunView]:

@@ -12,27 +12,30 @@ from tgtd.config.build import Placed
 from tgtd.config.model import Lun, Portal
 from tgtd.config.positions import Path
 from tgtd.config.problem import Mistake, Problem
+from tgtd.config.sharing import shared_luns
 
 
 def repeated_numbers(placed: Placed) -> Iterator[Problem]:
     """LUNs of one target with the same number. Concerns one file only."""
-    if len(placed.luns) == len(placed.target.luns):
+    written = [(path, lun.number) for path, lun in placed.luns] + [(path, lun.number) for path, lun in placed.shared]
+    if len(written) == len(placed.target.luns.keys() | placed.target.shared.keys()):
         return
     first: dict[int, Path] = {}
-    for path, lun in placed.luns:
-        if lun.number in first:
-            there = placed.document.origin(first[lun.number])
+    for path, number in written:
+        if number in first:
+            there = placed.document.origin(first[number])
             yield placed.document.problem(
                 (*path, "number"),
-                f"the target has another lun {lun.number}, at {there}",
+                f"the target has another lun {number}, at {there}",
                 f"choose a free number, such as {_free(placed)}",
             )
         else:
-            first[lun.number] = path
+            first[number] = path
 
 
 def _free(placed: Placed) -> int:
-    return next((number for number in range(1, 16384) if number not in placed.target.luns), 0)
+    taken = placed.target.luns.keys() | placed.target.shared.keys()
+    return next((number for number in range(1, 16384) if number not in taken), 0)
 
 
 def crosscheck(targets: Sequence[Placed]) -> Iterator[Problem]:
@@ -42,6 +45,7 @@ def crosscheck(targets: Sequence[Placed]) -> Iterator[Problem]:
     yield from _twice(targets, "serial", lambda lun: lun.identity.serial, "serial number")
     yield from _twice(targets, "wwid", lambda lun: lun.identity.wwid, "world wide id")
     yield from _shared_media(targets)
+    yield from shared_luns(targets)
 
 
 def _names(targets: Iterable[Placed]) -> Iterator[Problem]:

@@ -76,6 +76,9 @@ class Portal:
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
 
+PLAIN_TAG = 1
+
+
 @dataclass(frozen=True, slots=True)
 class PortGroup:
     """Portals that are one target port, with its access state, as the schema words it. explicit: initiators may change
@@ -152,6 +155,16 @@ class Lun:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedLun:
+    """A LUN of another target that this one offers too, as `number`."""
+
+    number: int
+    target: str
+    lun: int
+    origin: Origin = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Iscsi:
     """Session parameters a target offers (RFC 7143 13); sizes in bytes, times in seconds."""
 
@@ -174,7 +187,8 @@ class Iscsi:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """portals: those of all groups. groups: empty where none are declared; then all portals are in group 1."""
+    """portals: those of all groups. groups: empty where none are declared; then all portals are in group PLAIN_TAG.
+    shared: by the number here."""
 
     name: str
     alias: str
@@ -188,6 +202,7 @@ class Target:
     online: bool
     origin: Origin = field(compare=False)
     groups: tuple[PortGroup, ...] = ()
+    shared: Mapping[int, SharedLun] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

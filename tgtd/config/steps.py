@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from tgtd.config.model import Daemon, Lun, Medium, Portal, Target
+from tgtd.config.model import PLAIN_TAG, Daemon, Lun, Medium, Portal, Target
 from tgtd.config.size import show_size
 
 NONE = "none"
@@ -112,7 +112,7 @@ class AddTarget(Step):
         return self.new.name
 
     def describe(self) -> str:
-        count = len(self.new.luns)
+        count = len(self.new.luns) + len(self.new.shared)
         return f'add target "{self.target}" with {count} lun{"" if count == 1 else "s"}'
 
 
@@ -134,24 +134,23 @@ class RemoveTarget(Step):
         return f'remove target "{self.target}"'
 
 
-PLAIN_TAG = 1
-
 _TARGET_EFFECTS = {
     "access": LOGOUT_SOME,
     "views": LUNS_CHANGED,
+    "shared": LUNS_CHANGED,
     "portals": NEW_LOGINS,
     "redirect": NEW_LOGINS,
     "iscsi": NEW_LOGINS,
 }
 
 
-_TARGET_KEYS = {"groups": "port groups", "views": "maps"}
+_TARGET_KEYS = {"groups": "port groups", "shared": "shared luns", "views": "maps"}
 """What people call that which model.Target calls otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeTarget(Step):
-    """fields: of alias, portals, groups, access, redirect, iscsi, views, online."""
+    """fields: of alias, portals, groups, access, redirect, iscsi, views, shared, online."""
 
     old: Target
     new: Target
@@ -168,7 +167,7 @@ class ChangeTarget(Step):
         return _distinct((*(_TARGET_EFFECTS.get(field, NONE) for field in self.fields), *self._port_effects()))
 
     def _port_effects(self) -> Iterator[str]:
-        """What a change of port groups means; PLAIN_TAG is that of a target that declares none."""
+        """What a change of port groups means."""
         if "groups" in self.fields:
             before, after = ({group.tag for group in one.groups} or {PLAIN_TAG} for one in (self.old, self.new))
             if before - after:

@@ -70,13 +70,15 @@ def _for_main(step: Step) -> tuple[Step, ...]:
             return (AddTarget(_without_luns(step.new)),)
         case RemoveTarget():
             return (RemoveTarget(_without_luns(step.old)),)
-        case ChangeTarget() | ChangeDaemon() | AddPortal() | RemovePortal():
+        case ChangeTarget():
+            return (ChangeTarget(_without_luns(step.old), _without_luns(step.new), step.fields),)
+        case ChangeDaemon() | AddPortal() | RemovePortal():
             return (step,)
     return ()
 
 
 def _without_luns(target: Target) -> Target:
-    return dataclasses.replace(target, luns={})
+    return dataclasses.replace(target, luns={}, shared={})
 
 
 def outset(config: Config, placement: Placement, number: int) -> Plan:

@@ -1,7 +1,7 @@
 """Which worker process serves which target. Pure.
 
-Targets that share a medium stay together. A target that has a place keeps it: moving it would cost its initiators
-their sessions. What is new goes where the fewest are.
+Targets that share a medium or a LUN stay together. A target that has a place keeps it: moving it would cost its
+initiators their sessions. What is new goes where the fewest are.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from tgtd.config.families import Families
 from tgtd.config.model import Target
 
 Placement = Mapping[str, int]
@@ -36,26 +37,17 @@ def place(targets: Mapping[str, Target], before: Placement, count: int) -> dict[
 
 
 def _together(targets: Iterable[Target]) -> list[list[str]]:
-    """Groups of targets that share media, in the order of their first members."""
-    leader: dict[str, str] = {}
+    """Groups of targets that share media or LUNs, in the order of their first members."""
+    targets = list(targets)
+    families = Families(target.name for target in targets)
     holder: dict[tuple[str, str], str] = {}
     for target in targets:
-        leader[target.name] = target.name
         for lun in target.luns.values():
             if lun.medium.path is not None:
-                other = holder.setdefault((lun.medium.type, lun.medium.path), target.name)
-                leader[_leader(leader, target.name)] = _leader(leader, other)
-    groups: dict[str, list[str]] = {}
-    for name in leader:
-        groups.setdefault(_leader(leader, name), []).append(name)
-    return list(groups.values())
-
-
-def _leader(leader: dict[str, str], name: str) -> str:
-    while leader[name] != name:
-        leader[name] = leader[leader[name]]
-        name = leader[name]
-    return name
+                families.join(target.name, holder.setdefault((lun.medium.type, lun.medium.path), target.name))
+        for share in target.shared.values():
+            families.join(target.name, share.target)
+    return families.groups()
 
 
 def moved(before: Placement, after: Placement) -> list[str]:
