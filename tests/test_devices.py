@@ -31,6 +31,7 @@ def wish(device: str) -> model.Lun:
         removable=False,
         thin=True,
         rotation_rate=0,
+        mode_page=(),
         online=True,
         allow_shrink=False,
         io_timeout=0,

@@ -23,7 +23,7 @@ def test_a_choice_counts_while_the_default_is_the_one_it_was_made_against() -> N
 
     field = ModeField(2, 0, 4, "F", lambda _: now[0], lambda _: default[0], set_now)
     page = ModePage(0x20, 0, "test", 4, (field, ModeField(3, 0, 8, "CONSTANT", lambda _: 7, lambda _: 7)))
-    disk.mode_pages = (page,)  # type: ignore[misc]
+    disk.mode_pages = (page,)
     assert choices_of(disk, {}) == {}
     disk.saved_modes = choices_of(disk, {name_of(page, field): 5})
     assert disk.saved_modes == {"20/00 F": (5, 0)}

@@ -29,6 +29,7 @@ from tgtd.config.model import (
     SharedLun,
     Target,
 )
+from tgtd.config.modepages import mode_pages
 from tgtd.config.positions import Path
 from tgtd.config.problem import Mistake
 from tgtd.config.schema import Schema, Section
@@ -202,6 +203,7 @@ class TargetBuilder:
             removable=filled["removable"],
             thin=filled["thin"],
             rotation_rate=filled["rotation_rate"],
+            mode_page=tuple(mode_pages(document, (*path, "mode_page"), filled.get("mode_page", []))),
             online=filled["online"],
             allow_shrink=filled["allow_shrink"],
             io_timeout=filled["io_timeout"],

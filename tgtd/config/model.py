@@ -135,7 +135,18 @@ class IdentityWish:
 
 
 @dataclass(frozen=True, slots=True)
+class ModePage:
+    """parameters: what follows the header of the page."""
+
+    page: int
+    subpage: int
+    parameters: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Lun:
+    """mode_page: in the order of their codes."""
+
     number: int
     device: str
     medium: Medium
@@ -147,6 +158,7 @@ class Lun:
     removable: bool
     thin: bool
     rotation_rate: int
+    mode_page: tuple[ModePage, ...]
     online: bool
     allow_shrink: bool
     io_timeout: float

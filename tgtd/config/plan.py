@@ -53,6 +53,7 @@ _LUN_FIELDS = (
     "removable",
     "thin",
     "rotation_rate",
+    "mode_page",
     "online",
     "allow_shrink",
     "io_timeout",

@@ -240,14 +240,15 @@ _LUN_EFFECTS = {
     "removable": INQUIRY_CHANGED,
     "thin": INQUIRY_CHANGED,
     "write_cache": MODE_CHANGED,
+    "mode_page": MODE_CHANGED,
     "read_only": MODE_CHANGED,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeLun(LunStep):
-    """fields: of identity, write_cache, physical_block_size, read_only, removable, thin, rotation_rate, online,
-    allow_shrink, io_timeout, io_timeout_policy, medium.create, medium.filters."""
+    """fields: of identity, write_cache, physical_block_size, read_only, removable, thin, rotation_rate, mode_page,
+    online, allow_shrink, io_timeout, io_timeout_policy, medium.create, medium.filters."""
 
     fields: tuple[str, ...]
 

@@ -71,6 +71,12 @@ class ModeField:
         """Whether initiators may change it on this unit."""
         return self.change is not None and self.changeable(unit)
 
+    @property
+    def declarable(self) -> bool:
+        """Whether the administrator may set its default in a mode page. What a unit can do only now and then has a key
+        of its own."""
+        return self.change is not None and self.changeable is _always
+
     def read(self, page: bytes) -> int:
         """Its value in a page."""
         return int.from_bytes(page[self.byte : self.byte + self.size], "big") >> self.bit & self.mask
@@ -122,8 +128,11 @@ class ModePage:
         return self.default_of(unit, field) if control == DEFAULT else saved_value(unit, self, field)
 
     def default_of(self, unit: PrimaryUnit, field: ModeField) -> int:
-        """A field's default value."""
-        return field.default(unit)
+        """A field's default value: the administrator's, or our own."""
+        declared = unit.declared_modes.get((self.code, self.subpage))
+        if declared is None or not field.declarable:
+            return field.default(unit)
+        return field.read(self.header() + declared)
 
 
 Change = tuple[ModePage, ModeField, int]

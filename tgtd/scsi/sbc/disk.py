@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.command import Command
 from tgtd.scsi.copy.manager import CopyManager
+from tgtd.scsi.declaredmodes import Declared, declare
 from tgtd.scsi.device import Device
 from tgtd.scsi.inquiry import SBC_3, SBC_4
 from tgtd.scsi.layer import bottom
@@ -65,7 +66,8 @@ MOST_BYTES = 32 << 20
 
 @dataclass(frozen=True, slots=True)
 class DiskSettings:
-    """What the administrator chose. Sizes in bytes; rotation_rate as in VPD page B1h (1: none, 0: unsaid)."""
+    """What the administrator chose. Sizes in bytes; rotation_rate as in VPD page B1h (1: none, 0: unsaid);
+    mode_pages: what declaredmodes.py makes of them."""
 
     write_cache: bool = True
     block_size: int = 512
@@ -74,6 +76,7 @@ class DiskSettings:
     removable: bool = False
     thin: bool = True
     rotation_rate: int = 1
+    mode_pages: tuple[Declared, ...] = ()
 
 
 @dataclass(slots=True)
@@ -107,7 +110,7 @@ class Disk(Device[BlockMedium, DiskSettings]):
     versions = (SBC_4, SBC_3)  # initiators older than SBC-4 look for the one they know
     vital_pages: ClassVar[tuple[VitalPage, ...]] = VITAL_PAGES
     extended = EXTENDED_BITS
-    mode_pages: ClassVar[tuple[ModePage, ...]] = MODE_PAGES
+    mode_pages: tuple[ModePage, ...] = MODE_PAGES
     log_pages: ClassVar[tuple[LogPage, ...]] = LOG_PAGES
 
     def __init__(
@@ -155,6 +158,7 @@ class Disk(Device[BlockMedium, DiskSettings]):
         """The protection type (SBC-4 4.21.2)."""
         super().__init__(identity, pool, lane)
         self._survey()
+        declare(self, settings.mode_pages)
 
     # What others ask
 
@@ -377,6 +381,8 @@ class Disk(Device[BlockMedium, DiskSettings]):
         if settings.write_cache != old.write_cache:
             self.write_cache = settings.write_cache
         self._survey()
+        if settings.mode_pages != old.mode_pages:
+            flush |= declare(self, settings.mode_pages)
         if flush:
             self.flush_behind()
         for sense in _tidings(old, settings, before != identity):
@@ -470,7 +476,7 @@ def _tidings(old: DiskSettings, new: DiskSettings, renamed: bool) -> list[Sense]
     found = []
     if renamed or (old.removable, old.thin, old.rotation_rate) != (new.removable, new.thin, new.rotation_rate):
         found.append(INQUIRY_DATA_CHANGED)
-    if (old.write_cache, old.read_only) != (new.write_cache, new.read_only):
+    if (old.write_cache, old.read_only, old.mode_pages) != (new.write_cache, new.read_only, new.mode_pages):
         found.append(MODE_PARAMETERS_CHANGED)
     if (old.block_size, old.physical_block_size) != (new.block_size, new.physical_block_size):
         found.append(CAPACITY_DATA_CHANGED)

@@ -30,7 +30,7 @@ class PrimaryUnit(LogicalUnit):
     qualifier: ClassVar[int] = 0
     versions: ClassVar[tuple[int, ...]] = ()
     vital_pages: ClassVar[tuple[VitalPage, ...]] = ()
-    mode_pages: ClassVar[tuple[ModePage, ...]] = ()
+    mode_pages: tuple[ModePage, ...] = ()
     extended: ClassVar[tuple[InquiryBit, ...]] = ()
     """What the extended INQUIRY data page says of this device type besides."""
     log_pages: ClassVar[tuple[LogPage, ...]] = ()
@@ -45,6 +45,8 @@ class PrimaryUnit(LogicalUnit):
         super().__init__(identity, pool, lane)
         self.saved_modes: dict[str, Choice] = {}
         """The mode parameters that an initiator has saved (savedmodes.py)."""
+        self.declared_modes: dict[tuple[int, int], bytes] = {}
+        """What the administrator declares to be the default of a mode page, without its header: by code and subpage."""
 
     def remember(self, memory: Memory) -> None:
         """The mode parameters that were saved are in force from now on."""
