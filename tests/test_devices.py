@@ -36,6 +36,7 @@ def wish(device: str) -> model.Lun:
         allow_shrink=False,
         io_timeout=0,
         io_timeout_policy="hold",
+        command_timeout=60,
         origin=model.Origin("test.toml", 1, 1),
     )
 

@@ -54,6 +54,7 @@ MAY_DO_IO = {
     "tgtd.media.descriptor": "reads and writes of files and block devices",
     "tgtd.media.file": "files",
     "tgtd.media.regular": "locks of files",
+    "tgtd.media.scsi": "SCSI devices of the host",
     "tgtd.net.iscsi.connection": "sockets",
     "tgtd.net.iscsi.portal": "listening sockets",
     "tgtd.premises": "state and run directories, their locks",

@@ -11,6 +11,7 @@ from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.device import AnyDevice
 from tgtd.scsi.lun import Identity
 from tgtd.scsi.medium import Offload
+from tgtd.scsi.passthrough.device import Passthrough, PassthroughSettings
 from tgtd.scsi.sbc.disk import Disk, DiskSettings
 
 
@@ -39,7 +40,12 @@ def disk_settings(wish: model.Lun) -> DiskSettings:
     )
 
 
+def passthrough_settings(wish: model.Lun) -> PassthroughSettings:
+    return PassthroughSettings(command_timeout=wish.command_timeout)
+
+
 KINDS: Mapping[str, Kind] = {
     "disk": Kind(_disk, disk_settings),
+    "passthrough": Kind(Passthrough, passthrough_settings),
 }
 """By the configuration's `device`."""

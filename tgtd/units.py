@@ -328,7 +328,9 @@ class Unit:
         if not self._has(medium):
             return
         self._probing = False
-        if error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENODEV, errno.ENXIO):
+            self._lost(error)
+        elif error is not None:
             log.warning("%s: cannot look at its medium: %s", self.place, reason(error), extra=self._fields())
         elif found[0] < medium.size:
             self._complain(

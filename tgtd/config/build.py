@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from tgtd.config.access import AccessBuilder
 from tgtd.config.address import parse_portal, parse_redirect
 from tgtd.config.complaint import Complaint
+from tgtd.config.device import misfits
 from tgtd.config.document import Document
 from tgtd.config.filters import filters_of
 from tgtd.config.iscsi_name import check_name, check_pattern
@@ -185,6 +186,8 @@ class TargetBuilder:
         filled = {**self._lun.defaults, **table}
         plain = table.keys().isdisjoint(_IDENTITY)
         block = filled["block_size"]
+        for place, problem, fix in misfits(filled["device"], table, self._lun.defaults):
+            document.complain((*path, *place), problem, fix)
         if filled["physical_block_size"] < block:
             document.complain(
                 (*path, "physical_block_size"),
@@ -208,6 +211,7 @@ class TargetBuilder:
             allow_shrink=filled["allow_shrink"],
             io_timeout=filled["io_timeout"],
             io_timeout_policy=filled["io_timeout_policy"],
+            command_timeout=filled["command_timeout"],
             origin=origin,
         )
 

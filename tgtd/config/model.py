@@ -163,6 +163,8 @@ class Lun:
     allow_shrink: bool
     io_timeout: float
     io_timeout_policy: str
+    command_timeout: int
+    """Seconds, of a passthrough."""
     origin: Origin = field(compare=False)
 
 

@@ -58,6 +58,7 @@ _LUN_FIELDS = (
     "allow_shrink",
     "io_timeout",
     "io_timeout_policy",
+    "command_timeout",
 )
 _MEDIUM_FIELDS = ("create", "filters")
 """Of a medium that stays open."""

@@ -248,7 +248,7 @@ _LUN_EFFECTS = {
 @dataclass(frozen=True, slots=True)
 class ChangeLun(LunStep):
     """fields: of identity, write_cache, physical_block_size, read_only, removable, thin, rotation_rate, mode_page,
-    online, allow_shrink, io_timeout, io_timeout_policy, medium.create, medium.filters."""
+    online, allow_shrink, io_timeout, io_timeout_policy, command_timeout, medium.create, medium.filters."""
 
     fields: tuple[str, ...]
 

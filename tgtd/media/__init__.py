@@ -13,15 +13,14 @@ from tgtd.media.file import FileMedium
 from tgtd.media.null import NullMedium
 from tgtd.media.problem import MediumError
 from tgtd.media.ram import RamMedium
-from tgtd.scsi.medium import BlockMedium
+from tgtd.media.scsi import ScsiDeviceMedium
+from tgtd.scsi.medium import BlockMedium, Store
 
 
 class Opener(Protocol):
     """Opens a medium. May block. Raises MediumError, whose text names cause and fix."""
 
-    def __call__(
-        self, path: str | None, *, size: int | None, create: bool, writable: bool, direct: bool
-    ) -> BlockMedium: ...
+    def __call__(self, path: str | None, *, size: int | None, create: bool, writable: bool, direct: bool) -> Store: ...
 
 
 OPENERS: Mapping[str, Opener] = {
@@ -29,7 +28,8 @@ OPENERS: Mapping[str, Opener] = {
     "block": BlockDeviceMedium.open,
     "ram": RamMedium.open,
     "null": NullMedium.open,
+    "scsi": ScsiDeviceMedium.open,
 }
 """By the configuration's `type`; the keyword arguments are the other keys of `medium`, and whether it is written to."""
 
-__all__ = ["OPENERS", "BlockMedium", "MediumError", "Opener"]
+__all__ = ["OPENERS", "BlockMedium", "MediumError", "Opener", "Store"]

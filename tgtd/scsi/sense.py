@@ -140,6 +140,7 @@ THIRD_PARTY_DEVICE_FAILURE = Sense(COPY_ABORTED, 0x0D, 0x01, "third party device
 COPY_TARGET_NOT_REACHABLE = Sense(COPY_ABORTED, 0x0D, 0x02, "copy target device not reachable")
 INCORRECT_COPY_TARGET_TYPE = Sense(COPY_ABORTED, 0x0D, 0x03, "incorrect copy target device type")
 UNEXPECTED_INEXACT_SEGMENT = Sense(COPY_ABORTED, 0x26, 0x0A, "unexpected inexact segment")
+COMMAND_TIMEOUT = Sense(ABORTED_COMMAND, 0x2E, 0x02, "command timeout during processing")
 
 MISCOMPARE_DURING_VERIFY = Sense(MISCOMPARE, 0x1D, 0x00, "miscompare during verify operation")
 
