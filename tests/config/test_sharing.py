@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.config.tree import HEAD, LUN, NAME, Tree
-from tgtd.config.model import SharedLun
+from tgtd.config.plan import diff
 
 OTHER = "iqn.2026-11.com.example:other"
 SHARE = f"""[[target.shared_lun]]
@@ -131,7 +131,11 @@ def test_the_original_cannot_go_while_another_target_refers_to_it(tree: Tree) ->
     assert f'target "{NAME}" has no lun 1; name one that it has (3), or remove this table' in said
 
 
-def test_shared_luns_are_data() -> None:
-    assert "origin" not in {
-        field for field in SharedLun.__dataclass_fields__ if SharedLun.__dataclass_fields__[field].compare
-    }
+def test_who_shares_a_lun_is_disturbed_by_its_edits(tree: Tree) -> None:
+    tree.write(FIRST)
+    tree.write(SECOND + SHARE, "targets.d/b.toml")
+    before = tree.load()
+    tree.write(FIRST.replace("number = 1", "number = 1\nread_only = true"))
+    plan = diff(before, tree.load())
+    told = plan.disturbs({NAME: ["near"], OTHER: ["far"], "iqn.none": ["nobody"]})
+    assert told == [(who, ("unit attention: mode parameters changed",)) for who in ("near", "far")]

@@ -7,7 +7,7 @@ what changed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TypeVar
 
@@ -68,9 +68,11 @@ _IS_ANOTHER = attrgetter("device", "block_size")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Steps in the order in which they are to be done. Empty when nothing differs."""
+    """Steps in the order in which they are to be done. Empty when nothing differs. sharers: by target and LUN, the
+    targets that offer it too."""
 
     steps: tuple[Step, ...] = ()
+    sharers: Mapping[tuple[str, int], tuple[str, ...]] = field(default_factory=dict, compare=False)
 
     def __bool__(self) -> bool:
         return bool(self.steps)
@@ -87,7 +89,8 @@ class Plan:
         for step in self.steps:
             target = getattr(step, "target", None)
             if target is not None and step.disturbing:
-                effects.setdefault(target, {}).update(dict.fromkeys(step.effects))
+                for name in (target, *self.sharers.get((target, getattr(step, "lun", -1)), ())):
+                    effects.setdefault(name, {}).update(dict.fromkeys(step.effects))
         return [(session, tuple(seen)) for target, seen in effects.items() for session in sessions.get(target, ())]
 
     def as_dict(self) -> dict[str, object]:
@@ -123,7 +126,15 @@ def diff(running: Config | None, wanted: Config) -> Plan:
     daemon = _differing(_DAEMON_FIELDS, running.daemon, wanted.daemon) if running else ()
     if running and daemon:
         changed.append(ChangeDaemon(running.daemon, wanted.daemon, daemon))
-    return Plan((*first, *added, *gone, *removed, *changed, *new, *last))
+    return Plan((*first, *added, *gone, *removed, *changed, *new, *last), _sharers(want))
+
+
+def _sharers(targets: Mapping[str, Target]) -> dict[tuple[str, int], tuple[str, ...]]:
+    found: dict[tuple[str, int], tuple[str, ...]] = {}
+    for target in targets.values():
+        for share in target.shared.values():
+            found[share.target, share.lun] = (*found.get((share.target, share.lun), ()), target.name)
+    return found
 
 
 def _differing(fields: tuple[str, ...], old: object, new: object) -> tuple[str, ...]:
