@@ -10,7 +10,7 @@ SLOW = "SCSI.Sanitize.Reset"
 
 _FILE = '{{ type = "file", path = "{path}", size = "{size}", create = true }}'
 _MEMORY = '{{ type = "ram", size = "{size}" }}'
-_NULL = '{{ type = "null", size = "{size}" }}'
+_SLOW = '{{ type = "ram", size = "256 MiB", filters = [{{ type = "slow", verbs = ["write"], delay = 0.15 }}] }}'
 _READING = ("SCSI.ReadOnly.*", "SCSI.Read*", "SCSI.Inquiry.*", "SCSI.Mandatory.*")
 
 
@@ -23,7 +23,7 @@ class Lun:
 
     name: str
     medium: str = _FILE
-    size: str = "512 MiB"
+    size: str = "256 MiB"
     more: str = ""
     paths: int = 1
     tests: tuple[str, ...] = ("SCSI.*",)
@@ -40,6 +40,6 @@ LUNS = (
     Lun("full", more="thin = false\nwrite_cache = false"),
     Lun("memory", medium=_MEMORY),
     Lun("read-only", medium=_MEMORY, more="read_only = true", tests=_READING),
-    Lun("vast", medium=_NULL, size="1 TiB", tests=(SLOW,), without=()),
+    Lun("slow", medium=_SLOW, tests=(SLOW,), without=()),
 )
 """By their numbers, from 1 on."""

@@ -21,6 +21,7 @@ import pytest
 from tests.conformance.luns import LUNS, SLOW, Lun
 from tests.conformance.tool import Outcome, names, perform
 from tests.daemon import free_port
+from tests.initiator import write10
 from tests.wire.conftest import Site
 
 HERE = Path(__file__).parent
@@ -29,7 +30,13 @@ TESTS_IN_1_19 = 230
 SLOTS = 3 * min(4, os.cpu_count() or 1)
 """How many run at a time, each with a target of its own: they reset it, reserve it and break its connections."""
 
+STATES = ("active/optimized", "active/non-optimized")
+
 LUN_RESET, START_AND_LOAD = 5, bytes((0x1B, 0, 0, 0, 3, 0))
+
+WANTS_ZEROS = "SCSI.MultipathIO.CompareAndWrite"
+"""Compares 257 blocks with zeros, of which it has written 256 (test_multipathio_compareandwrite.c, `i <= n`)."""
+ZEROS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +60,26 @@ def exceptions() -> list[Excuse]:
 
 
 class Range:
-    """A site with a target for each slot, and two portals."""
+    """A site with a target for each slot. Each has two port groups, with a portal and an access state of its own."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
         self.ports = (site.port, free_port())
         self.free: queue.Queue[str] = queue.Queue()
-        portals = ", ".join(f'"127.0.0.1:{port}"' for port in self.ports)
+        groups = "".join(
+            f'[[target.port_group]]\ntag = {tag}\nportals = ["127.0.0.1:{port}"]\nstate = "{state}"\n'
+            for tag, (port, state) in enumerate(zip(self.ports, STATES, strict=True), 1)
+        )
         text = ""
         for slot in range(SLOTS):
             name = f"iqn.2026-11.org.test:slot{slot}"
             self.free.put(name)
-            text += f'[[target]]\nname = "{name}"\nportals = [{portals}]\n[target.access]\nanyone = true\n'
+            text += f'[[target]]\nname = "{name}"\n{groups}[target.access]\nanyone = true\n'
             text += "".join(self.table(number, lun, slot) for number, lun in enumerate(LUNS, 1))
         site.write(text)
 
     def table(self, number: int, lun: Lun, slot: int) -> str:
         path = self.site.media / f"{lun.name}{slot}.img"
-        if "path" in lun.medium:
-            with path.open("wb") as file:
-                file.truncate(512 << 20)
         return self.site.lun(number, more=lun.more, medium=lun.medium.format(path=path, size=lun.size))
 
     @contextmanager
@@ -87,11 +94,20 @@ class Range:
         """One test on the LUN of this number."""
         test, number = job
         with self.slot() as target:
+            if test == WANTS_ZEROS:
+                self.blank(target, number)
             ports = self.ports[: LUNS[number - 1].paths]
             outcome = perform(test, *(f"iscsi://127.0.0.1:{port}/{target}/{number}" for port in ports))
             if outcome.verdict != "passed":
                 self.heal(target, number)
         return outcome
+
+    def blank(self, target: str, number: int) -> None:
+        """Zeros at the beginning, whatever the test before has left there."""
+        with self.site.login(target=target) as initiator:
+            initiator.read(bytes(6), 0, lun=number)
+            block = int.from_bytes(initiator.read(bytes((0x25,)) + bytes(9), 8, lun=number).data[4:], "big")
+            assert initiator.write(write10(0, ZEROS), bytes(ZEROS * block), lun=number).status == 0
 
     def heal(self, target: str, number: int) -> None:
         """What a test that broke off leaves behind shall not trouble the next."""
