@@ -9,7 +9,9 @@ import pytest
 
 from tests.scsi.reserving import FULL_STATUS, REGISTER, out, read
 from tests.scsi.workbench import CHECK_CONDITION, Bench, cdb10, pointer_of, sense_of
+from tgtd.scsi.access import PortGroup
 from tgtd.scsi.command import Command
+from tgtd.scsi.sbc.commands import ROWS as ALL_ROWS
 from tgtd.scsi.spc.opcodes import rows_of
 
 INVALID_FIELD = (0x5, 0x24, 0x00)
@@ -28,9 +30,13 @@ LOOKS = (
 UNITS: dict[str, dict[str, Any] | None] = {
     "thin": {"removable": True},
     "full": {"thin": False},
+    "type-1": {"kind": 1},
+    "type-2": {"kind": 2, "removable": True},
+    "full-type-2": {"kind": 2, "thin": False},
     "controller": None,
 }
-"""Settings of a disk at LUN 0; None: the controller that is there without one. Together they have every row."""
+"""Settings of a disk at LUN 0, kind being its protection type; None: the controller that is there without one.
+Together they have every row."""
 
 
 class Furnished(Bench):
@@ -39,8 +45,11 @@ class Furnished(Bench):
     def __init__(self, kind: str) -> None:
         super().__init__()
         settings = UNITS[kind]
-        if settings is not None:
+        if settings is not None and "kind" in settings:
+            self.protected(**settings)
+        elif settings is not None:
             self.disk(**settings)
+        self.target.regroup((PortGroup(1, explicit=True),))
         self.other = self.connect("other")
         self.ready(0)
         self.ready(0, nexus=self.other)
@@ -82,7 +91,7 @@ def reserved(row: Command) -> Iterator[tuple[int, int]]:
     """(byte, bit) of every bit that is none of the operation code, the service action or a field."""
     for byte in range(1, len(row.usage)):
         known = row.usage[byte]
-        if row.action is not None and row.opcode == 0x7F and byte in (8, 9):
+        if row.action is not None and row.opcode == 0x7F and byte in (7, 8, 9):
             known = 0xFF
         elif row.action is not None and row.opcode != 0x7F and byte == 1:
             known |= 0x1F
@@ -105,6 +114,10 @@ def test_reserved_bits(kind: str, row: Command) -> None:
         assert not task.data_in
     assert bench.state() == before
     assert bench.itl().lu.faults == 0
+
+
+def test_every_row_of_a_disk_is_here() -> None:
+    assert {row.name for _, row in ROWS} >= {row.name for row in ALL_ROWS}
 
 
 def test_each_row_has_fields_of_its_length() -> None:
