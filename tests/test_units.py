@@ -16,7 +16,7 @@ import pytest
 from tests.inside import Inside, attached, inside
 from tgtd.media.file import FileMedium
 from tgtd.scsi.medium import BlockMedium
-from tgtd.scsi.sense import CAPACITY_DATA_CHANGED
+from tgtd.scsi.sense import CAPACITY_DATA_CHANGED, MODE_PARAMETERS_CHANGED
 from tgtd.scsi.task import SIMPLE, Task
 from tgtd.units import State
 
@@ -278,3 +278,20 @@ def test_growing_beyond_what_is_possible_is_told(site: Inside) -> None:
     unit.probe()
     site.turn_until(lambda: unit.size == 5 * MIB)
     assert unit.cause is None
+
+
+def test_mode_pages_are_edited_while_the_unit_runs(site: Inside) -> None:
+    site.write(site.lun(1))
+    site.start()
+    itl = attached(site.nexus(), 1)
+    while itl.attentions:
+        itl.take_attention()
+    page = '[[target.lun.mode_page]]\npage = 0x0A\nbytes = "00 10 00 40 00 00 00 00 00 00"'
+    site.write(site.lun(1, more=page))
+    site.reload()
+    assert site.unit(1).device.report_aborts
+    assert itl.attentions == [MODE_PARAMETERS_CHANGED]
+    site.write(site.lun(1))
+    site.reload()
+    assert not site.unit(1).device.report_aborts
+    assert site.unit(1).state is State.ONLINE

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.scsi.workbench import TUR, Bench, pointer_of, sense_of
 from tgtd.media.ram import RamMedium
@@ -14,6 +18,8 @@ from tgtd.scsi.memory import Forgetful, Kept
 from tgtd.scsi.mode import CHANGEABLE, CURRENT, DEFAULT, SAVED, ModeField, ModePage
 from tgtd.scsi.sbc.modes import MODE_PAGES
 from tgtd.scsi.sense import (
+    BECOMING_READY,
+    BUSY,
     INTERNAL_TARGET_FAILURE,
     INVALID_FIELD_IN_PARAMETER_LIST,
     MODE_PARAMETERS_CHANGED,
@@ -358,6 +364,46 @@ def test_saving_waits_for_the_store_and_for_the_flush() -> None:
     assert bench.itl().lu.memory.recall("mode pages") is not None
 
 
+class Slow(Forgetful):
+    """Keeps when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[Callable[[], None]] = []
+
+    def keep(self, name: str, value: bytes | None, then: Kept) -> None:
+        self.waiting.append(partial(super().keep, name, value, then))
+
+
+def test_one_save_at_a_time() -> None:
+    """Else the later one would save what was current before the earlier one."""
+    bench = make()
+    disk = bench.itl().lu
+    disk.remember(memory := Slow())
+    page = bench.good(sense6(0x0A))[4:]
+    first = bench.start(*select6(bytes(4) + with_bits(page, 5, 0x40), 0x11))
+    other = select6(bytes(4) + with_bits(page, 2, 0x04), 0x11)
+    assert bench.run(*other).status == BUSY
+    memory.waiting.pop()()
+    assert first.status == 0
+    bench.start(*select6(b"", 0x11))
+    memory.waiting.pop()()
+    assert values(bench, 0x0A, 5)[3] == 0x40
+
+
+def test_a_unit_that_becomes_another_one_meanwhile_takes_nothing_along() -> None:
+    bench = make()
+    disk = bench.itl().lu
+    disk.remember(memory := Slow())
+    page = bench.good(sense6(0x0A))[4:]
+    task = bench.start(*select6(bytes(4) + with_bits(page, 5, 0x40), 0x11))
+    disk.remember(Forgetful())
+    memory.waiting.pop()()
+    assert sense_of(task) == BECOMING_READY[:3]
+    assert values(bench, 0x0A, 5) == [0, 0x40, 0, 0]
+    change(bench, 0x0A, 5, 0x40, flags=0x11)
+
+
 def test_initiators_that_came_too_early_hear_what_was_saved() -> None:
     bench = make()
     change(bench, 0x0A, 5, 0x40, flags=0x11)
@@ -368,3 +414,34 @@ def test_initiators_that_came_too_early_hear_what_was_saved() -> None:
     assert again.refused(TUR) == MODE_PARAMETERS_CHANGED[:3]
     disk.remember(bench.itl().lu.memory)
     again.good(TUR)
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.binary(max_size=24),
+            st.sampled_from(MODE_PAGES).flatmap(
+                lambda page: st.binary(min_size=page.length - len(page.header()), max_size=page.length).map(
+                    lambda rest: page.header() + rest[: page.length - len(page.header())]
+                )
+            ),
+        ),
+        max_size=3,
+    ),
+    st.integers(0, 255),
+    st.booleans(),
+)
+def test_any_parameter_list_is_carried_out_or_changes_nothing(parts: list[bytes], flags: int, long: bool) -> None:
+    bench = make()
+    disk = bench.itl().lu
+    everything = sense10(0x3F, 0xFF), sense10(0x3F, 0xFF, SAVED)
+    before = [bench.good(cdb) for cdb in everything]
+    data = b"".join(parts)
+    task = bench.run(*(select10(bytes(8) + data, flags) if long else select6(bytes(4) + data, flags)))
+    assert task.status in (0, 2)
+    after = [bench.good(cdb) for cdb in everything]
+    if task.status == 2:
+        assert after == before
+    elif not flags & 1:
+        assert after[1] == before[1]
+    assert disk.faults == 0

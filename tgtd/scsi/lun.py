@@ -16,6 +16,7 @@ from tgtd.scsi.memory import Forgetful, Memory
 from tgtd.scsi.nexus import LunNexus, Nexus
 from tgtd.scsi.reservation.reservations import Reservations
 from tgtd.scsi.sense import (
+    BECOMING_READY,
     CHECK_CONDITION,
     INTERNAL_TARGET_FAILURE,
     LOGICAL_UNIT_RESET,
@@ -230,16 +231,29 @@ class LogicalUnit:
         """A memory that was loaded; device types take up what it says."""
         self.memory = memory
 
-    def keep(self, task: Task, name: str, value: bytes | None, then: Callable[[Task], int] | None = None) -> int:
+    def keep(
+        self,
+        task: Task,
+        name: str,
+        value: bytes | None,
+        then: Callable[[Task], int] | None = None,
+        settled: Callable[[], None] | None = None,
+    ) -> int:
         """Have a value on stable storage; then the task ends with `then(task)`'s status, or GOOD. Returns PENDING, or
-        that status when it did not take any time. `then` is called also for a task that was aborted meanwhile."""
+        that status when it did not take any time. `then` is called also for a task that was aborted meanwhile, but not
+        when the unit has become another one; `settled` before it, and also when the value could not be kept."""
         ended: list[int] = []
         waits = False
+        memory = self.memory
 
         def kept(error: BaseException | None) -> None:
+            if settled is not None:
+                settled()
             try:
                 if error is not None:
                     raise error
+                if memory is not self.memory:
+                    raise CheckCondition(BECOMING_READY)
                 status = 0 if then is None else then(task)
             except Exception as trouble:
                 status = self.refuse(task, trouble, writing=True)
@@ -248,7 +262,7 @@ class LogicalUnit:
             elif status != PENDING:
                 self.finish(task, status)
 
-        self.memory.keep(name, value, kept)
+        memory.keep(name, value, kept)
         waits = True
         return ended[0] if ended else PENDING
 

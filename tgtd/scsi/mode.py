@@ -14,12 +14,14 @@ from typing import Any
 
 from tgtd.scsi.savedmodes import MEMORY, Choice, choices_of, encode, name_of, saved_value
 from tgtd.scsi.sense import (
+    BUSY,
     GOOD,
     INVALID_FIELD_IN_CDB,
     INVALID_FIELD_IN_PARAMETER_LIST,
     MODE_PARAMETERS_CHANGED,
     PARAMETER_LIST_LENGTH_ERROR,
     CheckCondition,
+    Refused,
 )
 from tgtd.scsi.spc.unit import PrimaryUnit
 from tgtd.scsi.task import Task
@@ -261,13 +263,19 @@ def _select_nothing(unit: PrimaryUnit, task: Task) -> int:
 
 
 def _save(unit: PrimaryUnit, task: Task, choices: dict[str, Choice], changes: list[Change]) -> int:
-    """What cannot be saved is not changed either."""
+    """What cannot be saved is not changed either. One at a time: a save is of all that is current."""
+    if unit.saving_modes:
+        raise Refused(BUSY)
+    unit.saving_modes = True
+
+    def settled() -> None:
+        unit.saving_modes = False
 
     def saved(task: Task) -> int:
         unit.saved_modes = choices
         return _carry_out(unit, changes, task)
 
-    return unit.keep(task, MEMORY, encode(choices), saved)
+    return unit.keep(task, MEMORY, encode(choices), saved, settled)
 
 
 def _carry_out(unit: PrimaryUnit, changes: list[Change], task: Task) -> int:
