@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from tgtd.scsi.copy.job import CopyJob, Failure, Segment, stopped
 from tgtd.scsi.copy.records import ABORTED, DONE, FAILED, IN_BACKGROUND, IN_FOREGROUND, Record, Records
-from tgtd.scsi.sense import BUSY, CHECK_CONDITION, GOOD, CheckCondition, Refused, encode
+from tgtd.scsi.copy.watch import watched
+from tgtd.scsi.sense import BUSY, CHECK_CONDITION, GOOD, TOKEN_CANCELLED, CheckCondition, Refused, encode
 from tgtd.scsi.task import PENDING, WORKING, Task
 
 if TYPE_CHECKING:
     from tgtd.scsi.copy.office import CopyOffice
+    from tgtd.scsi.copy.tokens import Token
     from tgtd.scsi.nexus import Nexus
     from tgtd.scsi.sbc.disk import Disk
 
@@ -26,6 +28,7 @@ class CopyManager:
     def __init__(self, disk: Disk) -> None:
         self.records = Records()
         self._disk = disk
+        self._tokens: dict[Token, None] = {}
 
     def copy(
         self,
@@ -34,10 +37,12 @@ class CopyManager:
         segments: list[Segment],
         explain: Explain,
         check: Callable[[], None] | None = None,
+        done: Callable[[], None] | None = None,
     ) -> int:
         """Begin a copy: GOOD when it goes on in the background, else PENDING. Raises Refused.
 
-        check: asked before each step, raises CheckCondition when what is copied is not what it was.
+        check: asked before each step, raises CheckCondition when what is copied is not what it was. done: called once
+        when a copy that has begun is over.
         """
         office = office_of(task)
         if office.jobs >= MOST_JOBS:
@@ -52,6 +57,8 @@ class CopyManager:
                 check()
 
         def ended(failure: Failure | None) -> None:
+            if done is not None:
+                done()
             self._end(record, owner, failure, explain)
 
         job = CopyJob(office, self._disk.pool, segments, still, ended)
@@ -87,6 +94,28 @@ class CopyManager:
     def abort(self, record: Record) -> None:
         """COPY OPERATION ABORT: the step under way is the last."""
         record.wanted_end = True
+
+    # Tokens for what this disk holds
+
+    def watch(self, token: Token) -> None:
+        """Cancel it when something writes over it."""
+        self._tokens[token] = None
+        self.plug()
+
+    def unwatch(self, token: Token) -> None:
+        self._tokens.pop(token, None)
+        if not self._tokens:
+            self._disk.refresh_commands()
+
+    def plug(self) -> None:
+        """The dispatch table is new."""
+        if self._tokens:
+            self._disk.ops = watched(self._disk.ops)
+
+    def disturb(self, lba: int = 0, count: int = 1 << 64) -> None:
+        """Blocks are about to change, or to be gone."""
+        for token in [one for one in self._tokens if one.touches(lba, count)]:
+            token.source.itl.nexus.target.office.tokens.drop(token, TOKEN_CANCELLED)
 
     def lose(self, nexus: Nexus | None = None) -> None:
         """See Records.lose."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from tgtd.scsi.copy.tokens import Tokens
 from tgtd.scsi.inquiry import IDENTIFICATION
 from tgtd.scsi.nexus import LunNexus, Nexus
 
@@ -33,6 +34,7 @@ class CopyOffice:
 
     def __init__(self, targets: Callable[[], Iterable[Target]]) -> None:
         self.targets = targets
+        self.tokens = Tokens()
         self.jobs = 0
         """Copies under way."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tgtd.scsi.command import Command, DataOut, Handler
 from tgtd.scsi.copy.commands import COPIES
+from tgtd.scsi.copy.rods import TOKENS
 from tgtd.scsi.log import LOGS
 from tgtd.scsi.sbc.atomic import ATOMIC
 from tgtd.scsi.sbc.capacity import read_capacity_10, read_capacity_16
@@ -147,6 +148,7 @@ OTHERS = (
     *LOGS,
     *DIAGNOSTICS,
     *COPIES,
+    *TOKENS,
     _verify(0x2F, "VERIFY(10)", f"2F 16 {_TEN}"),
     _verify(0xAF, "VERIFY(12)", f"AF 16 {_TWELVE}"),
     _verify(0x8F, "VERIFY(16)", f"8F 16 {_SIXTEEN}"),

@@ -221,6 +221,10 @@ class Disk(Device[BlockMedium, DiskSettings]):
 
     # Work for the workers
 
+    def refresh_commands(self) -> None:
+        super().refresh_commands()
+        self.copies.plug()
+
     def defer(
         self, task: Task, work: Callable[[], object], then: Callable[[Task], int] | None = None, writing: bool = False
     ) -> int:
@@ -231,9 +235,11 @@ class Disk(Device[BlockMedium, DiskSettings]):
         self.turns.begin()
         return PENDING
 
-    def defer_alone(self, task: Task, work: Callable[[], object], writing: bool = False) -> int:
+    def defer_alone(
+        self, task: Task, work: Callable[[], object], writing: bool = False, then: Callable[[Task], int] | None = None
+    ) -> int:
         """As `defer`, with no other deferred work under way."""
-        self.turns.take(partial(self._start, task, work, None, writing))
+        self.turns.take(partial(self._start, task, work, then, writing))
         return PENDING
 
     def _start(self, task: Task, work: Callable[[], object], then: Callable[[Task], int] | None, writing: bool) -> bool:
@@ -353,6 +359,7 @@ class Disk(Device[BlockMedium, DiskSettings]):
         if isinstance(self.hindrance, Operation):
             self.hindrance.interrupt()
         self.self_tests.abort(INCOMPLETE)
+        self.copies.disturb()
         medium, self.medium = _bare(self.medium), None
         self.size = 0
         self.reassigned.clear()
@@ -377,6 +384,7 @@ class Disk(Device[BlockMedium, DiskSettings]):
         self.settings, self.identity = settings, identity
         if settings.block_size != old.block_size:
             self.medium = _bare(self.medium)  # blocks have other numbers now
+            self.copies.disturb()
             self.reassigned.clear()
         if settings.write_cache != old.write_cache:
             self.write_cache = settings.write_cache
