@@ -436,7 +436,7 @@ class Transaction:
         identity = self._tree.identity(step.target, wish)
         if step.elsewhere:
             self._swap(step, unit, identity)
-        elif step.old.medium.direct != wish.medium.direct and wish.online:
+        elif step.old.medium.way != wish.medium.way and wish.online:
             unit.reopen(wish, identity)
         else:
             unit.resize(wish)

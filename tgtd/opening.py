@@ -95,7 +95,13 @@ def open_medium(openers: Mapping[str, Opener], wish: model.Lun) -> Store:
     """Blocks. Raises OSError or ValueError."""
     medium = wish.medium
     return openers[medium.type](
-        medium.path, size=medium.size, create=medium.create, direct=medium.direct, writable=not wish.read_only
+        medium.path,
+        size=medium.size,
+        create=medium.create,
+        direct=medium.direct,
+        sync=medium.sync,
+        preallocate=medium.preallocate,
+        writable=not wish.read_only,
     )
 
 

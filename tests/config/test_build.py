@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.config.tree import HEAD, LUN, NAME, Tree
+from tests.inside import inside
 from tgtd.config.build import prune
 from tgtd.config.complaint import Complaint
 from tgtd.config.model import IdentityWish, Medium, Portal, PortGroup, Redirect
+from tgtd.config.problem import ConfigErrors
 
 NULL = 'medium = { type = "null", size = "1 MiB" }\n'
 
@@ -199,3 +203,33 @@ def test_port_groups(tree: Tree) -> None:
 )
 def test_port_groups_that_cannot_be(tree: Tree, text: str, place: str, problem: str) -> None:
     assert tree.complaints(text) == [f"a.toml:{place}: {problem}".replace("{}", NAME)]
+
+
+def test_preallocated_is_fully_provisioned(tmp_path: Path) -> None:
+    with inside(tmp_path) as site:
+        site.write(site.lun(1, medium=", preallocate = true, sync = true"))
+        (target,) = site.loader.load().targets.values()
+        lun = target.luns[1]
+        assert (lun.thin, lun.medium.preallocate, lun.medium.sync) == (False, True, True)
+        site.write(site.lun(1, medium=", preallocate = true", more="thin = true"))
+        with pytest.raises(ConfigErrors, match="gives no space back"):
+            site.loader.load()
+
+
+def test_another_way_to_open_reopens(tmp_path: Path) -> None:
+    with inside(tmp_path) as site:
+        site.write(site.lun(1))
+        site.start()
+        site.write(site.lun(1, medium=", sync = true"))
+        assert site.reload().result == "applied"
+        medium = site.unit(1).device.medium
+        assert medium is not None
+        assert not medium.volatile
+
+
+def test_no_filters_before_a_device_that_executes_commands_itself(tmp_path: Path) -> None:
+    medium = 'medium = { type = "scsi", path = "/dev/sg0", filters = [{ type = "readonly" }] }'
+    with inside(tmp_path) as site:
+        site.write(f'[[target.lun]]\nnumber = 1\ndevice = "passthrough"\n{medium}\n')
+        with pytest.raises(ConfigErrors, match="past filters"):
+            site.loader.load()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -41,8 +42,8 @@ def test_a_new_file_that_another_took_is_not_removed(tmp_path: Path, monkeypatch
     real = file._open
     first: list[FileMedium] = []
 
-    def opened(path: str, size: int | None, create: bool, writable: bool) -> tuple[int, bool]:
-        found = real(path, size, create, writable)
+    def opened(path: str, size: int | None, create: bool, writable: bool, more: int) -> tuple[int, bool]:
+        found = real(path, size, create, writable, more)
         monkeypatch.setattr(file, "_open", real)
         first.append(FileMedium.open(path, size=SIZE))
         return found
@@ -336,3 +337,51 @@ def test_what_is_never_written_at_once(tmp_path: Path, how: dict[str, bool]) -> 
     medium = FileMedium.open(str(tmp_path / "disk"), **how)
     assert not medium.write_now(0, bytes(4096))
     medium.close()
+
+
+def test_sync(tmp_path: Path) -> None:
+    path = tmp_path / "disk"
+    medium = FileMedium.open(str(path), size=1 << 20, create=True, sync=True)
+    try:
+        assert not medium.volatile
+        assert not medium.write_now(0, bytes(4096)), "a write that must be durable is for a worker"
+        fds = [fd for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{fd}")]
+        (ours,) = [fd for fd in fds if os.readlink(f"/proc/self/fd/{fd}") == str(path)]
+        assert fcntl.fcntl(int(ours), fcntl.F_GETFL) & os.O_DSYNC
+        medium.write(0, b"x" * 4096, False)
+        flushed: list[None] = []
+        medium.flush = lambda: flushed.append(None)  # type: ignore[method-assign]
+        medium.zero(0, 4096, False)
+        medium.discard(4096, 4096)
+        assert len(flushed) == 2, "O_DSYNC concerns writes only"
+    finally:
+        medium.close()
+
+
+def test_preallocate(tmp_path: Path) -> None:
+    path = tmp_path / "disk"
+    medium = FileMedium.open(str(path), size=1 << 20, create=True, preallocate=True)
+    assert path.stat().st_blocks * 512 >= 1 << 20
+    medium.write(0, b"x" * 4096, True)
+    medium.grow(2 << 20)
+    assert path.stat().st_blocks * 512 >= 2 << 20
+    medium.close()
+    again = FileMedium.open(str(path), preallocate=True)
+    into = memoryview(bytearray(4096))
+    again.read(0, into)
+    assert into == b"x" * 4096
+    again.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "word"), [(errno.ENOSPC, "there is no room"), (errno.EOPNOTSUPP, "cannot take space in advance")]
+)
+def test_preallocate_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, word: str) -> None:
+    def fail(fd: int, mode: int, offset: int, length: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("tgtd.media.file.fallocate", fail)
+    path = tmp_path / "disk"
+    with pytest.raises(MediumError, match=word):
+        FileMedium.open(str(path), size=1 << 20, create=True, preallocate=True)
+    assert not path.exists(), "what was made just now goes again"

@@ -194,17 +194,24 @@ class TargetBuilder:
                 f"{filled['physical_block_size']} is less than block_size, {block}",
                 f"write {block} or more",
             )
+        medium = self._medium_of(document, (*path, "medium"), filled.get("medium"), block)
+        if medium.preallocate and table.get("thin"):
+            document.complain(
+                (*path, "thin"),
+                "a preallocated medium gives no space back",
+                "write thin = false, or leave preallocate out of the medium",
+            )
         return Lun(
             number=filled["number"],
             device=filled["device"],
-            medium=self._medium_of(document, (*path, "medium"), filled.get("medium"), block),
+            medium=medium,
             identity=self._plain_identity if plain else _identity(filled),
             write_cache=filled["write_cache"],
             block_size=block,
             physical_block_size=filled["physical_block_size"],
             read_only=filled["read_only"],
             removable=filled["removable"],
-            thin=filled["thin"],
+            thin=filled["thin"] and not medium.preallocate,
             rotation_rate=filled["rotation_rate"],
             mode_page=tuple(mode_pages(document, (*path, "mode_page"), filled.get("mode_page", []))),
             online=filled["online"],
@@ -224,8 +231,15 @@ class TargetBuilder:
             down = size - size % block
             nearest = f"{down} or {down + block}" if down else f"{block}"
             document.complain((*path, "size"), f"{size} is not a multiple of block_size, {block}", f"write {nearest}")
+        if filled["type"] == "scsi" and table.get("filters"):
+            document.complain(
+                (*path, "filters"),
+                "commands go to the device itself, past filters",
+                'leave filters out, or take a medium of another type, such as "block"',
+            )
         filters = filters_of(self._filter, filled["filters"], block)
-        return Medium(filled["type"], filled.get("path"), size, filled["create"], filled["direct"], filters)
+        ways = {key: filled[key] for key in ("create", "direct", "sync", "preallocate")}
+        return Medium(filled["type"], filled.get("path"), size, **ways, filters=filters)
 
     def _groups(self, document: Document, path: Path, table: Mapping[str, Any]) -> Iterator[PortGroup]:
         if "port_group" in table and "portals" in table:

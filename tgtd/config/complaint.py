@@ -106,7 +106,10 @@ _HOMES = {
     "map": "write [[target.map]], below its [[target]]",
     **dict.fromkeys(("name", "alias", "transport", "portals", "redirect", "iscsi"), _IN_TARGET),
     **dict.fromkeys(("number", "device", "medium", "write_cache", "block_size", "read_only", "thin"), _IN_LUN),
-    **dict.fromkeys(("path", "size", "create", "direct"), 'it belongs to the medium: medium = { type = "file", ... }'),
+    **dict.fromkeys(
+        ("path", "size", "create", "direct", "sync", "preallocate"),
+        'it belongs to the medium: medium = { type = "file", ... }',
+    ),
     **dict.fromkeys(("anyone", "initiators", "addresses", "chap", "chap_mutual", "chap_algorithms"), _IN_ACCESS),
     **dict.fromkeys(("limits", "log", "reload", "discovery", "stop_timeout"), "it belongs in tgtd.toml"),
     "target": "it belongs in a file of targets.d",

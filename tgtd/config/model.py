@@ -120,7 +120,14 @@ class Medium:
     size: int | None = None
     create: bool = False
     direct: bool = False
+    sync: bool = False
+    preallocate: bool = False
     filters: tuple[Filter, ...] = ()
+
+    @property
+    def way(self) -> tuple[bool, bool, bool]:
+        """In which way it is opened: another one calls for opening it anew."""
+        return self.direct, self.sync, self.preallocate
 
 
 @dataclass(frozen=True, slots=True)

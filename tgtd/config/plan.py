@@ -193,7 +193,7 @@ def _luns(
 def _changes(target: str, old: Lun, new: Lun) -> Iterator[Step]:
     """How one LUN becomes the other: its medium first."""
     before, after = old.medium, new.medium
-    replaced = (before.type, before.path, before.direct) != (after.type, after.path, after.direct)
+    replaced = (before.type, before.path) != (after.type, after.path) or before.way != after.way
     replaced = replaced or (before.size is None) != (after.size is None)
     if replaced:
         yield ReplaceMedium(target, old, new)

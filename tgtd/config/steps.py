@@ -293,8 +293,8 @@ class ShrinkLun(LunStep):
 
 @dataclass(frozen=True, slots=True)
 class ReplaceMedium(LunStep):
-    """Another medium, or the same one opened in another way (direct), or with a size that is declared on one side
-    only: then whether it shrinks shows when it is opened."""
+    """Another medium, or the same one opened in another way (direct, sync, preallocate), or with a size that is
+    declared on one side only: then whether it shrinks shows when it is opened."""
 
     @property
     def effects(self) -> tuple[str, ...]:
@@ -322,8 +322,12 @@ class ReplaceMedium(LunStep):
 def medium_words(medium: Medium) -> str:
     """A medium in a few words."""
     words = [medium.type, *([medium.path] if medium.path else [])]
-    details = [*([show_size(medium.size)] if medium.size is not None else []), *(["direct"] if medium.direct else [])]
+    details = [*([show_size(medium.size)] if medium.size is not None else []), *_ways(medium)]
     return " ".join(words) + (f" ({', '.join(details)})" if details else "")
+
+
+def _ways(medium: Medium) -> list[str]:
+    return [word for word in ("direct", "sync", "preallocate") if getattr(medium, word)]
 
 
 def listed(names: tuple[str, ...]) -> str:

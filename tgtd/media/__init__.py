@@ -20,7 +20,17 @@ from tgtd.scsi.medium import BlockMedium, Store
 class Opener(Protocol):
     """Opens a medium. May block. Raises MediumError, whose text names cause and fix."""
 
-    def __call__(self, path: str | None, *, size: int | None, create: bool, writable: bool, direct: bool) -> Store: ...
+    def __call__(
+        self,
+        path: str | None,
+        *,
+        size: int | None,
+        create: bool,
+        writable: bool,
+        direct: bool,
+        sync: bool,
+        preallocate: bool,
+    ) -> Store: ...
 
 
 OPENERS: Mapping[str, Opener] = {

@@ -29,6 +29,8 @@ class BlockDeviceMedium(DescriptorMedium):
         create: bool = False,
         writable: bool = True,
         direct: bool = False,
+        sync: bool = False,
+        preallocate: bool = False,
     ) -> BlockDeviceMedium:
         """Open a device. size: bytes to serve of it, None: all. May block. Raises MediumError."""
         if path is None:

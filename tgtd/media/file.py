@@ -46,21 +46,27 @@ class FileMedium(DescriptorMedium):
         create: bool = False,
         writable: bool = True,
         direct: bool = False,
+        sync: bool = False,
+        preallocate: bool = False,
     ) -> FileMedium:
         """Open, lock and size a file. May block.
 
         size: bytes; None: as large as the file is. A shorter file is extended with a hole when it is writable.
-        Raises MediumError.
+        sync: every write is on stable storage on return. preallocate: space for all of it is taken now, and when it
+        grows. Raises MediumError.
         """
         if path is None:
             raise MediumError(errno.EINVAL, "no path is given", "say which file holds the data")
-        fd, made = _open(path, size, create, writable)
+        flags = os.O_DSYNC if sync else 0
+        fd, made = _open(path, size, create, writable, flags)
         unaligned = -1
         try:
             lock(fd, path, writable)
             size = _measure(fd, path, size, writable)
-            unaligned = _open_direct(fd, path, writable) if direct else -1
-            return cls(fd, unaligned if direct else None, size, writable)
+            if preallocate and writable:
+                _allocate(fd, path, size)
+            unaligned = _open_direct(fd, path, writable, flags) if direct else -1
+            return cls(fd, unaligned if direct else None, size, writable, sync, preallocate)
         except BaseException as error:
             for opened in (fd, unaligned):
                 if opened >= 0:
@@ -71,15 +77,25 @@ class FileMedium(DescriptorMedium):
                 raise explain(error, path, writable) from error
             raise
 
-    def __init__(self, fd: int, direct: int | None, size: int, writable: bool) -> None:
+    def __init__(
+        self,
+        fd: int,
+        direct: int | None,
+        size: int,
+        writable: bool,
+        sync: bool = False,
+        preallocate: bool = False,
+    ) -> None:
         super().__init__(fd, direct, size, writable, (512, 1024, 2048, 4096))
+        self.volatile = not sync
+        self._preallocate = preallocate and writable
         if direct is None:
             kind = _file_system(fd)
             if self.can_tell:
                 self.read_now = self.try_now
             elif kind in _IN_MEMORY:
                 self.read_now = self.read_at_once
-            if writable and kind in _CACHED:
+            if writable and kind in _CACHED and not sync:
                 self.write_now = self.cache_now
         self.can_discard = self.zero_after_discard = writable and _can_punch(fd, size)
         if self.can_discard:
@@ -88,6 +104,12 @@ class FileMedium(DescriptorMedium):
     def discard(self, offset: int, length: int) -> None:
         """A hole: reads as zeros, takes no space."""
         fallocate(self._fd, KEEP_SIZE | PUNCH_HOLE, offset, length)
+        self._settle()
+
+    def _settle(self) -> None:
+        """O_DSYNC says nothing of holes and zeros."""
+        if not self.volatile:
+            self.flush()
 
     def zero(self, offset: int, length: int, may_discard: bool) -> None:
         mode = PUNCH_HOLE if may_discard and self.can_discard else ZERO_RANGE
@@ -97,6 +119,7 @@ class FileMedium(DescriptorMedium):
             if error.errno != errno.EOPNOTSUPP:
                 raise
             self.write_zeros(offset, length)
+        self._settle()
 
     def extents(self, offset: int, length: int) -> Iterator[tuple[int, int, bool]]:
         """By SEEK_DATA and SEEK_HOLE; a file system that does not know them calls everything data."""
@@ -118,12 +141,14 @@ class FileMedium(DescriptorMedium):
         """Raises OSError when the file is shorter and cannot be extended."""
         if self.resize_probe() < size:
             os.ftruncate(self._fd, size)
+        if self._preallocate:
+            fallocate(self._fd, 0, 0, size)
         self.size = size
 
 
-def _open(path: str, size: int | None, create: bool, writable: bool) -> tuple[int, bool]:
+def _open(path: str, size: int | None, create: bool, writable: bool, more: int) -> tuple[int, bool]:
     """(descriptor, whether the file was made just now)."""
-    flags = (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO must not block us
+    flags = (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC | os.O_NONBLOCK | more  # a FIFO must not block
     try:
         return os.open(path, flags), False
     except FileNotFoundError as error:
@@ -139,10 +164,29 @@ def _open(path: str, size: int | None, create: bool, writable: bool) -> tuple[in
         raise explain_creation(error, path) from error
 
 
-def _open_direct(fd: int, path: str, writable: bool) -> int:
+def _allocate(fd: int, path: str, size: int) -> None:
+    """Space for all of it; data that are there stay. Raises MediumError."""
+    try:
+        fallocate(fd, 0, 0, size)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise MediumError(
+                error.errno,
+                f"there is no room for the {size} bytes of {path}",
+                "make room on its file system, or leave preallocate out",
+            ) from error
+        if error.errno == errno.EOPNOTSUPP:
+            raise MediumError(
+                error.errno, f"the file system of {path} cannot take space in advance", "leave preallocate out"
+            ) from error
+        raise
+
+
+def _open_direct(fd: int, path: str, writable: bool, more: int) -> int:
     """The same file once more: not by its path, which may lead to another one by now."""
     try:
-        return os.open(f"/proc/self/fd/{fd}", (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC | os.O_DIRECT)
+        way = (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC | os.O_DIRECT | more
+        return os.open(f"/proc/self/fd/{fd}", way)
     except OSError as error:
         if error.errno == errno.EINVAL:
             raise MediumError(

@@ -33,6 +33,8 @@ class NullMedium:
         create: bool = False,
         writable: bool = True,
         direct: bool = False,
+        sync: bool = False,
+        preallocate: bool = False,
     ) -> NullMedium:
         """Raises MediumError when no size is given."""
         if not size:

@@ -37,6 +37,8 @@ class RamMedium:
         create: bool = False,
         writable: bool = True,
         direct: bool = False,
+        sync: bool = False,
+        preallocate: bool = False,
     ) -> RamMedium:
         """Raises MediumError when no size is given, or there is no address space for it."""
         if not size:

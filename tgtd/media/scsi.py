@@ -66,6 +66,8 @@ class ScsiDeviceMedium:
         create: bool = False,
         writable: bool = True,
         direct: bool = False,
+        sync: bool = False,
+        preallocate: bool = False,
     ) -> ScsiDeviceMedium:
         """May block. Raises MediumError. A block device is taken for us alone: what is mounted is refused."""
         if path is None:
