@@ -32,6 +32,7 @@ def wish(device: str) -> model.Lun:
         thin=True,
         rotation_rate=0,
         mode_page=(),
+        management=(),
         online=True,
         allow_shrink=False,
         io_timeout=0,

@@ -36,6 +36,7 @@ def disk_settings(wish: model.Lun) -> DiskSettings:
         removable=wish.removable,
         thin=wish.thin,
         rotation_rate=wish.rotation_rate,
+        management=wish.management,
         mode_pages=tuple((declared.page, declared.subpage, declared.parameters) for declared in wish.mode_page),
     )
 

@@ -42,8 +42,9 @@ def test_everything_said(tree: Tree) -> None:
         "block_size = 4096\nphysical_block_size = 8192\nread_only = true\nremovable = true\nthin = "
         "false\nrotation_rate = 7200\n"
         'vendor = "ACME"\nproduct = "P"\nrevision = "2"\nserial = "S"\nwwid = "naa.6001405AABBCCDDEEFF0011223344556"\n'
-        "online = false\nallow_shrink = true\n"
+        'online = false\nallow_shrink = true\nmanagement = ["https://storage.example/1"]\n'
     )
+    assert lun.management == ("https://storage.example/1",)
     assert lun.medium == Medium("file", "/x", 1 << 30, True, True)
     assert lun.identity == IdentityWish("ACME", "P", "2", "S", bytes.fromhex("6001405aabbccddeeff0011223344556"))
     assert (lun.block_size, lun.physical_block_size, lun.rotation_rate) == (4096, 8192, 7200)

@@ -16,7 +16,7 @@ TAS = "--page=0xa --contents=0a,0a,0,0,0,40,0,0,0,0,0,0 --mask=0,0,0,0,0,40,0,0,
 
 @pytest.fixture
 def disk(site: Site, open_iscsi: OpenIscsi) -> str:
-    serve(site, site.lun(0))
+    serve(site, site.lun(0, more='management = ["https://storage.example/1"]'))
     open_iscsi.login(site.port)
     return open_iscsi.device(0)
 
@@ -38,6 +38,8 @@ def test_every_page_decodes(guest: Guest, disk: str) -> None:
     extended = guest.run(f"sg_vpd --page=ei --long {disk}").output
     assert "RTD_SUP=1" in extended, extended
     assert "WU_SUP=1" in extended
+    addresses = guest.run(f"sg_vpd --page=mna {disk}").output
+    assert "https://storage.example/1" in addresses
     policy = guest.run(f"sg_vpd --page=mpp {disk}").output
     assert re.search(r"page code: 0x2\n\s+MLUS=1,  Policy: shared", policy), policy
     assert "page code: 0x3f,  subpage code: 0xff" in policy

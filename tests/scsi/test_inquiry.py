@@ -6,9 +6,11 @@ import struct
 
 import pytest
 
-from tests.scsi.workbench import IDENTITY, NAME, Bench, pointer_of
+from tests.scsi.workbench import IDENTITY, NAME, TUR, Bench, pointer_of
 from tgtd.scsi.access import PortGroup
 from tgtd.scsi.lun import Identity
+from tgtd.scsi.sbc.disk import DiskSettings
+from tgtd.scsi.sense import INQUIRY_DATA_CHANGED
 from tgtd.scsi.spc.unit import PrimaryUnit
 
 
@@ -80,7 +82,7 @@ def test_every_page_is_listed_and_well_formed(number: int, disk: bool) -> None:
     unit = bench.itl(number).lu
     assert isinstance(unit, PrimaryUnit)
     listed = bench.good(inquiry(0), lun=number)[4:]
-    assert list(listed) == sorted(page.code for page in unit.vital_pages)
+    assert list(listed) == sorted(page.code for page in unit.vital_pages if page.offered(unit))
     for code in listed:
         page = bench.good(inquiry(code), lun=number)
         assert page[0] == unit.peripheral == bench.good(inquiry(), lun=number)[0]
@@ -150,3 +152,17 @@ def test_ports_of_the_device_and_the_group_of_this_one() -> None:
     assert bytes.fromhex("5194 0004 00000203") in found
     assert bytes.fromhex("5195 0004 00000203") in found
     assert names[0] not in found
+
+
+def test_management_network_addresses_when_there_are_some() -> None:
+    bench = Bench()
+    disk = bench.disk(management=("https://a.example/", "x:1"))
+    page = bench.good(inquiry(0x85))
+    assert page[:4].hex() == "00850020"
+    assert page[4:] == b"\0\0\0\x14https://a.example/\0\0" + b"\0\0\0\x04x:1\0"
+    assert 0x85 in bench.good(inquiry(0))[4:]
+    bench.ready()
+    disk.change(DiskSettings(), disk.identity)
+    assert bench.refused(TUR) == INQUIRY_DATA_CHANGED[:3]
+    assert 0x85 not in bench.good(inquiry(0))[4:]
+    assert bench.refused(inquiry(0x85))[0] == 5

@@ -213,6 +213,7 @@ class TargetBuilder:
             removable=filled["removable"],
             thin=filled["thin"] and not medium.preallocate,
             rotation_rate=filled["rotation_rate"],
+            management=tuple(url for url in filled.get("management", ()) if url is not None),
             mode_page=tuple(mode_pages(document, (*path, "mode_page"), filled.get("mode_page", []))),
             online=filled["online"],
             allow_shrink=filled["allow_shrink"],

@@ -166,6 +166,7 @@ class Lun:
     thin: bool
     rotation_rate: int
     mode_page: tuple[ModePage, ...]
+    management: tuple[str, ...]
     online: bool
     allow_shrink: bool
     io_timeout: float

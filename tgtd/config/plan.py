@@ -54,6 +54,7 @@ _LUN_FIELDS = (
     "thin",
     "rotation_rate",
     "mode_page",
+    "management",
     "online",
     "allow_shrink",
     "io_timeout",

@@ -239,6 +239,7 @@ _LUN_EFFECTS = {
     "rotation_rate": INQUIRY_CHANGED,
     "removable": INQUIRY_CHANGED,
     "thin": INQUIRY_CHANGED,
+    "management": INQUIRY_CHANGED,
     "write_cache": MODE_CHANGED,
     "mode_page": MODE_CHANGED,
     "read_only": MODE_CHANGED,
@@ -248,7 +249,7 @@ _LUN_EFFECTS = {
 @dataclass(frozen=True, slots=True)
 class ChangeLun(LunStep):
     """fields: of identity, write_cache, physical_block_size, read_only, removable, thin, rotation_rate, mode_page,
-    online, allow_shrink, io_timeout, io_timeout_policy, command_timeout, medium.create, medium.filters."""
+    management, online, allow_shrink, io_timeout, io_timeout_policy, command_timeout, medium.create, medium.filters."""
 
     fields: tuple[str, ...]
 

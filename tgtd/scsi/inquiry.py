@@ -33,11 +33,16 @@ _STANDARD = struct.Struct(">BBBBBBBB8s16s4s20xxx16s22x")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VitalPage:
-    """One VPD page. build: called with the unit and the I_T_L nexus, returns what follows the four bytes of header."""
+    """One VPD page. build: called with the unit and the I_T_L nexus, returns what follows the four bytes of header.
+    available: None, or asked with the unit: false hides the page."""
 
     code: int
     name: str
     build: Callable[[Any, LunNexus], bytes]
+    available: Callable[[Any], bool] | None = None
+
+    def offered(self, unit: PrimaryUnit) -> bool:
+        return self.available is None or self.available(unit)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,14 +115,14 @@ def _copies(unit: PrimaryUnit) -> bool:
 def vital(unit: PrimaryUnit, itl: LunNexus, code: int) -> bytes:
     """A VPD page with its header. Raises INVALID FIELD IN CDB for one the unit has no row of."""
     for page in unit.vital_pages:
-        if page.code == code:
+        if page.code == code and page.offered(unit):
             body = page.build(unit, itl)
             return struct.pack(">BBH", peripheral(unit, itl), code, len(body)) + body
     raise CheckCondition(INVALID_FIELD_IN_CDB, field=2, bit=7)
 
 
 def _supported(unit: PrimaryUnit, itl: LunNexus) -> bytes:
-    return bytes(sorted(page.code for page in unit.vital_pages))
+    return bytes(sorted(page.code for page in unit.vital_pages if page.offered(unit)))
 
 
 def _serial(unit: PrimaryUnit, itl: LunNexus) -> bytes:
@@ -135,7 +140,12 @@ def _designator(code_set: int, kind: int, value: bytes, association: int = 0, pr
 
 def _scsi_name(name: str) -> bytes:
     """SPC-5 7.7.6.11: UTF-8, null-terminated, padded to a multiple of four."""
-    value = name.encode() + b"\0"
+    return _terminated(name)
+
+
+def _terminated(text: str) -> bytes:
+    """Null-terminated and null-padded to a multiple of four (SPC-5 4.3.2)."""
+    value = text.encode() + b"\0"
     return value + b"\0" * (-len(value) % 4)
 
 
@@ -162,6 +172,12 @@ def _port_name(target: str, relative: int, protocol: int | None) -> bytes:
 
 def _identification(unit: PrimaryUnit, itl: LunNexus) -> bytes:
     return b"".join(_designators(unit, itl))
+
+
+def _management(unit: Any, itl: LunNexus) -> bytes:
+    """SPC-5 7.7.8: of the logical unit, for no service in particular."""
+    urls = [_terminated(url) for url in unit.settings.management]
+    return b"".join(struct.pack(">BxH", 0, len(url)) + url for url in urls)
 
 
 def _extended(unit: PrimaryUnit, itl: LunNexus) -> bytes:
@@ -206,4 +222,7 @@ SERIAL = VitalPage(0x80, "unit serial number", _serial)
 IDENTIFICATION = VitalPage(0x83, "device identification", _identification)
 EXTENDED = VitalPage(0x86, "extended INQUIRY data", _extended)
 PORTS = VitalPage(0x88, "SCSI ports", _ports)
+MANAGEMENT = VitalPage(
+    0x85, "management network addresses", _management, available=lambda unit: bool(unit.settings.management)
+)
 MODE_PAGE_POLICY = VitalPage(0x87, "mode page policy", _policies)

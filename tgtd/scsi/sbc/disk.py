@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, ClassVar
 
 from tgtd.scsi.buffers import BufferPool
@@ -67,7 +68,7 @@ MOST_BYTES = 32 << 20
 @dataclass(frozen=True, slots=True)
 class DiskSettings:
     """What the administrator chose. Sizes in bytes; rotation_rate as in VPD page B1h (1: none, 0: unsaid);
-    mode_pages: what declaredmodes.py makes of them."""
+    mode_pages: what declaredmodes.py makes of them; management: URLs of VPD page 85h."""
 
     write_cache: bool = True
     block_size: int = 512
@@ -77,6 +78,7 @@ class DiskSettings:
     thin: bool = True
     rotation_rate: int = 1
     mode_pages: tuple[Declared, ...] = ()
+    management: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -482,7 +484,8 @@ def _check_fit(medium: BlockMedium | None, settings: DiskSettings) -> None:
 def _tidings(old: DiskSettings, new: DiskSettings, renamed: bool) -> list[Sense]:
     """The unit attentions that a change of settings calls for."""
     found = []
-    if renamed or (old.removable, old.thin, old.rotation_rate) != (new.removable, new.thin, new.rotation_rate):
+    told = attrgetter("removable", "thin", "rotation_rate", "management")
+    if renamed or told(old) != told(new):
         found.append(INQUIRY_DATA_CHANGED)
     if (old.write_cache, old.read_only, old.mode_pages) != (new.write_cache, new.read_only, new.mode_pages):
         found.append(MODE_PARAMETERS_CHANGED)

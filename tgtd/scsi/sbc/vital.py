@@ -9,6 +9,7 @@ from tgtd.scsi.copy.vital import COPY_PAGE
 from tgtd.scsi.inquiry import (
     EXTENDED,
     IDENTIFICATION,
+    MANAGEMENT,
     MODE_PAGE_POLICY,
     PORTS,
     SERIAL,
@@ -82,6 +83,7 @@ VITAL_PAGES = (
     SUPPORTED,
     SERIAL,
     IDENTIFICATION,
+    MANAGEMENT,
     EXTENDED,
     MODE_PAGE_POLICY,
     PORTS,
