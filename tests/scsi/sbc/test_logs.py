@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 
+from tests.scsi.sbc.protection.cdbs import VERIFY_32, long
+from tests.scsi.sbc.protection.test_transfers import make as make_protected
 from tests.scsi.sbc.test_selftest import Scratched
 from tests.scsi.test_log import page, parameter, parsed, select, sense
 from tests.scsi.workbench import Bench, cdb10
@@ -73,3 +75,13 @@ def test_what_never_happens() -> None:
     bench, _, _ = make()
     assert parsed(bench.good(sense(0x2F))) == {0: b"\0\0\xff\0"}
     assert parsed(bench.good(sense(0x15))) == {0: bytes(12)}
+
+
+def test_the_32_byte_verify() -> None:
+    bench = make_protected(2)
+    bench.good(long(VERIFY_32, 4, 3, 1, reference=4))
+    assert counts(bench, 5) == {3: 0, 5: 1536, 6: 0}
+    bench.good(bytes((0x3F, 0x40, 0, 0, 0, 8, 0, 0, 0, 0)))
+    assert bench.refused(long(VERIFY_32, 8, 1, 1, reference=8))[0] == 3
+    assert counts(bench, 5)[6] == 1
+    assert counts(bench, 3)[6] == 0

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _CYCLES, _POWER_ON = "start-stop-cycles", "power-on-minutes"
 _HOUR = 3600.0
 _VERIFY = (0x2F, 0x8F, 0xAF)
+_VERIFY_32 = b"\0\x0a"
 _DESCRIPTOR = (0x72, 0x73)
 
 
@@ -73,7 +74,7 @@ class Tally:
         disk.records.history.note(task, disk.records.clock.now())
         if key == HARDWARE_ERROR:
             return
-        if task.cdb[0] in _VERIFY:
+        if task.cdb[0] in _VERIFY or (task.cdb[0] == 0x7F and task.cdb[8:10] == _VERIFY_32):
             self.unverified += 1
         elif writing:
             self.unwritten += 1

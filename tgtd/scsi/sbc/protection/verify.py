@@ -46,6 +46,7 @@ def verify(disk: Disk, task: Task) -> int:
     mode = _mode(what, task.cdb)
     if not what.blocks:
         return GOOD
+    disk.tally.verified += what.blocks << disk.shift
     if mode == _READABLE:
         return disk.defer(task, partial(_verify, disk, what))
     unit = unit_of(disk, what.protect)
