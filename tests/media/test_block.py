@@ -141,3 +141,35 @@ def test_a_device_that_became_read_only(plain: int, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("fcntl.ioctl", Device(read_only=1))
     with pytest.raises(MediumError, match="is read-only"):
         BlockDeviceMedium(plain, None, "/dev/some", None, True)
+
+
+def test_ranges_of_more_than_4_gib(tmp_path: Path) -> None:
+    """A sparse file behind a loop device: discarded and zeroed by one call each, which take 64 bits."""
+    if os.geteuid() != 0 or shutil.which("losetup") is None:
+        pytest.skip("a loop device needs root and losetup")
+    gib, back = 1 << 30, tmp_path / "back"
+    with back.open("wb") as file:
+        file.truncate(12 * gib)
+    made = subprocess.run(["losetup", "--find", "--show", str(back)], capture_output=True, text=True, check=False)
+    if made.returncode:
+        pytest.skip(f"no loop device: {made.stderr.strip()}")
+    name = made.stdout.strip()
+    try:
+        medium = BlockDeviceMedium.open(name)
+        for at in (0, 9 * gib):
+            medium.write(at, b"x" * 4096, True)
+        if medium.can_discard:
+            medium.discard(4096, 11 * gib)
+            assert get(medium, 9 * gib, 4096) == bytes(4096)
+            assert get(medium, 0, 4096) == b"x" * 4096
+        medium.close()
+        with back.open("r+b") as file:
+            file.truncate(13 * gib)
+        subprocess.run(["losetup", "--set-capacity", name], check=True)
+        medium = BlockDeviceMedium.open(name, size=12 * gib)
+        assert (medium.size, medium.resize_probe()) == (12 * gib, 13 * gib)
+        medium.grow(13 * gib)
+        assert get(medium, 13 * gib - 4096, 4096) == bytes(4096)
+        medium.close()
+    finally:
+        subprocess.run(["losetup", "--detach", name], check=True)

@@ -385,3 +385,27 @@ def test_preallocate_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, numb
     with pytest.raises(MediumError, match=word):
         FileMedium.open(str(path), size=1 << 20, create=True, preallocate=True)
     assert not path.exists(), "what was made just now goes again"
+
+
+def test_ranges_of_more_than_4_gib(tmp_path: Path) -> None:
+    """Sparse: nothing of it is ever allocated but two pages."""
+    gib = 1 << 30
+    medium = FileMedium.open(str(tmp_path / "disk"), size=20 * gib, create=True)
+    try:
+        if not medium.can_discard:
+            pytest.skip("the file system makes no holes")
+        for at in (0, 9 * gib):
+            medium.write(at, b"x" * 4096, True)
+        assert [part for part in medium.extents(0, 20 * gib) if part[2]] == [(0, 4096, True), (9 * gib, 4096, True)]
+        assert sum(length for _, length, _ in medium.extents(0, 20 * gib)) == 20 * gib
+        medium.discard(4096, 19 * gib)
+        assert list(medium.extents(4096, 19 * gib)) == [(4096, 19 * gib, False)]
+        medium.write(9 * gib, b"x" * 4096, True)
+        medium.zero(4096, 19 * gib, True)
+        into = memoryview(bytearray(4096))
+        medium.read(9 * gib, into)
+        assert into == bytes(4096)
+        medium.read(0, into)
+        assert into == b"x" * 4096
+    finally:
+        medium.close()

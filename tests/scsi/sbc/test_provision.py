@@ -197,3 +197,25 @@ def test_lba_status_from_the_middle_and_at_the_end() -> None:
     assert descriptors(bench.good(status(2047))) == [(2047, 1, 1)]
     assert bench.refused(status(2048)) == LBA_OUT_OF_RANGE[:3]
     assert len(bench.good(status(0, 10))) == 10
+
+
+def test_lba_status_of_more_blocks_than_fit_32_bits() -> None:
+    """GET LBA STATUS: one hole of 2^33 blocks takes three descriptors, none longer than FFFFFFFFh."""
+    bench = Bench()
+    bench.disk(Vast(1 << 42))
+    bench.ready()
+    data = bench.good(struct.pack(">BBQIBB", 0x9E, 0x12, 0, 8 + 16 * 8, 0, 0))
+    found = [struct.unpack_from(">QIB", data, 8 + 16 * i) for i in range((len(data) - 8) // 16)]
+    most = 0xFFFFFFFF
+    assert found == [(0, most, 1), (most, most, 1), (2 * most, 2, 1)]
+
+
+class Vast(RamMedium):
+    """Says that it is large, and that there is nothing."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(1 << 20)
+        self.size = size
+
+    def extents(self, offset: int, length: int) -> Iterator[tuple[int, int, bool]]:
+        yield offset, length, False

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 import struct
 from typing import Any
 
 import pytest
 
 from tests.scsi.workbench import Bench, cdb10, cdb12, cdb16, pointer_of, sense_of
+from tgtd.media.failing import FailingMedium
 from tgtd.media.ram import RamMedium
 from tgtd.scsi.medium import Buffer
 from tgtd.scsi.sense import BUSY, GOOD, MISCOMPARE_DURING_VERIFY, WRITE_ERROR
@@ -241,3 +243,53 @@ def test_what_is_aborted_while_it_waits_for_its_turn() -> None:
     assert medium.log == ["cached"]
     assert not bench.itl().lu.turns.closed  # type: ignore[attr-defined]
     content(bench, 0, 1)
+
+
+class Losing(RamMedium):
+    """Tells once that what was written is lost, as kernels do."""
+
+    volatile = True
+    lost = True
+
+    def flush(self) -> None:
+        if self.lost:
+            self.lost = False
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def write_now(self, offset: int, data: Any) -> bool:
+        super().write(offset, data, False)
+        return True
+
+    def write(self, offset: int, data: Any, durable: bool) -> None:
+        super().write(offset, data, durable)
+        if durable:
+            self.flush()
+
+
+@pytest.mark.parametrize(
+    ("cdb", "data"),
+    [
+        (cdb10(0x28, 0, 1, 0x08), None),
+        (cdb10(0x2A, 0, 1, 0x08), bytes(512)),
+        (cdb10(0x2E, 0, 1), bytes(512)),
+        (bytes((0x15, 0x10, 0, 0, 24, 0)), bytes(4) + bytes((0x08, 18)) + bytes(18)),
+    ],
+)
+def test_what_another_command_meets_is_told_at_the_next_flush(cdb: bytes, data: bytes | None) -> None:
+    bench = Bench()
+    bench.disk(Losing(1 << 20))
+    bench.ready()
+    assert bench.good(cdb10(0x2A, 0, 1), b"x" * 512) == b""
+    assert bench.refused(cdb, data)[0] in (3, 7)
+    assert bench.refused(cdb10(0x35, 0, 0)) == (7, 0x27, 7)
+    bench.good(cdb10(0x35, 0, 0))
+
+
+def test_a_plain_command_that_fails_concerns_no_flush() -> None:
+    bench = Bench()
+    medium = FailingMedium(Losing(1 << 20), ("read",), "EIO", 0, None, 1.0, 0)
+    medium.medium.lost = False  # type: ignore[attr-defined]
+    bench.disk(medium)
+    bench.ready()
+    assert bench.refused(cdb10(0x28, 0, 1)) == (3, 0x11, 0)
+    bench.good(cdb10(0x35, 0, 0))

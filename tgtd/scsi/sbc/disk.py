@@ -36,6 +36,7 @@ from tgtd.scsi.sbc.selftest import INCOMPLETE, SelfTest, SelfTests
 from tgtd.scsi.sbc.tally import Tally
 from tgtd.scsi.sbc.turns import Turns
 from tgtd.scsi.sbc.vital import EXTENDED_BITS, VITAL_PAGES
+from tgtd.scsi.sbc.write import met_instead
 from tgtd.scsi.sense import (
     CAPACITY_DATA_CHANGED,
     INITIALIZING_COMMAND_REQUIRED,
@@ -263,6 +264,8 @@ class Disk(Device[BlockMedium, DiskSettings]):
         if isinstance(trouble, OSError):
             self.counters.medium_errors += 1
             self.last_medium_error = trouble
+            if self.volatile_cache and met_instead(task.cdb):
+                self.unflushed = trouble
         status = super().refuse(task, trouble, writing)
         self.tally.note(self, task, writing)
         return status

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 FUA = 0x08
 BYTCHK = 0x02
 
+_MAY_FLUSH = frozenset((0x28, 0xA8, 0x88, 0x2A, 0xAA, 0x8A, 0x89))
+_ALWAYS_FLUSHES = frozenset((0x2E, 0xAE, 0x8E, 0x15, 0x55))  # WRITE AND VERIFY, MODE SELECT
+
 _AT_ONCE = 1 << 20  # bytes; copying more than this in the loop thread would keep the other initiators waiting
 
 MOST_COMPARED = 128
@@ -151,6 +154,14 @@ def synchronize_cache(disk: Disk, task: Task) -> int:
         disk.flush_behind()
         return GOOD
     return disk.defer(task, disk.store().flush, writing=True)
+
+
+def met_instead(cdb: bytes) -> bool:
+    """Whether a command may meet what becomes of earlier writes, as it has them or its own flushed.
+
+    Kernels tell of that once, whoever asks: the next SYNCHRONIZE CACHE must hear of it too.
+    """
+    return cdb[0] in _ALWAYS_FLUSHES or (cdb[0] in _MAY_FLUSH and bool(cdb[1] & FUA))
 
 
 def wanted_compare(disk: Disk, cdb: bytes) -> int:
