@@ -6,6 +6,7 @@ import pytest
 
 from tests.scsi.passthrough.stand_in import PassBench
 from tests.scsi.workbench import NAME, TUR, sense_of
+from tgtd.scsi.access import PortGroup
 from tgtd.scsi.passthrough.commands import cdb_of
 from tgtd.scsi.sense import INVALID_COMMAND_OPERATION_CODE, INVALID_FIELD_IN_CDB, CheckCondition
 
@@ -133,3 +134,15 @@ def test_one_command() -> None:
     bench.unit.offline()
     assert bench.refused(opcodes(1, 0x28))[0] == 2
     assert bench.refused(TUR)[0] == 2
+
+
+def test_port_groups_are_ours() -> None:
+    bench = PassBench()
+    report = b"\xa3\x0a" + bytes(7) + b"\xff\0\0"
+    assert bench.refused(report)[:2] in ((5, 0x20), (5, 0x24))
+    bench.target.regroup((PortGroup(1, explicit=True), PortGroup(2)))
+    bench.ready()
+    assert bench.good(inquiry(None, 96))[5] & 0x30 == 0x30
+    assert bench.good(report) == bytes.fromhex("00000018 00CF0001 00000001 00000001 00CF0002 00000001 00000002")
+    bench.good(b"\xa4\x0a" + bytes(7) + b"\x08\0\0", bytes.fromhex("00000000 01000001"))
+    assert bench.good(report)[4] == 0x01

@@ -14,11 +14,11 @@ DISK = Portrait(bytes(36), {}, 4096, 10)
 
 
 def test_standard_data() -> None:
-    shown = likeness.standard(b"\xff" * 36)
+    shown = likeness.standard(0, b"\xff" * 36)
     assert [at for at in range(36) if shown[at] != 0xFF] == [3, 5]
     assert (shown[3], shown[5]) == (0xDF, 0xC7)
-    assert likeness.standard(bytes(36)) == bytes(7) + b"\2" + bytes(28)
-    assert likeness.standard(b"\0\0\0\x20") == bytes(4)
+    assert likeness.standard(0, bytes(36)) == bytes(7) + b"\2" + bytes(28)
+    assert likeness.standard(0, b"\0\0\0\x20") == bytes(4)
 
 
 def shown(data: bytes, most: int = 1 << 20, portrait: Portrait = DISK) -> bytes:

@@ -24,6 +24,7 @@ from tgtd.scsi.spc.commands import (
 )
 from tgtd.scsi.spc.opcodes import report_opcodes
 from tgtd.scsi.spc.persistent import PERSISTENT
+from tgtd.scsi.spc.portgroups import PORT_GROUPS
 from tgtd.scsi.spc.reserve import RESERVES
 from tgtd.scsi.task import Task
 
@@ -74,7 +75,7 @@ def identify(unit: Passthrough, task: Task) -> int:
     if unit.medium is None:
         return _remembered(unit, task, code, most)
     if code is None:
-        return unit.send(task, cdb[:6], None, most, likeness.standard, most)
+        return unit.send(task, cdb[:6], None, most, partial(likeness.standard, unit.access.tpgs), most)
     device = unit.medium
     show = partial(_page, unit, task, device.portrait, device.most_bytes)
     if code not in (likeness.SUPPORTED_PAGES, likeness.DEVICE_IDENTIFICATION, likeness.BLOCK_LIMITS):
@@ -94,7 +95,7 @@ def _remembered(unit: Passthrough, task: Task, code: int | None, most: int) -> i
     if code is None:
         if task.cdb[2]:
             raise CheckCondition(INVALID_FIELD_IN_CDB, field=2, bit=7)
-        task.data_in = likeness.standard(portrait.inquiry)[:most]
+        task.data_in = likeness.standard(unit.access.tpgs, portrait.inquiry)[:most]
         return 0
     page = portrait.pages.get(code)
     if page is None:
@@ -152,5 +153,6 @@ OWN = without_naca(
         REPORT_SUPPORTED_TASK_MANAGEMENT_FUNCTIONS,
         *PERSISTENT,
         *RESERVES,
+        *PORT_GROUPS,
     )
 )

@@ -1,7 +1,8 @@
 """INQUIRY data of a real device, as initiators of ours see them (SPC-5 6.6, 7.7).
 
 Everything is the device's, but for what is not true of the way by which initiators reach it here: its target ports,
-asymmetric access, third-party copy, ACA, command queueing, and how much data one command may move.
+asymmetric access (ours, where port groups are declared), third-party copy, ACA, command queueing, and how much data one
+command may move.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ not ours), SCSI ports, third-party copy."""
 _NORMACA, _TPGS_3PC, _CMDQUE = 0x20, 0x38, 0x02
 
 
-def standard(data: bytes) -> bytes:
-    """Standard INQUIRY data: without NORMACA, TPGS and 3PC, with CMDQUE."""
+def standard(tpgs: int, data: bytes) -> bytes:
+    """Standard INQUIRY data: without NORMACA and 3PC, with CMDQUE and a TPGS of ours."""
     shown = bytearray(data)
-    for at, off, on in ((3, _NORMACA, 0), (5, _TPGS_3PC, 0), (7, 0, _CMDQUE)):
+    for at, off, on in ((3, _NORMACA, 0), (5, _TPGS_3PC, tpgs << 4), (7, 0, _CMDQUE)):
         if at < len(shown):
             shown[at] = shown[at] & ~off | on
     return bytes(shown)
