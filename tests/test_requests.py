@@ -119,6 +119,41 @@ def test_reservations_that_are_not_loaded(desk: Desk) -> None:
         desk.ask("clear-reservations", target=IQN, lun=1)
 
 
+def test_a_medium_is_ejected_and_loaded(desk: Desk) -> None:
+    desk.site.write(desk.site.lun(1, more="removable = true"))
+    desk.ask("reload")
+    disk: Any = desk.site.unit(1).device
+    disk.preventing[attached(desk.site.nexus(), 1)] = None
+    with pytest.raises(Unanswerable, match="LUN 1: it is in use by"):
+        desk.ask("medium", what="eject", target=IQN, lun=1)
+    assert desk.ask("medium", what="eject", target=IQN, lun=1, force=True) == {"medium": "ejected"}
+    assert disk.ejected
+    assert "ejected" in json.loads("".join(desk.ask("status")))["targets"][0]["luns"][0]["flags"]
+    assert desk.ask("medium", what="load", target=IQN, lun=1) == {"medium": "loaded"}
+    assert not disk.ejected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"what": "shake", "target": IQN, "lun": 1}, "eject, or load"),
+        ({"what": "eject", "target": IQN, "lun": 7}, "has no LUN 7"),
+        ({"what": "eject", "target": IQN, "lun": 1}, "no removable disk"),
+        ({"what": "load", "target": IQN, "lun": 1}, "not ejected"),
+    ],
+)
+def test_media_that_stay(desk: Desk, arguments: dict[str, object], why: str) -> None:
+    with pytest.raises(Unanswerable, match=why):
+        desk.ask("medium", **arguments)
+
+
+def test_the_medium_of_a_unit_that_is_offline(desk: Desk) -> None:
+    desk.site.write(desk.site.lun(1, more="removable = true\nonline = false"))
+    desk.ask("reload")
+    with pytest.raises(Unanswerable, match="is offline"):
+        desk.ask("medium", what="load", target=IQN, lun=1)
+
+
 def test_plan_then_reload(desk: Desk) -> None:
     desk.site.write(desk.site.lun(1), desk.site.lun(2))
     assert len(desk.ask("plan")["steps"]) == 1

@@ -22,7 +22,7 @@ from tgtd.status import (
     session_rows,
 )
 from tgtd.tree import Tree
-from tgtd.units import Unit
+from tgtd.units import State, Unit
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +85,24 @@ def fault(tree: Tree, target: object, lun: object, hang: bool, reply: Callable[[
     reply({"hanging": hang})
 
 
+def move_medium(
+    tree: Tree, target: object, lun: object, eject: bool, force: bool, reply: Callable[[Result], None]
+) -> None:
+    """Eject the medium of a LUN that runs in this process, or load it. Raises Unanswerable."""
+    unit = _unit(tree, target, lun)
+    if unit.state is not State.ONLINE:
+        raise Unanswerable(f"{unit.place} is {unit.state.value}" + (f": {unit.cause}" if unit.cause else ""))
+    try:
+        if eject:
+            unit.device.eject(force)
+        else:
+            unit.device.load()
+    except ValueError as trouble:
+        raise Unanswerable(f"{unit.place}: {trouble}") from trouble
+    log.warning("%s: its medium was %s by tgtctl", unit.place, "ejected" if eject else "loaded")
+    reply({"medium": "ejected" if eject else "loaded"})
+
+
 def _unit(tree: Tree, target: object, lun: object) -> Unit:
     found = tree.targets.get(str(target))
     if found is None:
@@ -126,6 +144,11 @@ class Estate(Protocol):
 
     def fault(self, target: object, lun: object, hang: bool, reply: Callable[[Result], None]) -> None:
         """See `fault`."""
+
+    def move_medium(
+        self, target: object, lun: object, eject: bool, force: bool, reply: Callable[[Result], None]
+    ) -> None:
+        """See `move_medium`."""
 
     def log_level(self, level: str) -> None:
         """Other processes shall log as this one does."""
@@ -179,6 +202,11 @@ class Alone:
 
     def fault(self, target: object, lun: object, hang: bool, reply: Callable[[Result], None]) -> None:
         fault(self._tree, target, lun, hang, reply)
+
+    def move_medium(
+        self, target: object, lun: object, eject: bool, force: bool, reply: Callable[[Result], None]
+    ) -> None:
+        move_medium(self._tree, target, lun, eject, force, reply)
 
     def log_level(self, level: str) -> None:
         """There is nobody else."""

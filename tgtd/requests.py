@@ -40,6 +40,7 @@ class Requests:
             "reservations": self._reservations,
             "clear-reservations": self._clear_reservations,
             "fault": self._fault,
+            "medium": self._medium,
             "plan": self._plan,
             "reload": self._reload,
             "log-level": self._log_level,
@@ -63,6 +64,13 @@ class Requests:
         if what not in ("hang", "release"):
             raise Unanswerable("what is to become of the medium: hang, or release")
         self._estate.fault(arguments.get("target"), arguments.get("lun"), what == "hang", reply)
+
+    def _medium(self, arguments: Arguments, reply: Reply) -> None:
+        what = arguments.get("what")
+        if what not in ("eject", "load"):
+            raise Unanswerable("what is to be done with the medium: eject, or load")
+        force = arguments.get("force") is True
+        self._estate.move_medium(arguments.get("target"), arguments.get("lun"), what == "eject", force, reply)
 
     def _plan(self, arguments: Arguments, reply: Reply) -> None:
         self._must_run()

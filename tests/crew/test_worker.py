@@ -19,7 +19,7 @@ from tests.crew.fakes import config, iqn
 from tgtd.config.model import Config
 from tgtd.config.plan import diff
 from tgtd.crew.parts import outset
-from tgtd.crew.speech import CLEAR, STATUS, Hire
+from tgtd.crew.speech import CLEAR, MEDIUM, STATUS, Hire
 
 A = iqn("a")
 
@@ -97,6 +97,7 @@ def test_it_serves_what_it_is_given(boss: Boss, tmp_path: Path) -> None:
     boss.say("ping")
     assert boss.hear("pong")["census"]["targets"] == 1
     assert "no LUN 9" in json.loads(boss.ask(CLEAR, A, 9))["error"]
+    assert "no LUN 9" in json.loads(boss.ask(MEDIUM, A, 9, True, False))["error"]
     boss.say("stop", 1)
     assert boss.end()[0] == 0
 

@@ -20,4 +20,10 @@ def test_the_verbs_are_owed() -> None:
 def test_a_disk_tells_its_capacity_and_traits() -> None:
     disk = Bench().disk(removable=True)
     assert disk.capacity == 1 << 20
-    assert disk.traits() == {"read-only": False, "write-cache": False, "thin": True, "removable": True}
+    assert disk.traits() == {
+        "read-only": False,
+        "write-cache": False,
+        "thin": True,
+        "removable": True,
+        "ejected": False,
+    }

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 from tgtd import __version__
-from tgtd.cli import cat_config, check, fault, log_level, plan, reload, reservations, sessions, status, stop
+from tgtd.cli import cat_config, check, fault, log_level, medium, plan, reload, reservations, sessions, status, stop
 from tgtd.cli.client import Trouble
 
 COMMANDS: dict[str, ModuleType] = {
@@ -24,6 +24,7 @@ COMMANDS: dict[str, ModuleType] = {
     "sessions": sessions,
     "reservations": reservations,
     "fault": fault,
+    "medium": medium,
     "check": check,
     "plan": plan,
     "reload": reload,

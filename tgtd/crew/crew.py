@@ -178,6 +178,11 @@ class Crew:
     def fault(self, target: object, lun: object, hang: bool, reply: Callable[[Result], None]) -> None:
         self._ask_about(target, speech.FAULT, (lun, hang), reply)
 
+    def move_medium(
+        self, target: object, lun: object, eject: bool, force: bool, reply: Callable[[Result], None]
+    ) -> None:
+        self._ask_about(target, speech.MEDIUM, (lun, eject, force), reply)
+
     def _ask_about(
         self, target: object, topic: str, arguments: tuple[object, ...], reply: Callable[[Result], None]
     ) -> None:

@@ -40,6 +40,7 @@ RESERVATIONS = "reservations"
 GUESTS = "guests"
 CLEAR = "clear"
 FAULT = "fault"
+MEDIUM = "medium"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from tgtd.control import Result, Unanswerable
 from tgtd.crew import speech
 from tgtd.crew.channel import Channel
 from tgtd.crew.speech import Hire
-from tgtd.estate import clear_reservations, fault, guests
+from tgtd.estate import clear_reservations, fault, guests, move_medium
 from tgtd.ledger import Ledger
 from tgtd.loop import Loop
 from tgtd.media import OPENERS
@@ -65,7 +65,11 @@ _TOPICS: Mapping[str, Rows] = {
     speech.RESERVATIONS: reservation_rows,
     speech.GUESTS: guest_rows,
 }
-_ORDERS: Mapping[str, Callable[..., None]] = {speech.CLEAR: clear_reservations, speech.FAULT: fault}
+_ORDERS: Mapping[str, Callable[..., None]] = {
+    speech.CLEAR: clear_reservations,
+    speech.FAULT: fault,
+    speech.MEDIUM: move_medium,
+}
 """What is asked of one LUN: with the tree, the target, what else was said, and where the answer goes."""
 
 

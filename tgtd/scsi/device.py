@@ -74,6 +74,15 @@ class Device(PrimaryUnit, ABC, Generic[M, S]):
     def grown(self, size: int) -> None:
         """The medium has `size` bytes now; for devices whose capacity is their medium's size."""
 
+    def eject(self, force: bool) -> None:
+        """Take a removable medium out, as a hand would. force: although initiators prevent it. Raises ValueError, with
+        the reason in words, when that cannot be done."""
+        raise ValueError("it has no medium that could be taken out")
+
+    def load(self) -> None:
+        """Put the medium back in. Raises ValueError when there is nothing to put in."""
+        raise ValueError("it has no medium that could be put in")
+
     def traits(self) -> Mapping[str, bool]:
         """What sets one device of a type apart from another, in words for the administrator."""
         return {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.scsi.sbc.test_write import Noting
@@ -124,3 +126,36 @@ def test_resets_allow_removal(function: TaskManagement) -> None:
 def test_a_fixed_disk_has_nothing_to_prevent() -> None:
     bench, _ = make(removable=False)
     assert bench.refused(prevent(1)) == (5, 0x20, 0)
+
+
+def test_the_administrator_ejects_and_loads() -> None:
+    bench, medium = make()
+    disk: Any = bench.itl().lu
+    disk.eject(False)
+    bench.lane.drain()
+    assert medium.log == ["flush"]
+    assert bench.refused(TUR) == MEDIUM_NOT_PRESENT[:3]
+    with pytest.raises(ValueError, match="ejected already"):
+        disk.eject(False)
+    disk.load()
+    assert bench.refused(TUR) == MEDIUM_MAY_HAVE_CHANGED[:3]
+    assert bench.run(TUR).status == GOOD
+    with pytest.raises(ValueError, match="not ejected"):
+        disk.load()
+
+
+def test_the_administrator_is_told_who_uses_it() -> None:
+    bench, _ = make()
+    disk: Any = bench.itl().lu
+    bench.good(prevent(1))
+    with pytest.raises(ValueError, match=r"in use by iqn\.2026-11\.com\.example:a"):
+        disk.eject(False)
+    disk.eject(True)
+    assert bench.refused(TUR) == MEDIUM_NOT_PRESENT[:3]
+
+
+def test_what_is_not_removable_stays() -> None:
+    bench, _ = make(removable=False)
+    disk: Any = bench.itl().lu
+    with pytest.raises(ValueError, match="no removable disk"):
+        disk.eject(True)

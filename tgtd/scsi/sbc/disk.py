@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, ClassVar
@@ -24,6 +24,7 @@ from tgtd.scsi.medium import BlockMedium, Offload
 from tgtd.scsi.nexus import LunNexus
 from tgtd.scsi.savedmodes import restore
 from tgtd.scsi.sbc.commands import ROWS
+from tgtd.scsi.sbc.counters import DiskCounters
 from tgtd.scsi.sbc.flaws import FlawedMedium
 from tgtd.scsi.sbc.format import FormatFailure
 from tgtd.scsi.sbc.logs import LOG_PAGES
@@ -31,6 +32,7 @@ from tgtd.scsi.sbc.modes import MODE_PAGES
 from tgtd.scsi.sbc.operation import Operation
 from tgtd.scsi.sbc.pace import Pace
 from tgtd.scsi.sbc.protection.medium import Policy, ProtectedMedium
+from tgtd.scsi.sbc.removal import put_in, take_out
 from tgtd.scsi.sbc.sanitize import SanitizeFailure
 from tgtd.scsi.sbc.selftest import INCOMPLETE, SelfTest, SelfTests
 from tgtd.scsi.sbc.tally import Tally
@@ -80,25 +82,6 @@ class DiskSettings:
     rotation_rate: int = 1
     mode_pages: tuple[Declared, ...] = ()
     management: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class DiskCounters:
-    """Plain counts since the disk was made; `other`: commands besides reads and writes. medium_errors: those of
-    `errors` that the medium is to blame for."""
-
-    reads: int = 0
-    writes: int = 0
-    read_bytes: int = 0
-    write_bytes: int = 0
-    flushes: int = 0
-    unmaps: int = 0
-    other: int = 0
-    errors: int = 0
-    medium_errors: int = 0
-
-    def as_dict(self) -> dict[str, int]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 class Disk(Device[BlockMedium, DiskSettings]):
@@ -175,6 +158,7 @@ class Disk(Device[BlockMedium, DiskSettings]):
             "write-cache": self.write_cache and self.volatile_cache,
             "thin": self.thin,
             "removable": self.settings.removable,
+            "ejected": self.ejected,
         }
 
     def looked_at(self) -> None:
@@ -413,6 +397,9 @@ class Disk(Device[BlockMedium, DiskSettings]):
             self.tally.started(self)
         self.stopped, self.ejected, self.resting = stopped, ejected, None
         self._survey()
+
+    eject = take_out
+    load = put_in
 
     def restore_defaults(self) -> None:
         if not self.cache_changeable():

@@ -60,6 +60,27 @@ def _start(disk: Disk, task: Task, load: bool) -> None:
         disk.attend_all(MEDIUM_MAY_HAVE_CHANGED, but=task.itl.nexus)
 
 
+def take_out(disk: Disk, force: bool) -> None:
+    """The administrator ejects. Raises ValueError, in words, when that cannot be done."""
+    if not disk.removable:
+        raise ValueError("it is no removable disk; set removable = true for the LUN, or take it away by online = false")
+    if disk.ejected:
+        raise ValueError("its medium is ejected already")
+    if disk.preventing and not force:
+        names = ", ".join(sorted({itl.nexus.initiator for itl in disk.preventing}))
+        raise ValueError(f"it is in use by {names}, and removal is prevented; unmount it there, or use --force")
+    disk.halt(stopped=True, ejected=True)
+    disk.flush_behind()
+
+
+def put_in(disk: Disk) -> None:
+    """The administrator loads: all initiators hear of it. Raises ValueError when nothing is ejected."""
+    if not disk.ejected:
+        raise ValueError("its medium is not ejected")
+    disk.halt(stopped=False, ejected=False)
+    disk.attend_all(MEDIUM_MAY_HAVE_CHANGED)
+
+
 def prevent_allow(disk: Disk, task: Task) -> int:
     """Each I_T nexus prevents for itself; removal is allowed when none does."""
     if task.cdb[4] & 0x01:
