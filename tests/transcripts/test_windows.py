@@ -10,6 +10,7 @@ import struct
 
 import pytest
 
+from tests.initiator import Initiator
 from tests.scsi.reserving import (
     CLEAR,
     EA,
@@ -171,4 +172,60 @@ def test_windows(site: Site, rows: tuple[Row, ...]) -> None:
     site.write(site.target(site.lun(1)))
     site.start()
     play(site, 1, rows)
+    assert "Traceback" not in site.log
+
+
+def token_list(token: bytes, lba: int, count: int, offset: int) -> bytes:
+    """The parameter list of WRITE USING TOKEN, in the background."""
+    return struct.pack(">HB5xQ512s6xHQI4x", 534 + 16, 1, offset, token, 16, lba, count)
+
+
+def ticket(node: Initiator, lun: int, lba: int, count: int, identifier: int) -> bytes:
+    """POPULATE TOKEN, and the token."""
+    data = struct.pack(">HBxIIxxHQI4x", 14 + 16, 0, 0, 0, 16, lba, count)
+    assert node.write(struct.pack(">BB4xIIxx", 0x83, 0x10, identifier, len(data)), data, lun=lun).status == 0
+    told = node.read(struct.pack(">BBI4xIxx", 0x84, 0x07, identifier, 1024), 1024, lun=lun).data
+    assert (told[4], told[5], told[15], int.from_bytes(told[16:24], "big")) == (0x10, 1, 0xF1, count)
+    return told[38 : 38 + 512]
+
+
+def spend(node: Initiator, lun: int, data: bytes, count: int, identifier: int) -> None:
+    """WRITE USING TOKEN, then asking until it is done."""
+    assert node.write(struct.pack(">BB4xIIxx", 0x83, 0x11, identifier, len(data)), data, lun=lun).status == 0
+    state = 0x12
+    while state == 0x12:
+        told = node.read(struct.pack(">BBI4xIxx", 0x84, 0x07, identifier, 1024), 1024, lun=lun).data
+        state = told[5]
+    assert (told[4], state, int.from_bytes(told[16:24], "big")) == (0x11, 1, count)
+
+
+def test_offloaded_data_transfer(site: Site) -> None:
+    """A file of 1 GiB is copied to another LUN as Explorer does it: by 256 MiB, reading page 8Fh first."""
+    whole, part = 1 << 21, 1 << 19
+    site.write(site.target(site.lun(1, size="2 GiB"), site.lun(2, size="2 GiB")))
+    site.start()
+    source, copy = site.media / "lun1.img", site.media / "lun2.img"
+    places = [2048 * 512 + at for at in (0, 300 << 20, (1 << 30) - 4096)]
+    with source.open("r+b") as file:
+        for number, at in enumerate(places, 1):
+            file.seek(at)
+            file.write(bytes((number,)) * 4096)
+    with site.login() as node:
+        for lun in (1, 2):
+            node.read(bytes(6), 0, lun=lun)
+        page = node.read(vital(0x8F, 1024).cdb, 1024, lun=1).data
+        assert struct.pack(">HH", 0x0106, 92) in page
+        for number in range(4):
+            token = ticket(node, 1, 2048 + number * part, part, 16 + number)
+            spend(node, 2, token_list(token, 4096 + number * part, part, 0), part, 32 + number)
+        stale = ticket(node, 1, 2048, 8, 64)
+        node.write(write16(2050, BLOCK).cdb, BLOCK, lun=1)
+        refused = node.write(struct.pack(">BB4xIIxx", 0x83, 0x11, 65, 552), token_list(stale, 0, 8, 0), lun=2)
+        assert refused.asc == (0x5, 0x23, 0x08)
+    with copy.open("rb") as file:
+        for number, at in enumerate(places, 1):
+            file.seek(at + 2048 * 512)
+            assert file.read(4096) == bytes((number,)) * 4096
+    assert copy.stat().st_blocks * 512 < 1 << 20, "holes stay holes"
+    assert whole == 4 * part
     assert "Traceback" not in site.log

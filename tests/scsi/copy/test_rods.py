@@ -90,6 +90,13 @@ def test_more_than_the_token_has(offset: int) -> None:
     assert bench.content(bench.second, 0, 512) == bytes(512)
 
 
+def test_more_than_a_token_may_have() -> None:
+    bench = Pair()
+    bench.first.blocks = bench.second.blocks = 1 << 40
+    assert bench.refused(*populate((0, 1 << 25), (1 << 30, 1))) == WRONG
+    assert bench.refused(*write(ZERO, (0, 1 << 25), (1 << 30, 1)), lun=1) == WRONG
+
+
 def test_zeros() -> None:
     bench = Pair()
     bench.good(*write(ZERO, (4, 8)))

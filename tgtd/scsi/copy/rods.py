@@ -17,7 +17,7 @@ from tgtd.scsi.copy.job import Failure, Segment
 from tgtd.scsi.copy.manager import kind_of_record, office_of
 from tgtd.scsi.copy.office import End
 from tgtd.scsi.copy.records import DONE, IN_FOREGROUND, Record
-from tgtd.scsi.copy.tokens import BLOCK_ZERO, CHANGE_VULNERABLE, LONGEST_TIMEOUT, MANAGED, SIZE, Token
+from tgtd.scsi.copy.tokens import BLOCK_ZERO, CHANGE_VULNERABLE, LONGEST_TIMEOUT, MANAGED, MOST_BYTES, SIZE, Token
 from tgtd.scsi.sense import (
     GOOD,
     INVALID_FIELD_IN_CDB,
@@ -64,6 +64,8 @@ def _list(disk: Disk, task: Task, at: int) -> tuple[bytes, Runs]:
         if lba + count > disk.blocks:
             raise CheckCondition(LBA_OUT_OF_RANGE, information=lba)
         runs.append((lba, count))
+    if sum(count for _, count in runs) << disk.shift > MOST_BYTES:
+        raise _wrong(at)
     ordered = sorted(run for run in runs if run[1])
     if any(one[0] + one[1] > other[0] for one, other in pairwise(ordered)):
         raise _wrong(at)

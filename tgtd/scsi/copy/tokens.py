@@ -31,6 +31,8 @@ SIZE = 512
 MANAGED = 96
 """Bytes of a token by which it may be spoken of without handing it over (SPC-5 6.30)."""
 CHANGE_VULNERABLE, BLOCK_ZERO = 0x0080_0001, 0xFFFF_0001
+MOST_BYTES, OPTIMAL_BYTES = 16 << 30, 256 << 20
+"""What one token stands for."""
 DEFAULT_TIMEOUT, LONGEST_TIMEOUT = 60, 600
 """Seconds that a token lives without being used."""
 

@@ -10,7 +10,14 @@ from tgtd.scsi.copy.commands import EXTENDED_COPY, RECEIVE
 from tgtd.scsi.copy.manager import MOST_JOBS
 from tgtd.scsi.copy.parameters import CSCD_TYPES, MOST_CSCDS, MOST_DESCRIPTORS, MOST_SEGMENTS, OWN_UNIT, SEGMENT_TYPES
 from tgtd.scsi.copy.rods import MOST_RANGES
-from tgtd.scsi.copy.tokens import BLOCK_ZERO, CHANGE_VULNERABLE, DEFAULT_TIMEOUT, LONGEST_TIMEOUT
+from tgtd.scsi.copy.tokens import (
+    BLOCK_ZERO,
+    CHANGE_VULNERABLE,
+    DEFAULT_TIMEOUT,
+    LONGEST_TIMEOUT,
+    MOST_BYTES,
+    OPTIMAL_BYTES,
+)
 from tgtd.scsi.inquiry import THIRD_PARTY_COPY, VitalPage
 
 if TYPE_CHECKING:
@@ -37,6 +44,14 @@ def _commands(disk: Disk) -> bytes:
     return descriptor(_COMMANDS, bytes((len(parts),)) + parts)
 
 
+def _block_limits(disk: Disk) -> bytes:
+    most, optimal = MOST_BYTES >> disk.shift, OPTIMAL_BYTES >> disk.shift
+    return descriptor(
+        _BLOCK_LIMITS,
+        struct.pack(">6xHIIQQ", MOST_RANGES, LONGEST_TIMEOUT, DEFAULT_TIMEOUT, most, optimal),
+    )
+
+
 def _token_features() -> bytes:
     """No tokens of others, no bounds but those of time; of block devices."""
     blocks = struct.pack(">BxHxxHQQQQ8x", 0, 0x2C, 0, 0, 0, 0, 0)
@@ -54,7 +69,7 @@ def _token_types() -> bytes:
 def third_party_copy(disk: Disk, itl: LunNexus) -> bytes:
     types = bytes(sorted(SEGMENT_TYPES + CSCD_TYPES))
     return (
-        descriptor(_BLOCK_LIMITS, struct.pack(">6xHIIQQ", MOST_RANGES, LONGEST_TIMEOUT, DEFAULT_TIMEOUT, 0, 0))
+        _block_limits(disk)
         + _commands(disk)
         + descriptor(_PARAMETERS, struct.pack(">4xHHII12x", MOST_CSCDS, MOST_SEGMENTS, MOST_DESCRIPTORS, 0))
         + descriptor(_DESCRIPTORS, bytes((len(types),)) + types)
