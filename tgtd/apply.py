@@ -436,8 +436,10 @@ class Transaction:
         identity = self._tree.identity(step.target, wish)
         if step.elsewhere:
             self._swap(step, unit, identity)
-        elif step.old.medium.way != wish.medium.way and wish.online:
+        elif (step.reprotected or step.old.medium.way != wish.medium.way) and wish.online:
             unit.reopen(wish, identity)
+        elif step.reprotected:
+            unit.change(wish, identity)
         else:
             unit.resize(wish)
 

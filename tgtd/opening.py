@@ -13,6 +13,7 @@ from tgtd.config import model
 from tgtd.ledger import Kept, Ledger
 from tgtd.media import MediumError, Opener
 from tgtd.memories import Memories
+from tgtd.protecting import beside
 from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.layer import bottom
 from tgtd.scsi.medium import Store
@@ -77,7 +78,12 @@ class Opening:
     def _open(self) -> None:
         self.kept = self._shop.ledger.load(self._wwid)
         self.remembered = self._shop.memories.load(self._wwid)
-        self.medium = open_medium(self._shop.openers, self.wish)
+        medium = open_medium(self._shop.openers, self.wish)
+        try:
+            self.medium = beside(self._shop.openers, self.wish, medium, self.remembered)
+        except BaseException:
+            medium.close()
+            raise
 
     def _opened(self, error: BaseException | None) -> None:
         self.done = True

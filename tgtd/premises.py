@@ -93,7 +93,11 @@ def raise_file_limit(config: model.Config) -> None:
     """Allow as many open files as the host lets us; media need one each, or two with direct I/O. Raises CannotStart."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    media = sum(1 + lun.medium.direct for target in config.targets.values() for lun in target.luns.values())
+    media = sum(
+        1 + lun.medium.direct + bool(lun.protection_path)
+        for target in config.targets.values()
+        for lun in target.luns.values()
+    )
     if most == resource.RLIM_INFINITY:
         return
     if media + _SPARE_FILES > most:

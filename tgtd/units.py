@@ -21,6 +21,7 @@ from tgtd.ledger import Kept, Page
 from tgtd.memories import UnitMemory
 from tgtd.opening import BEING_OPENED, Opening, Shop, put_away, reason
 from tgtd.patience import Patience
+from tgtd.protecting import note
 from tgtd.scsi.layer import bottom
 from tgtd.scsi.lun import Identity
 from tgtd.scsi.medium import Store
@@ -271,6 +272,7 @@ class Unit:
             try:
                 self._recall(opening)
                 self.device.insert(self.faults.before(medium, self.wish.medium.filters))
+                note(self.device, self.wish)
                 self.cause = None
             except ValueError as trouble:
                 self.cause = str(trouble)

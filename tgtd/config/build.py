@@ -33,6 +33,7 @@ from tgtd.config.model import (
 from tgtd.config.modepages import mode_pages
 from tgtd.config.positions import Path
 from tgtd.config.problem import Mistake
+from tgtd.config.protection import protection_path
 from tgtd.config.schema import Schema, Section
 from tgtd.config.secrets import SecretStore
 from tgtd.config.size import out_of_bounds, parse_size, show_size
@@ -215,6 +216,8 @@ class TargetBuilder:
             rotation_rate=filled["rotation_rate"],
             management=tuple(url for url in filled.get("management", ()) if url is not None),
             mode_page=tuple(mode_pages(document, (*path, "mode_page"), filled.get("mode_page", []))),
+            protection=filled.get("protection"),
+            protection_path=protection_path(document, path, filled),
             online=filled["online"],
             allow_shrink=filled["allow_shrink"],
             io_timeout=filled["io_timeout"],

@@ -126,6 +126,8 @@ def _shared_media(targets: Iterable[Placed]) -> Iterator[Problem]:
     index = _Whereabouts()
     for placed in targets:
         for path, lun in placed.luns:
+            if lun.protection_path is not None:
+                yield from _own(placed, path, lun, first, index.of(lun.protection_path))
             if lun.medium.path is None:
                 continue
             identity = index.of(lun.medium.path)
@@ -138,6 +140,17 @@ def _shared_media(targets: Iterable[Placed]) -> Iterator[Problem]:
                 f"another lun is on {lun.medium.path}, at {other.origin}{alias}",
                 "give each lun its own (or make both read_only): two writers destroy each other's data",
             )
+
+
+def _own(placed: Placed, path: Path, lun: Lun, first: dict[Hashable, Lun], identity: Hashable) -> Iterator[Problem]:
+    """Nothing else is kept in the file of a LUN's protection information."""
+    if identity in first:
+        yield placed.document.problem(
+            (*path, "protection_path") if lun.protection_path != f"{lun.medium.path}.pi" else (*path, "protection"),
+            f"{lun.protection_path} is in use by a lun, at {first[identity].origin}",
+            "give the protection information a file of its own: protection_path",
+        )
+    first[identity] = lun
 
 
 class _Whereabouts:

@@ -152,7 +152,8 @@ class ModePage:
 
 @dataclass(frozen=True, slots=True)
 class Lun:
-    """mode_page: in the order of their codes."""
+    """mode_page: in the order of their codes. protection: the type of protection information of a new disk; None: it
+    never has any. protection_path: the file that keeps it; None: memory, or nothing is kept at all."""
 
     number: int
     device: str
@@ -169,6 +170,8 @@ class Lun:
     management: tuple[str, ...]
     online: bool
     allow_shrink: bool
+    protection: int | None = field(default=None, kw_only=True)
+    protection_path: str | None = field(default=None, kw_only=True)
     io_timeout: float
     io_timeout_policy: str
     command_timeout: int

@@ -196,6 +196,7 @@ def _changes(target: str, old: Lun, new: Lun) -> Iterator[Step]:
     before, after = old.medium, new.medium
     replaced = (before.type, before.path) != (after.type, after.path) or before.way != after.way
     replaced = replaced or (before.size is None) != (after.size is None)
+    replaced = replaced or (old.protection, old.protection_path) != (new.protection, new.protection_path)
     if replaced:
         yield ReplaceMedium(target, old, new)
     elif before.size is not None and after.size is not None and before.size != after.size:

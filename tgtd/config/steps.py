@@ -294,12 +294,18 @@ class ShrinkLun(LunStep):
 
 @dataclass(frozen=True, slots=True)
 class ReplaceMedium(LunStep):
-    """Another medium, or the same one opened in another way (direct, sync, preallocate), or with a size that is
-    declared on one side only: then whether it shrinks shows when it is opened."""
+    """Another medium, or the same one opened in another way (direct, sync, preallocate, protection), or with a size
+    that is declared on one side only: then whether it shrinks shows when it is opened."""
 
     @property
     def effects(self) -> tuple[str, ...]:
-        return (MEDIUM_CHANGED,) if self.elsewhere else (CAPACITY_CHANGED,) if self.resized else (NONE,)
+        return (
+            (MEDIUM_CHANGED,)
+            if self.elsewhere or self.reprotected
+            else (CAPACITY_CHANGED,)
+            if self.resized
+            else (NONE,)
+        )
 
     @property
     def elsewhere(self) -> bool:
@@ -311,13 +317,23 @@ class ReplaceMedium(LunStep):
         """Whether the declared size differs."""
         return self.old.medium.size != self.new.medium.size
 
+    @property
+    def reprotected(self) -> bool:
+        """Whether it is to have other protection information, or to keep it elsewhere."""
+        old, new = self.old, self.new
+        return (old.protection, old.protection_path) != (new.protection, new.protection_path)
+
     def describe(self) -> str:
         name = _name(self.target, self.lun)
         if self.elsewhere:
             old, new = medium_words(self.old.medium), medium_words(self.new.medium)
             lost = " and losing what memory holds" if self.old.medium.type == "ram" else ""
             return f"put {name} on {new} instead of {old}, copying nothing{lost}"
-        return f"open the medium of {name} anew: {medium_words(self.new.medium)}"
+        anew = f"open the medium of {name} anew: {medium_words(self.new.medium)}"
+        if self.reprotected:
+            kind = self.new.protection
+            anew += ", " + ("without protection information" if kind is None else f"with protection type {kind}")
+        return anew
 
 
 def medium_words(medium: Medium) -> str:

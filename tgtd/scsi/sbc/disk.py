@@ -159,6 +159,7 @@ class Disk(Device[BlockMedium, DiskSettings]):
             "thin": self.thin,
             "removable": self.settings.removable,
             "ejected": self.ejected,
+            **({f"protection-type-{self.protection}": True} if self.protection else {}),
         }
 
     def looked_at(self) -> None:

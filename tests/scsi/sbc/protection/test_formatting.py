@@ -42,7 +42,7 @@ def test_types(information: int, usage: int, kind: int, byte: int, before: int) 
     assert bench.good(ten(READ, 0, 1)) == bytes(512)
     if kind in (1, 3):
         assert bench.good(ten(READ, 0, 1, 1)) == UNWRITTEN
-    assert Formatted.decode(disk.memory.recall(NAME)) == Formatted(kind, kind, 512)
+    assert Formatted.decode(disk.memory.recall(NAME)) == Formatted(kind, 0, 512)
 
 
 def test_fast_keeps_the_data_but_not_what_is_beside_them() -> None:

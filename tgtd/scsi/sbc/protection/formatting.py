@@ -84,8 +84,7 @@ def reformat(disk: Disk, kind: int, then: Callable[[BaseException | None], None]
     if error is not None or guarded is None:
         then(error)
         return
-    before = Formatted.decode(disk.memory.recall(NAME))
-    value = Formatted(kind, kind if before is None else before.declared, disk.block_size)
+    value = Formatted(kind, guarded.declared, disk.block_size)
 
     def kept(trouble: BaseException | None) -> None:
         if trouble is None and disk.guarded is guarded and guarded.kind != kind:

@@ -49,12 +49,16 @@ class Policy:
 
 
 class ProtectedMedium:
-    """Both media as one. kind: the protection type, 0 for none: then all goes straight to the medium."""
+    """Both media as one. kind: the protection type, 0 for none: then all goes straight to the medium. declared: the
+    type that the configuration wants for a new disk."""
 
-    def __init__(self, medium: BlockMedium, companion: BlockMedium, block_size: int, kind: int = 0) -> None:
+    def __init__(
+        self, medium: BlockMedium, companion: BlockMedium, block_size: int, kind: int = 0, declared: int = 0
+    ) -> None:
         self.medium = medium
         self.companion = companion
         self.block_size = block_size
+        self.declared = declared
         self.policy = Policy()
         self.size = medium.size
         self.writable = medium.writable
