@@ -11,6 +11,7 @@ SLOW = "SCSI.Sanitize.Reset"
 _FILE = '{{ type = "file", path = "{path}", size = "{size}", create = true }}'
 _MEMORY = '{{ type = "ram", size = "{size}" }}'
 _SLOW = '{{ type = "ram", size = "256 MiB", filters = [{{ type = "slow", verbs = ["write"], delay = 0.15 }}] }}'
+_MOVING = ("SCSI.Read*", "SCSI.Write*", "SCSI.Verify*", "SCSI.Prefetch*", "SCSI.[CIOU]*")
 _READING = ("SCSI.ReadOnly.*", "SCSI.Read*", "SCSI.Inquiry.*", "SCSI.Mandatory.*")
 
 
@@ -39,6 +40,7 @@ LUNS = (
     Lun("sectors-4096", more="block_size = 4096\nthin = true", tests=("SCSI.*", "iSCSI.*")),
     Lun("full", more="thin = false\nwrite_cache = false"),
     Lun("memory", medium=_MEMORY),
+    Lun("protected", more="protection = 1", tests=_MOVING),
     Lun("read-only", medium=_MEMORY, more="read_only = true", tests=_READING),
     Lun("slow", medium=_SLOW, tests=(SLOW,), without=()),
 )
