@@ -18,6 +18,7 @@ from tgtd.scsi.passthrough.opcodes import refused
 from tgtd.scsi.sbc.disk import Disk
 from tgtd.scsi.spc.absent import AbsentUnit
 from tgtd.scsi.spc.controller import Controller
+from tgtd.scsi.ssc.drive import TapeDrive
 
 HERE = Path(__file__).parent
 SCHEMAS = HERE.parent / "tgtd" / "config" / "schema"
@@ -29,6 +30,7 @@ Schema = Mapping[str, Any]
 DEVICES: tuple[tuple[str, type[LogicalUnit]], ...] = (
     ("Disk", Disk),
     ("Passthrough", Passthrough),
+    ("Tape", TapeDrive),
     ("LUN 0", Controller),
     ("Absent", AbsentUnit),
 )

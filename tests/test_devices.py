@@ -22,6 +22,7 @@ def wish(device: str) -> model.Lun:
     return model.Lun(
         number=1,
         device=device,
+        personality="lto-8",
         medium=medium,
         identity=identity,
         write_cache=True,

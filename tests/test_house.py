@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str | None]] = {
     "media": {"media", "scsi"},
     "net": {"net", "scsi"},
     "hw": {"hw", "scsi"},
-    "cli": {"cli", "config"},
+    "cli": {"cli", "config", "media"},
     "crew": {"crew", "config", "media", "net", "scsi", None},
 }
 """What a room may import of tgtd. The files directly under tgtd/ wire rooms together."""
@@ -52,6 +52,10 @@ MAY_DO_IO = {
     "tgtd.loop": "epoll, signals, eventfd",
     "tgtd.media.block": "block devices",
     "tgtd.media.descriptor": "reads and writes of files and block devices",
+    "tgtd.media.cartridge.cartridge": "cartridges",
+    "tgtd.media.cartridge.label": "cartridges",
+    "tgtd.media.cartridge.simh": "images of tapes",
+    "tgtd.media.cartridge.space": "cartridges",
     "tgtd.media.file": "files",
     "tgtd.media.regular": "locks of files",
     "tgtd.media.scsi": "SCSI devices of the host",

@@ -13,7 +13,8 @@ import pytest
 from tgtd.config.model import IdentityWish
 from tgtd.identity import derive, installation_id
 
-WISH = IdentityWish("TGTD", "DISK", "1", None, None)
+WISH = IdentityWish(None, None, None, None, None)
+NAMES = ("TGTD", "DISK", "1")
 
 
 def test_an_installation_id_is_made_once(tmp_path: Path) -> None:
@@ -46,13 +47,13 @@ def test_a_damaged_id_is_refused_with_advice(tmp_path: Path, content: bytes) -> 
 
 def test_identities_differ_by_installation_target_and_lun_and_repeat() -> None:
     places = list(itertools.product((b"a" * 16, b"b" * 16), ("iqn.x:1", "iqn.x:11"), (0, 1, 11)))
-    made = [derive(*place, WISH) for place in places]
-    assert made == [derive(*place, WISH) for place in places]
+    made = [derive(*place, WISH, NAMES) for place in places]
+    assert made == [derive(*place, WISH, NAMES) for place in places]
     assert len({i.wwid for i in made}) == len({i.serial for i in made}) == len(places)
 
 
 def test_the_wwid_is_a_locally_administered_naa_6() -> None:
-    wwid = derive(b"a" * 16, "iqn.x:1", 0, WISH).wwid
+    wwid = derive(b"a" * 16, "iqn.x:1", 0, WISH, NAMES).wwid
     assert len(wwid) == 16
     assert wwid[0] >> 4 == 6
     company = int.from_bytes(wwid[:4], "big") >> 4 & 0xFFFFFF
@@ -61,7 +62,7 @@ def test_the_wwid_is_a_locally_administered_naa_6() -> None:
 
 def test_what_is_declared_wins() -> None:
     wish = IdentityWish("ACME", "ROCKET", "9", "S1", b"\x60" + bytes(15))
-    made = derive(b"a" * 16, "iqn.x:1", 0, wish)
+    made = derive(b"a" * 16, "iqn.x:1", 0, wish, NAMES)
     assert (made.vendor, made.product, made.revision, made.serial, made.wwid) == (
         "ACME",
         "ROCKET",
@@ -69,3 +70,8 @@ def test_what_is_declared_wins() -> None:
         "S1",
         b"\x60" + bytes(15),
     )
+
+
+def test_a_device_has_the_names_of_its_type() -> None:
+    made = derive(b"a" * 16, "iqn.x:1", 0, IdentityWish(None, "mine", None, None, None), NAMES)
+    assert (made.vendor, made.product, made.revision) == ("TGTD", "mine", "1")

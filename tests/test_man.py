@@ -33,7 +33,7 @@ generate = load()
 
 
 def test_all_pages_are_there() -> None:
-    assert PAGES == ["tgtctl.1", "tgtd-targets.5", "tgtd.8", "tgtd.toml.5"]
+    assert PAGES == ["tgtctl.1", "tgtd-tape.5", "tgtd-targets.5", "tgtd.8", "tgtd.toml.5"]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -62,13 +62,14 @@ def test_every_key_is_in_the_manual(page: str) -> None:
 
 
 def test_every_sub_command_is_in_the_manual() -> None:
-    from tgtd.cli import COMMANDS
+    from tgtd.cli import COMMANDS, cartridge
 
     page = (MAN / "tgtctl.1").read_text()
     text, _, rest = page.partition(".Sh JSON\n")
     assert [name for name in COMMANDS if f".It Cm {name}" not in text] == []
     assert text.count(".It Cm ") == len(COMMANDS)
-    speak_json = [name for name, module in COMMANDS.items() if '"--json"' in (inspect.getsource(module))]
+    modules = {**COMMANDS, "medium": cartridge}
+    speak_json = [name for name, module in modules.items() if '"--json"' in inspect.getsource(module)]
     assert sorted(re.findall(r"^\.It Cm (\S+)$", rest, re.MULTILINE)) == sorted(speak_json)
 
 

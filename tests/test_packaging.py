@@ -88,6 +88,7 @@ def test_install_puts_everything_in_place(tmp_path: Path) -> None:
         "usr/lib/sysusers.d/tgtd.conf",
         "usr/lib/tmpfiles.d/tgtd.conf",
         "usr/share/man/man1/tgtctl.1",
+        "usr/share/man/man5/tgtd-tape.5",
         "usr/share/man/man5/tgtd-targets.5",
         "usr/share/man/man5/tgtd.toml.5",
         "usr/share/man/man8/tgtd.8",

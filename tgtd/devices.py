@@ -7,20 +7,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from tgtd.config import model
+from tgtd.identity import Names
 from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.device import AnyDevice
 from tgtd.scsi.lun import Identity
 from tgtd.scsi.medium import Offload
 from tgtd.scsi.passthrough.device import Passthrough, PassthroughSettings
 from tgtd.scsi.sbc.disk import Disk, DiskSettings
+from tgtd.scsi.ssc.drive import TapeDrive, TapeSettings
+from tgtd.scsi.ssc.personality import PERSONALITIES
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """make: a device without a medium, of its settings. settings: what it takes from a LUN's configuration."""
+    """make: a device without a medium, of its settings. settings: what it takes from a LUN's configuration. names: what
+    it is called where the configuration does not say."""
 
     make: Callable[[Identity, BufferPool, Offload, Any], AnyDevice]
     settings: Callable[[model.Lun], Any]
+    names: Callable[[model.Lun], Names]
 
 
 def _disk(identity: Identity, pool: BufferPool, lane: Offload, settings: DiskSettings) -> Disk:
@@ -45,8 +50,22 @@ def passthrough_settings(wish: model.Lun) -> PassthroughSettings:
     return PassthroughSettings(command_timeout=wish.command_timeout)
 
 
+def _own_names(wish: model.Lun) -> Names:
+    return "tgtd", wish.device, "0001"
+
+
+def tape_settings(wish: model.Lun) -> TapeSettings:
+    return TapeSettings(PERSONALITIES[wish.personality], wish.read_only)
+
+
+def _drive_names(wish: model.Lun) -> Names:
+    drive = PERSONALITIES[wish.personality]
+    return drive.vendor, drive.product, drive.revision
+
+
 KINDS: Mapping[str, Kind] = {
-    "disk": Kind(_disk, disk_settings),
-    "passthrough": Kind(Passthrough, passthrough_settings),
+    "disk": Kind(_disk, disk_settings, _own_names),
+    "passthrough": Kind(Passthrough, passthrough_settings, _own_names),
+    "tape": Kind(TapeDrive, tape_settings, _drive_names),
 }
 """By the configuration's `device`."""

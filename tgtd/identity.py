@@ -69,13 +69,17 @@ def _create(path: Path) -> str:
     return text
 
 
-def derive(installation: bytes, target: str, lun: int, wish: IdentityWish) -> Identity:
-    """The identity of a logical unit; what the configuration declares wins."""
+Names = tuple[str, str, str]
+"""Vendor, product and revision, as INQUIRY has them."""
+
+
+def derive(installation: bytes, target: str, lun: int, wish: IdentityWish, names: Names) -> Identity:
+    """The identity of a logical unit; what the configuration declares wins. names: what its device type is called."""
     digest = hashlib.sha256(b"\0".join((installation, target.encode(), str(lun).encode()))).digest()
     return Identity(
-        vendor=wish.vendor,
-        product=wish.product,
-        revision=wish.revision,
+        vendor=names[0] if wish.vendor is None else wish.vendor,
+        product=names[1] if wish.product is None else wish.product,
+        revision=names[2] if wish.revision is None else wish.revision,
         serial=digest[16:24].hex() if wish.serial is None else wish.serial,
         wwid=_naa6(digest) if wish.wwid is None else wish.wwid,
     )

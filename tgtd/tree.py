@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from tgtd import __version__, translate
 from tgtd.config import model
+from tgtd.devices import KINDS
 from tgtd.identity import derive
 from tgtd.net.iscsi.node import Endpoint, IscsiTarget
 from tgtd.net.iscsi.service import IscsiService
@@ -53,7 +54,7 @@ class Tree:
                 yield target, unit
 
     def identity(self, target: str, wish: model.Lun) -> Identity:
-        return derive(self.installation, target, wish.number, wish.identity)
+        return derive(self.installation, target, wish.number, wish.identity, KINDS[wish.device].names(wish))
 
     def make_target(self, wish: model.Target) -> LiveTarget:
         """A target without units, not yet reachable."""
@@ -96,9 +97,10 @@ class Tree:
 
     def _placeholder(self, target: str, number: int) -> LogicalUnit:
         """What answers where no unit is: the controller at LUN 0, else "not supported" (number -1)."""
-        wish = model.IdentityWish("tgtd", "controller", __version__[:4], None, None)
+        wish = model.IdentityWish(None, None, None, None, None)
         kind = Controller if number == 0 else AbsentUnit
-        return kind(derive(self.installation, target, number, wish), self.shop.pool, self._idle_lane)
+        identity = derive(self.installation, target, number, wish, ("tgtd", "controller", __version__[:4]))
+        return kind(identity, self.shop.pool, self._idle_lane)
 
     def open_portal(self, endpoint: Endpoint) -> None:
         """Listen, on the socket that systemd passed if there is one. Raises OSError."""

@@ -28,7 +28,7 @@ def test_defaults(tree: Tree) -> None:
     assert (target.iscsi.max_burst_length, target.iscsi.queue_depth) == (1 << 20, 128)
     lun = target.luns[1]
     assert lun.medium == Medium("null", None, 1 << 20, False, False)
-    assert lun.identity == IdentityWish("tgtd", "disk", "0001", None, None)
+    assert lun.identity == IdentityWish(None, None, None, None, None)
     assert (lun.write_cache, lun.block_size, lun.physical_block_size, lun.thin) == (True, 512, 4096, True)
     assert not (lun.read_only)
     assert not (lun.removable)

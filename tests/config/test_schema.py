@@ -104,7 +104,7 @@ WRONG: list[tuple[tuple[Any, ...], Any]] = [
     (("number",), 1.0),
     (("number",), 16384),
     (("medium", "type"), "block"),
-    (("medium", "type"), "tape"),
+    (("medium", "type"), "disc"),
     (("medium", "create"), "yes"),
     (("medium", "path"), "a"),
     (("medium", "path"), "/a\0"),

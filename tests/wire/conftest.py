@@ -52,11 +52,13 @@ class Site:
     def log(self) -> str:
         return (self.place / "log").read_text()
 
-    def lun(self, number: int, size: str = "64 MiB", more: str = "", medium: str | None = None) -> str:
+    def lun(
+        self, number: int, size: str = "64 MiB", more: str = "", medium: str | None = None, device: str = "disk"
+    ) -> str:
         """A [[target.lun]] table; by default on a file of its own that is made."""
         path = self.media / f"lun{number}.img"
         medium = medium or f'{{ type = "file", path = "{path}", size = "{size}", create = true }}'
-        return f'[[target.lun]]\nnumber = {number}\ndevice = "disk"\nmedium = {medium}\n{more}\n'
+        return f'[[target.lun]]\nnumber = {number}\ndevice = "{device}"\nmedium = {medium}\n{more}\n'
 
     def target(self, *luns: str, name: str = IQN, head: str = "", access: str = "anyone = true") -> str:
         return (

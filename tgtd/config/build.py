@@ -205,6 +205,7 @@ class TargetBuilder:
         return Lun(
             number=filled["number"],
             device=filled["device"],
+            personality=filled["personality"],
             medium=medium,
             identity=self._plain_identity if plain else _identity(filled),
             write_cache=filled["write_cache"],
@@ -331,9 +332,9 @@ def _session_parameters(filled: Mapping[str, Any]) -> Iscsi:
 def _identity(filled: Mapping[str, Any]) -> IdentityWish:
     wwid = filled.get("wwid")
     return IdentityWish(
-        vendor=filled["vendor"],
-        product=filled["product"],
-        revision=filled["revision"],
+        vendor=filled.get("vendor"),
+        product=filled.get("product"),
+        revision=filled.get("revision"),
         serial=filled.get("serial"),
         wwid=None if wwid is None else bytes.fromhex(wwid.removeprefix("naa.")),
     )

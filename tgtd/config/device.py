@@ -23,14 +23,19 @@ class DeviceKeys:
 DEVICES: Mapping[str, DeviceKeys] = {
     "disk": DeviceKeys(
         ("file", "block", "ram", "null"),
-        alien=frozenset({"command_timeout"}),
-        reason="is for passthroughs only",
+        alien=frozenset({"command_timeout", "personality"}),
+        reason="is not for disks",
         filters=True,
     ),
     "passthrough": DeviceKeys(
         ("scsi",),
         keys=_ANY | {"command_timeout"},
         reason="is for devices of our own making; a passthrough is what the real device is",
+    ),
+    "tape": DeviceKeys(
+        ("tape",),
+        keys=_ANY | {"personality", "read_only", "vendor", "product", "revision"},
+        reason="is not for tape drives",
     ),
 }
 

@@ -112,8 +112,8 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Medium:
-    """type: "file", "block", "ram", "null". path: for file and block. size: bytes, None: as large as what is there.
-    filters: what stands before it, the first nearest to the initiator."""
+    """type: "file", "block", "ram", "null", "scsi", "tape". path: of a file or device. size: bytes, None: as large
+    as it is. filters: what stands before it, the first nearest to the initiator."""
 
     type: str
     path: str | None = None
@@ -134,9 +134,9 @@ class Medium:
 class IdentityWish:
     """What the administrator declared; None is derived (see tgtd.identity)."""
 
-    vendor: str
-    product: str
-    revision: str
+    vendor: str | None
+    product: str | None
+    revision: str | None
     serial: str | None
     wwid: bytes | None
 
@@ -157,6 +157,7 @@ class Lun:
 
     number: int
     device: str
+    personality: str
     medium: Medium
     identity: IdentityWish
     write_cache: bool

@@ -14,6 +14,7 @@ from tgtd.media.null import NullMedium
 from tgtd.media.problem import MediumError
 from tgtd.media.ram import RamMedium
 from tgtd.media.scsi import ScsiDeviceMedium
+from tgtd.media.tape import TapeMedium
 from tgtd.scsi.medium import BlockMedium, Store
 
 
@@ -39,6 +40,7 @@ OPENERS: Mapping[str, Opener] = {
     "ram": RamMedium.open,
     "null": NullMedium.open,
     "scsi": ScsiDeviceMedium.open,
+    "tape": TapeMedium.open,
 }
 """By the configuration's `type`; the keyword arguments are the other keys of `medium`, and whether it is written to."""
 

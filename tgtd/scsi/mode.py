@@ -29,6 +29,7 @@ from tgtd.scsi.task import Task
 CURRENT, CHANGEABLE, DEFAULT, SAVED = range(4)
 """PC field (SPC-5 6.14.1.2)."""
 
+NO_PAGE = 0x00
 ALL_PAGES = 0x3F
 ALL_SUBPAGES = 0xFF
 
@@ -175,6 +176,8 @@ def mode_sense_10(unit: PrimaryUnit, task: Task) -> int:
 def _pages(unit: PrimaryUnit, cdb: bytes) -> bytes:
     """The pages that byte 2 and the subpage code ask for."""
     control, code, subpage = cdb[2] >> 6, cdb[2] & 0x3F, cdb[3]
+    if unit.bare_modes and code == NO_PAGE and subpage == 0:
+        return b""
     found = [
         page for page in unit.mode_pages if code in (page.code, ALL_PAGES) and subpage in (page.subpage, ALL_SUBPAGES)
     ]
@@ -240,9 +243,11 @@ def _select(unit: PrimaryUnit, task: Task, data: bytes, start: int, descriptors:
     """Check the whole list, then change what differs; the others hear of it (SPC-5 6.13)."""
     if start + descriptors > len(data):
         raise CheckCondition(PARAMETER_LIST_LENGTH_ERROR)
-    if descriptors:
-        _check_descriptor(unit, data, start, descriptors, long)
+    length = _descriptor_length(unit, data, start, descriptors, long) if descriptors else None
     changes = list(_changes(unit, data, start + descriptors))
+    if length is not None:
+        unit.adopt_block_length(length)
+        unit.attend_all(MODE_PARAMETERS_CHANGED, but=task.itl.nexus)
     if not task.cdb[1] & _SP:
         return _carry_out(unit, changes, task)
     return _save(unit, task, choices_of(unit, {name_of(page, field): value for page, field, value in changes}), changes)
@@ -288,8 +293,11 @@ def _carry_out(unit: PrimaryUnit, changes: list[Change], task: Task) -> int:
     return unit.defer(task, lambda: [todo() for todo in work], writing=True)
 
 
-def _check_descriptor(unit: PrimaryUnit, data: bytes, start: int, length: int, long: bool) -> None:
-    """One block descriptor is allowed, and it may not ask for another geometry: nothing here is reformatted."""
+def _descriptor_length(unit: PrimaryUnit, data: bytes, start: int, length: int, long: bool) -> int | None:
+    """The block length that the one block descriptor asks for, if that is another one and the unit can take it.
+
+    Nothing is reformatted for a MODE SELECT: any other geometry is refused.
+    """
     geometry = unit.block_geometry()
     if geometry is None or length != (16 if long else 8):
         raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=start - (2 if start == 8 else 1))
@@ -303,8 +311,11 @@ def _check_descriptor(unit: PrimaryUnit, data: bytes, start: int, length: int, l
         size_at, everything = start + 5, 0xFFFFFFFF
     if asked not in (0, blocks, everything):
         raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=start)
-    if asked_size != size:
+    if asked_size == size:
+        return None
+    if not unit.takes_block_length(asked_size):
         raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=size_at)
+    return int(asked_size)
 
 
 def _changes(unit: PrimaryUnit, data: bytes, at: int) -> Iterable[Change]:

@@ -50,6 +50,10 @@ class Sense(NamedTuple):
 
 NO_ADDITIONAL_SENSE = Sense(NO_SENSE, 0x00, 0x00, "no additional sense information")
 
+FILEMARK_DETECTED = Sense(NO_SENSE, 0x00, 0x01, "filemark detected")
+END_OF_PARTITION = Sense(NO_SENSE, 0x00, 0x02, "end-of-partition/medium detected")
+BEGINNING_OF_PARTITION = Sense(NO_SENSE, 0x00, 0x04, "beginning-of-partition/medium detected")
+
 IDLE_BY_COMMAND = Sense(NO_SENSE, 0x5E, 0x03, "idle condition activated by command")
 STANDBY_BY_COMMAND = Sense(NO_SENSE, 0x5E, 0x04, "standby condition activated by command")
 IDLE_B_BY_COMMAND = Sense(NO_SENSE, 0x5E, 0x06, "idle_b condition activated by command")
@@ -81,6 +85,9 @@ NO_DEFECT_SPARE = Sense(MEDIUM_ERROR, 0x32, 0x00, "no defect spare location avai
 COMMUNICATION_TIMEOUT = Sense(HARDWARE_ERROR, 0x08, 0x01, "logical unit communication time-out")
 FAILED_SELF_TEST = Sense(HARDWARE_ERROR, 0x3E, 0x03, "logical unit failed self-test")
 UNABLE_TO_UPDATE_SELF_TEST_LOG = Sense(HARDWARE_ERROR, 0x3E, 0x04, "logical unit unable to update self-test log")
+END_OF_DATA = Sense(BLANK_CHECK, 0x00, 0x05, "end-of-data detected")
+VOLUME_FULL = Sense(VOLUME_OVERFLOW, 0x00, 0x02, "end-of-partition/medium detected")
+
 INTERNAL_TARGET_FAILURE = Sense(HARDWARE_ERROR, 0x44, 0x00, "internal target failure")
 
 OPERATION_IN_PROGRESS = Sense(ILLEGAL_REQUEST, 0x00, 0x16, "operation in progress")
@@ -103,6 +110,7 @@ INLINE_DATA_LENGTH_EXCEEDED = Sense(ILLEGAL_REQUEST, 0x26, 0x0B, "inline data le
 COMMAND_SEQUENCE_ERROR = Sense(ILLEGAL_REQUEST, 0x2C, 0x00, "command sequence error")
 SAVING_PARAMETERS_NOT_SUPPORTED = Sense(ILLEGAL_REQUEST, 0x39, 0x00, "saving parameters not supported")
 INVALID_MESSAGE_ERROR = Sense(ILLEGAL_REQUEST, 0x49, 0x00, "invalid message error")
+POSITION_PAST_BEGINNING = Sense(ILLEGAL_REQUEST, 0x3B, 0x0C, "position past beginning of medium")
 MEDIUM_REMOVAL_PREVENTED = Sense(ILLEGAL_REQUEST, 0x53, 0x02, "medium removal prevented")
 INSUFFICIENT_REGISTRATION_RESOURCES = Sense(ILLEGAL_REQUEST, 0x55, 0x04, "insufficient registration resources")
 INSUFFICIENT_TOKEN_RESOURCES = Sense(ILLEGAL_REQUEST, 0x55, 0x0D, "insufficient resources to create ROD token")
@@ -129,6 +137,7 @@ DEVICE_IDENTIFIER_CHANGED = Sense(UNIT_ATTENTION, 0x3F, 0x05, "device identifier
 REPORTED_LUNS_CHANGED = Sense(UNIT_ATTENTION, 0x3F, 0x0E, "reported LUNs data has changed")
 
 WRITE_PROTECTED = Sense(DATA_PROTECT, 0x27, 0x00, "write protected")
+WORM_OVERWRITE = Sense(DATA_PROTECT, 0x30, 0x0C, "WORM medium - overwrite attempted")
 SOFTWARE_WRITE_PROTECTED = Sense(DATA_PROTECT, 0x27, 0x02, "logical unit software write protected")
 SPACE_ALLOCATION_FAILED = Sense(DATA_PROTECT, 0x27, 0x07, "space allocation failed write protect")
 PERSISTENT_RESERVATION_INFORMATION_LOST = Sense(DATA_PROTECT, 0x44, 0x01, "persistent reservation information lost")
@@ -169,6 +178,7 @@ class CheckCondition(Refused):
     information: up to 64 bits for the INFORMATION field (an LBA or a residue); None leaves VALID at zero.
     progress: how much of a long operation is done, in 65536ths (SPC-5 4.4.2.4.4).
     specific: the COMMAND-SPECIFIC INFORMATION field; of a copy the number of the segment (SPC-5 5.18.4.6).
+    stream: FILEMARK (80h), EOM (40h), ILI (20h) of stream devices; their residue may be negative.
     """
 
     def __init__(
@@ -178,6 +188,7 @@ class CheckCondition(Refused):
         bit: int | None = None,
         information: int | None = None,
         progress: int | None = None,
+        stream: int = 0,
         specific: int = 0,
     ) -> None:
         super().__init__(CHECK_CONDITION)
@@ -186,6 +197,7 @@ class CheckCondition(Refused):
         self.bit = bit
         self.information = information
         self.progress = progress
+        self.stream = stream
         self.specific = specific
 
     def __str__(self) -> str:
@@ -222,16 +234,19 @@ def encode(trouble: CheckCondition, descriptor: bool = False) -> bytes:
     if descriptor:
         parts = b""
         if information is not None:
-            parts += struct.pack(">BBBxQ", 0x00, 0x0A, 0x80, information)
+            parts += struct.pack(">BBBxQ", 0x00, 0x0A, 0x80, information & 0xFFFF_FFFF_FFFF_FFFF)
         if trouble.specific:
             parts += struct.pack(">BBxxQ", 0x01, 0x0A, trouble.specific)
         if pointer != _NO_POINTER:
             parts += struct.pack(">BB2x3sx", 0x02, 0x06, pointer)
+        if trouble.stream:
+            parts += struct.pack(">BBxB", 0x04, 0x02, trouble.stream)
         return struct.pack(">BBBB3xB", 0x72, key, asc, ascq, len(parts)) + parts
     if information is not None and information > 0xFFFFFFFF:
         information = None
     first = 0x70 if information is None else 0xF0
-    return _FIXED.pack(first, key, information or 0, 10, trouble.specific, asc, ascq, pointer)
+    information = (information or 0) & 0xFFFF_FFFF
+    return _FIXED.pack(first, key | trouble.stream, information, 10, trouble.specific, asc, ascq, pointer)
 
 
 def from_errno(error: OSError, writing: bool) -> CheckCondition:

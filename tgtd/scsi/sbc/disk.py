@@ -36,7 +36,6 @@ from tgtd.scsi.sbc.removal import put_in, take_out
 from tgtd.scsi.sbc.sanitize import SanitizeFailure
 from tgtd.scsi.sbc.selftest import INCOMPLETE, SelfTest, SelfTests
 from tgtd.scsi.sbc.tally import Tally
-from tgtd.scsi.sbc.turns import Turns
 from tgtd.scsi.sbc.vital import EXTENDED_BITS, VITAL_PAGES
 from tgtd.scsi.sbc.write import met_instead
 from tgtd.scsi.sense import (
@@ -56,6 +55,7 @@ from tgtd.scsi.sense import (
 )
 from tgtd.scsi.stall import Stall
 from tgtd.scsi.task import PENDING, Task
+from tgtd.scsi.turns import Turns
 
 if TYPE_CHECKING:
     from tgtd.scsi.inquiry import VitalPage

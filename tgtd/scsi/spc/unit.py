@@ -34,6 +34,8 @@ class PrimaryUnit(LogicalUnit):
     extended: ClassVar[tuple[InquiryBit, ...]] = ()
     """What the extended INQUIRY data page says of this device type besides."""
     log_pages: ClassVar[tuple[LogPage, ...]] = ()
+    bare_modes: ClassVar[bool] = False
+    """Whether MODE SENSE of page code 00h is about the header and the block descriptor alone, as with tape drives."""
     removable: bool = False
     protectable: bool = False
     """PROTECT: blocks can have protection information beside them (SPC-5 6.6.2)."""
@@ -76,3 +78,10 @@ class PrimaryUnit(LogicalUnit):
     def device_specific(self) -> int:
         """The DEVICE-SPECIFIC PARAMETER of the mode parameter header."""
         return 0
+
+    def takes_block_length(self, length: int) -> bool:
+        """Whether a block descriptor of MODE SELECT may choose this block length: where blocks are cut as they come."""
+        return False
+
+    def adopt_block_length(self, length: int) -> None:
+        """One that `takes_block_length` has agreed to is in force from now on."""

@@ -1,4 +1,4 @@
-"""tgtd.scsi.sbc.turns: exclusive turns run alone, in order, and let nobody starve."""
+"""tgtd.scsi.turns: exclusive turns run alone, in order, and let nobody starve."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tgtd.scsi.sbc.turns import Turns
+from tgtd.scsi.turns import Turns
 
 
 class Room:

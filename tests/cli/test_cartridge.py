@@ -1,0 +1,78 @@
+"""tgtctl medium's verbs for cartridges: what is made, told, filled and written out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tgtd.cli import main
+
+
+def create(path: Path, *more: str) -> int:
+    return main(["medium", "create", "tape", str(path), *more])
+
+
+def test_what_the_barcode_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert create(tmp_path / "A00001L6.tape") == 0
+    assert "data cartridge A00001L6, LTO-6, 2.274 TiB" in capsys.readouterr().out
+    assert create(tmp_path / "x", "--barcode", "A00002LW") == 0
+    assert "worm cartridge A00002LW, LTO-6" in capsys.readouterr().out
+    assert create(tmp_path / "CLN001L8.tape", "--size", "100 MB", "--generation", "9") == 0
+    assert "clean cartridge CLN001L8, LTO-9, 95.37 MiB" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--barcode", "x" * 33], "a barcode has 1 to 32 printable"),
+        (["--size", "many"], "--size: "),
+        (["--size", "5 B"], "1 MiB or more"),
+    ],
+)
+def test_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], words: str) -> None:
+    assert create(tmp_path / "tape", *options) == 1
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "tape").exists()
+
+
+def test_a_name_that_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "tape").write_text("precious")
+    assert create(tmp_path / "tape") == 1
+    assert "exists; choose another name" in capsys.readouterr().err
+    assert (tmp_path / "tape").read_text() == "precious"
+
+
+def test_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """There and back again, byte for byte."""
+    image = b"".join((b"\5\0\0\0hello\0\5\0\0\0", bytes(8), b"\2\0\0\0ab\2\0\0\0", bytes(4), b"\xff\xff\xff\xff"))
+    (tmp_path / "in.tap").write_bytes(image)
+    create(tmp_path / "tape", "--size", "8 MiB")
+    assert main(["medium", "import", str(tmp_path / "tape"), str(tmp_path / "in.tap")]) == 0
+    assert main(["medium", "export", str(tmp_path / "tape"), str(tmp_path / "out.tap")]) == 0
+    assert (tmp_path / "out.tap").read_bytes() == image
+    capsys.readouterr()
+    assert main(["medium", "show", "--json", str(tmp_path / "tape"), str(tmp_path / "in.tap")]) == 1
+    told = json.loads(capsys.readouterr().out)["cartridges"]
+    assert told[0]["partitions"][0] | {"used": 0} == {
+        "capacity": 8 << 20,
+        "used": 0,
+        "blocks": 2,
+        "filemarks": 3,
+        "lost": 0,
+    }
+    assert "is no cartridge" in told[1]["error"]
+    main(["medium", "show", str(tmp_path / "tape")])
+    assert "2       3" in capsys.readouterr().out
+    assert main(["medium", "export", str(tmp_path / "tape"), str(tmp_path / "x"), "--partition", "1"]) == 1
+
+
+@pytest.mark.parametrize(
+    "image", [b"\5\0\0\0hel", b"\5\0\0\0hello\0\6\0\0\0", b"\5\0", b"\5\0\0\x80hello\0\5\0\0\x80", b"\0\0\0\2"]
+)
+def test_no_images(tmp_path: Path, capsys: pytest.CaptureFixture[str], image: bytes) -> None:
+    (tmp_path / "in.tap").write_bytes(image)
+    create(tmp_path / "tape", "--size", "8 MiB")
+    assert main(["medium", "import", str(tmp_path / "tape"), str(tmp_path / "in.tap")]) == 1
+    assert "at byte 0" in capsys.readouterr().err

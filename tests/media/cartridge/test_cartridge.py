@@ -1,0 +1,288 @@
+"""Cartridges against a model: a list of blocks and filemarks; and what is left of one after any cut."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tgtd.media.cartridge import index
+from tgtd.media.cartridge.cartridge import Cartridge, Making
+from tgtd.media.cartridge.label import DATA, SLOT
+from tgtd.media.cartridge.partition import Partition
+from tgtd.media.cartridge.record import HEADER, Rot
+from tgtd.media.problem import MediumError
+
+MIB = 1 << 20
+MARK = None
+
+
+@pytest.fixture(autouse=True)
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several levels of index with few blocks."""
+    monkeypatch.setattr(index, "FAN", 3)
+
+
+def blank(tmp_path: Path, **more: Any) -> Cartridge:
+    path = tmp_path / "tape"
+    path.unlink(missing_ok=True)
+    return Cartridge.create(str(path), Making("A00001L8", 64 * MIB, **more))
+
+
+def contents(partition: Partition) -> list[bytes | None]:
+    """All objects, by their numbers; each way to a record must agree with the others."""
+    found: list[bytes | None] = []
+    before = None
+    while len(found) < partition.objects:
+        place = partition.find(len(found))
+        assert place.number == len(found)
+        assert before is None or partition.after(before) == place
+        before = place
+        if place.run:
+            for count in range(1, place.run + 1):
+                assert partition.find_filemark(place.filemarks + count) == place
+                assert partition.find(place.number + count - 1) == place
+            found += [MARK] * place.run
+        else:
+            into = memoryview(bytearray(place.stored))
+            header = partition.read(place, into)
+            assert header.length == len(into)
+            found.append(bytes(into))
+    assert partition.filemarks == found.count(MARK)
+    for missing in (partition.objects, partition.objects + 7):
+        with pytest.raises(LookupError):
+            partition.find(missing)
+    with pytest.raises(LookupError):
+        partition.find_filemark(partition.filemarks + 1)
+    return found
+
+
+def write(partition: Partition, objects: list[bytes | int]) -> list[bytes | None]:
+    """Bytes are a block, a number is as many filemarks; what `contents` will say of them."""
+    model: list[bytes | None] = []
+    for one in objects:
+        if isinstance(one, bytes):
+            partition.append_block(one, len(one), 0)
+            model.append(one)
+        else:
+            partition.append_filemarks(one)
+            model += [MARK] * one
+    return model
+
+
+OBJECTS = st.lists(st.one_of(st.binary(min_size=1, max_size=40), st.integers(1, 5)), max_size=40)
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["cut", "close", "reopen", "synchronize"]), st.floats(0, 1), OBJECTS), max_size=6
+)
+
+
+@settings(max_examples=60)
+@given(OBJECTS, STEPS)
+def test_it_is_a_list(tmp_path_factory: pytest.TempPathFactory, first: list[bytes | int], steps: Any) -> None:
+    path = tmp_path_factory.mktemp("tape")
+    cartridge = blank(path)
+    model = write(cartridge.partitions[0], first)
+    for verb, share, more in steps:
+        if verb == "cut":
+            number = int(share * len(model))
+            cartridge.cut(0, number)
+            del model[number:]
+        elif verb == "synchronize":
+            cartridge.synchronize()
+        else:
+            if verb == "close":
+                cartridge.close()
+            else:
+                cartridge.synchronize()
+                os.close(cartridge._fd)
+            cartridge = Cartridge.open(str(path / "tape"))
+            assert not cartridge.partitions[0].lost
+        model += write(cartridge.partitions[0], more)
+        assert contents(cartridge.partitions[0]) == model
+    cartridge.close()
+    cartridge = Cartridge.open(str(path / "tape"))
+    assert contents(cartridge.partitions[0]) == model
+    cartridge.close()
+
+
+def test_cut_at_every_offset(tmp_path: Path) -> None:
+    """Whatever of the end is lost, what was synchronized is there, and of the rest a beginning, whole."""
+    cartridge = blank(tmp_path)
+    partition = cartridge.partitions[0]
+    model = write(partition, [b"one" * 9, 2, b"two" * 5, b"three", 1])
+    cartridge.synchronize()
+    synchronized, ends = partition.end, [(partition.end, len(model))]
+    for one in (b"four", 3, b"five" * 7, b"six", b"seven", 1, b"eight"):
+        model += write(partition, [one])
+        ends.append((partition.find(len(model) - 1).end, len(model)))
+    os.fdatasync(cartridge._fd)
+    os.close(cartridge._fd)
+    whole = (tmp_path / "tape").read_bytes()
+    for length in range(synchronized, ends[-1][0] + 1):
+        (tmp_path / "cut").write_bytes(whole[: DATA + length])
+        os.truncate(tmp_path / "cut", DATA + MIB)
+        found = Cartridge.open(str(tmp_path / "cut"))
+        count = max(number for end, number in ends if end <= length)
+        assert contents(found.partitions[0]) == model[:count]
+        found.partitions[0].append_block(b"after", 5, 0)
+        found.close()
+        again = Cartridge.open(str(tmp_path / "cut"))
+        assert contents(again.partitions[0]) == [*model[:count], b"after"]
+        again.close()
+
+
+def test_nothing_of_before_comes_back(tmp_path: Path) -> None:
+    """Overwritten in the middle, and the power goes before anything else is synchronized."""
+    cartridge = blank(tmp_path)
+    partition = cartridge.partitions[0]
+    write(partition, [b"%d" % number for number in range(20)])
+    cartridge.synchronize()
+    cartridge.cut(0, 5)
+    write(partition, [b"x"])
+    os.close(cartridge._fd)
+    found = Cartridge.open(str(tmp_path / "tape"))
+    assert contents(found.partitions[0]) in ([b"0", b"1", b"2", b"3", b"4"], [b"0", b"1", b"2", b"3", b"4", b"x"])
+    found.close()
+
+
+@pytest.mark.parametrize("slot", [0, 1])
+def test_either_copy_of_the_label_will_do(tmp_path: Path, slot: int) -> None:
+    cartridge = blank(tmp_path)
+    model = write(cartridge.partitions[0], [b"one", 1, b"two"])
+    cartridge.synchronize()
+    cartridge.close()
+    damage(tmp_path / "tape", slot * SLOT + 40)
+    found = Cartridge.open(str(tmp_path / "tape"))
+    assert contents(found.partitions[0]) == model
+    found.close()
+
+
+def damage(path: Path, at: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(at)
+        byte = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes((byte ^ 0x10,)))
+
+
+def test_both_copies_damaged(tmp_path: Path) -> None:
+    blank(tmp_path).close()
+    for at in (40, SLOT + 40):
+        damage(tmp_path / "tape", at)
+    with pytest.raises(MediumError, match="both copies of its label are damaged"):
+        Cartridge.open(str(tmp_path / "tape"))
+
+
+def test_rot_costs_one_block_wherever_it_is(tmp_path: Path) -> None:
+    """A damaged byte in data, headers or the index: no other block is lost."""
+    cartridge = blank(tmp_path)
+    partition = cartridge.partitions[0]
+    blocks = [b"block %d" % number for number in range(30)]
+    write(partition, list(blocks))
+    end = partition.end
+    cartridge.close()
+    whole = (tmp_path / "tape").read_bytes()
+    for at in range(end):
+        path = tmp_path / "rotten"
+        path.write_bytes(whole)
+        damage(path, DATA + at)
+        found = Cartridge.open(str(path))
+        lost = unreadable(found.partitions[0], blocks)
+        found.close()
+        assert len(lost) <= 1, f"byte {at}: {lost}"
+
+
+def unreadable(partition: Partition, blocks: list[bytes]) -> list[int]:
+    lost = []
+    for number, block in enumerate(blocks):
+        try:
+            place = partition.find(number)
+            into = memoryview(bytearray(place.stored))
+            partition.read(place, into)
+            assert bytes(into) == block
+        except Rot:
+            lost.append(number)
+    return lost
+
+
+def test_records_across_segments(tmp_path: Path) -> None:
+    cartridge = blank(tmp_path)
+    model = write(cartridge.partitions[0], [os.urandom(700_000) for _ in range(5)])
+    cartridge.synchronize()
+    os.close(cartridge._fd)
+    found = Cartridge.open(str(tmp_path / "tape"))
+    assert found.partitions[0].segments == 4
+    assert contents(found.partitions[0]) == model
+    found.cut(0, 1)
+    assert found.partitions[0].segments == 1
+    assert (tmp_path / "tape").stat().st_blocks * 512 < 2 * MIB
+    assert contents(found.partitions[0]) == model[:1]
+    found.close()
+
+
+def test_partitions_keep_to_themselves(tmp_path: Path) -> None:
+    cartridge = blank(tmp_path)
+    write(cartridge.partitions[0], [b"of before"] * 9)
+    cartridge.format([8 * MIB, 16 * MIB], 0x5C)
+    models = [write(partition, [b"%d" % partition.number * 99, 1] * 5) for partition in cartridge.partitions]
+    cartridge.close()
+    found = Cartridge.open(str(tmp_path / "tape"))
+    assert [contents(partition) for partition in found.partitions] == models
+    assert (found.label.density, found.label.barcode) == (0x5C, "A00001L8")
+    with pytest.raises(ValueError, match="can be divided"):
+        found.format([65 * MIB], 0)
+    found.close()
+
+
+def test_it_is_compact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "FAN", 512)
+    cartridge = blank(tmp_path)
+    partition = cartridge.partitions[0]
+    write(partition, [bytes(512)] * 5000)
+    assert partition.end < 5000 * (512 + HEADER + 9)
+    cartridge.close()
+
+
+def test_one_user_at_a_time(tmp_path: Path) -> None:
+    cartridge = blank(tmp_path)
+    with pytest.raises(MediumError, match="in use"):
+        Cartridge.open(str(tmp_path / "tape"))
+    making = Making("B", MIB)
+    with pytest.raises(MediumError, match="exists; choose another name"):
+        Cartridge.create(str(tmp_path / "tape"), making)
+    cartridge.close()
+    shutil.copy(tmp_path / "tape", tmp_path / "copy")
+    copy = Cartridge.open(str(tmp_path / "copy"), writable=False)
+    assert not copy.writable
+    copy.close()
+
+
+def test_what_is_no_cartridge(tmp_path: Path) -> None:
+    for text, words in ((b"", "too short"), (bytes(DATA), "has no label")):
+        (tmp_path / "other").write_bytes(text)
+        with pytest.raises(MediumError, match=words):
+            Cartridge.open(str(tmp_path / "other"))
+    with pytest.raises(MediumError, match="not a regular file"):
+        Cartridge.open(str(tmp_path), writable=False)
+
+
+def test_lookups_read_a_page_for_each_level(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cartridge = blank(tmp_path)
+    partition = cartridge.partitions[0]
+    write(partition, [b"x"] * 400)
+    cartridge.close()
+    found = Cartridge.open(str(tmp_path / "tape"))
+    partition = found.partitions[0]
+    loads: list[int] = []
+    load = partition._index._load
+    monkeypatch.setattr(partition._index, "_load", lambda level, child: (loads.append(level), load(level, child))[1])
+    assert partition.find(1).number == 1
+    assert len(loads) <= 6
+    assert all(below == above - 1 for above, below in pairwise(loads))
+    found.close()

@@ -1,0 +1,59 @@
+"""Segments: taken in order, given back, and records that lie across two."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tgtd.media.cartridge.label import DATA, MOST_SEGMENTS
+from tgtd.media.cartridge.space import Space, Stream, segment_size
+
+SIZE = 1 << 20
+
+
+@pytest.fixture
+def fd(tmp_path: Path) -> Iterator[int]:
+    opened = os.open(tmp_path / "x", os.O_RDWR | os.O_CREAT)
+    yield opened
+    os.close(opened)
+
+
+@pytest.mark.parametrize("capacity", [1, 1 << 20, 1 << 30, 12 * 10**12, 30 * 10**12])
+def test_there_are_enough(capacity: int) -> None:
+    size = segment_size(capacity)
+    assert size & (size - 1) == 0
+    assert capacity / size <= MOST_SEGMENTS / 2 + 1
+
+
+def test_across_two(fd: int) -> None:
+    space = Space(fd, SIZE, [0, 2])
+    stream = Stream(space, [])
+    data = os.urandom(SIZE)
+    stream.write(0, b"head", data)
+    assert stream.segments == [1, 3]
+    found = bytearray(4 + SIZE)
+    stream.read(0, memoryview(found))
+    assert found == b"head" + data
+    assert list(stream.pieces(SIZE - 1, 3)) == [(DATA + 2 * SIZE - 1, 1), (DATA + 3 * SIZE, 2)]
+    with pytest.raises(OSError, match="behind the data"):
+        list(stream.pieces(2 * SIZE, 1))
+
+
+def test_given_back(fd: int) -> None:
+    space = Space(fd, SIZE, [])
+    stream = Stream(space, [])
+    stream.write(0, b"", bytes(3 * SIZE))
+    dropped = stream.shrink(SIZE)
+    assert (stream.segments, dropped) == ([0], [1, 2])
+    space.give(dropped)
+    assert os.fstat(fd).st_blocks * 512 <= SIZE + 4096
+    assert space.take() == 1
+
+
+def test_no_more(fd: int) -> None:
+    space = Space(fd, SIZE, range(MOST_SEGMENTS))
+    with pytest.raises(OSError, match="no free segment"):
+        space.take()

@@ -1,0 +1,40 @@
+"""Cartridges as media of drives: opened, made, and none at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tgtd.media.problem import MediumError
+from tgtd.media.tape import TapeMedium
+
+
+def test_an_empty_drive() -> None:
+    medium = TapeMedium.open(None)
+    assert (medium.cartridge, medium.size, medium.writable) == (None, 0, False)
+    medium.flush()
+    medium.close()
+
+
+def test_made_and_opened(tmp_path: Path) -> None:
+    path = str(tmp_path / "A00001LW.tape")
+    with pytest.raises(MediumError, match="does not exist"):
+        TapeMedium.open(path)
+    medium = TapeMedium.open(path, size=8 << 20, create=True)
+    assert medium.cartridge is not None
+    assert (medium.cartridge.kind, medium.cartridge.barcode, medium.cartridge.density) == ("worm", "A00001LW", 0x5A)
+    medium.flush()
+    medium.close()
+    medium.close()
+    again = TapeMedium.open(path, create=True)
+    assert (again.size, again.resize_probe()) == (8 << 20, 8 << 20)
+    again.grow(8 << 20)
+    with pytest.raises(OSError, match="keeps the size"):
+        again.grow(9 << 20)
+    again.close()
+    with pytest.raises(MediumError, match="9437184 are declared"):
+        TapeMedium.open(path, size=9 << 20)
+    reader = TapeMedium.open(path, writable=False)
+    assert not reader.writable
+    reader.close()

@@ -1,0 +1,189 @@
+"""READ and WRITE of blocks: lengths that fit and do not, filemarks, ends (SSC-5 7.4, 6.4)."""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+
+import pytest
+
+from tests.scsi.ssc.taping import EOM, FILEMARK, ILI, MIB, REWIND, Tape, other, stopped
+from tests.scsi.workbench import GOOD
+
+NO_SENSE, MEDIUM_ERROR, DATA_PROTECT, BLANK_CHECK, OVERFLOW = 0, 3, 7, 8, 13
+
+
+def test_blocks_of_any_length(tape: Tape) -> None:
+    blocks = [os.urandom(length) for length in (1, 512, 100_000)]
+    tape.write(*blocks)
+    tape.good(REWIND)
+    for block in blocks:
+        task = tape.read(len(block))
+        assert (task.status, task.data_in) == (GOOD, block)
+    assert tape.where() == (0, 3, 0)
+
+
+def test_a_block_of_another_length(tape: Tape) -> None:
+    tape.write(b"a" * 100, b"b" * 300, b"c")
+    tape.good(REWIND)
+    short = tape.read(200)
+    assert stopped(short) == (NO_SENSE, 0, 0, ILI, 100)
+    assert short.data_in == b"a" * 100
+    long = tape.read(200)
+    assert stopped(long) == (NO_SENSE, 0, 0, ILI, -100)
+    assert long.data_in == b"b" * 200
+    assert tape.read(1).data_in == b"c"
+
+
+def test_sili(tape: Tape) -> None:
+    """Too short is no error, too long only with a declared block length."""
+    tape.write(b"a" * 100, b"b" * 300, b"b" * 300)
+    tape.good(REWIND)
+    assert (tape.read(200, 2).status, tape.read(200, 2).data_in) == (GOOD, b"b" * 200)
+    tape.drive.block_length = 512
+    assert stopped(tape.read(200, 2)) == (NO_SENSE, 0, 0, ILI, -100)
+
+
+def test_fixed_blocks(tape: Tape) -> None:
+    tape.drive.block_length = 512
+    data = os.urandom(4 * 512)
+    tape.good(bytes.fromhex("0a0100000400"), data)
+    tape.write(1)
+    tape.good(REWIND)
+    assert tape.read(3, 1).data_in == data[:1536]
+    rest = tape.read(3, 1)
+    assert stopped(rest) == (NO_SENSE, 0, 1, FILEMARK, 2)
+    assert rest.data_in == data[1536:]
+    assert tape.where() == (0, 5, 1)
+
+
+def test_fixed_blocks_of_another_length(tape: Tape) -> None:
+    tape.write(b"a" * 512, b"b" * 100, b"c" * 512)
+    tape.good(REWIND)
+    tape.drive.block_length = 512
+    task = tape.read(3, 1)
+    assert stopped(task) == (NO_SENSE, 0, 0, ILI, 2)
+    assert task.data_in == b"a" * 512
+    assert tape.read(1, 1).data_in == b"c" * 512
+
+
+@pytest.mark.parametrize("cdb", ["080100000100", "080300000100", "0a0100000100"])
+def test_what_makes_no_sense_with_fixed_blocks(tape: Tape, cdb: str) -> None:
+    """No length is declared, or SILI is set as well."""
+    tape.drive.block_length = 512 if cdb[3] == "3" else 0
+    assert tape.refused(bytes.fromhex(cdb), b"x" * 512 if cdb[1] == "a" else None) == (5, 0x24, 0)
+
+
+def test_filemarks_and_the_end(tape: Tape) -> None:
+    tape.write(b"x", 2)
+    tape.good(REWIND)
+    tape.read(1)
+    assert stopped(tape.read(7)) == (NO_SENSE, 0, 1, FILEMARK, 7)
+    assert stopped(tape.read(7)) == (NO_SENSE, 0, 1, FILEMARK, 7)
+    assert stopped(tape.read(7)) == (BLANK_CHECK, 0, 5, 0, 7)
+    assert tape.where() == (0, 3, 2)
+
+
+def test_nothing_asked_for_moves_nothing(tape: Tape) -> None:
+    tape.write(b"x")
+    tape.good(REWIND)
+    assert tape.read(0).status == GOOD
+    tape.write(b"")
+    assert tape.where() == (0, 0, 0)
+
+
+def test_overwriting_ends_the_data(tape: Tape) -> None:
+    tape.write(b"one", 1, b"two", b"three")
+    tape.good(REWIND)
+    tape.read(3)
+    tape.write(b"new")
+    assert stopped(tape.read(3)) == (BLANK_CHECK, 0, 5, 0, 3)
+    tape.good(REWIND)
+    assert [tape.read(3).data_in, tape.read(3).data_in] == [b"one", b"new"]
+
+
+def test_worm_is_only_added_to(tmp_path: Path) -> None:
+    tape = other(tmp_path / "worm", kind="worm")
+    tape.write(b"one", 1)
+    tape.write(b"two")
+    tape.good(REWIND)
+    task = tape.run(bytes.fromhex("0a0000000300"), b"new")
+    assert stopped(task)[:3] == (DATA_PROTECT, 0x30, 0x0C)
+    assert tape.refused(bytes.fromhex("190000000000")) == (DATA_PROTECT, 0x30, 0x0C)
+    assert tape.refused(bytes.fromhex("040000000000")) == (DATA_PROTECT, 0x30, 0x0C)
+    assert tape.read(3).data_in == b"one"
+    tape.cartridge.close()
+
+
+def test_near_the_end_and_at_it(tmp_path: Path) -> None:
+    tape = other(tmp_path / "small", capacity=4 * MIB)
+    block = bytes(MIB - 100)
+    cdb = bytes((0x0A, 0)) + len(block).to_bytes(3, "big") + b"\0"
+    tape.good(cdb, block)
+    tape.good(cdb, block)
+    tape.good(cdb, block)
+    assert stopped(tape.run(cdb, block)) == (NO_SENSE, 0, 2, EOM, 0)
+    assert stopped(tape.run(cdb, block)) == (OVERFLOW, 0, 2, EOM, len(block))
+    assert stopped(tape.run(bytes.fromhex("100000000100"))) == (NO_SENSE, 0, 2, EOM, 0)
+    assert tape.where() == (0, 5, 1)
+    tape.good(REWIND)
+    for _ in range(4):
+        assert tape.read(len(block)).data_in == block
+    tape.cartridge.close()
+
+
+def test_rot_is_told_at_its_block(tape: Tape) -> None:
+    blocks = [bytes((number,)) * 5000 for number in range(3)]
+    tape.write(*blocks)
+    with tape.file.open("r+b") as file:
+        whole = tape.file.read_bytes()
+        file.seek(whole.index(blocks[1]) + 77)
+        file.write(b"!")
+    tape.good(REWIND)
+    assert tape.read(5000).data_in == blocks[0]
+    assert stopped(tape.read(5000))[:2] == (MEDIUM_ERROR, 0x11)
+    tape.good(bytes.fromhex("2b00000000000200 0000"))
+    assert tape.read(5000).data_in == blocks[2]
+
+
+def test_explicit_addresses(tape: Tape) -> None:
+    tape.write(b"one", b"two")
+    read = struct.pack(">BBxBQBHx", 0x88, 0, 0, 1, 0, 3)
+    assert tape.good(read) == b"two"
+    assert tape.refused(struct.pack(">BBxBQBHx", 0x88, 0, 1, 0, 0, 3)) == (5, 0x24, 0)
+    assert tape.refused(struct.pack(">BBxBQBHx", 0x88, 0, 0, 9, 0, 3)) == (8, 0, 5)
+
+
+def test_verify(tape: Tape) -> None:
+    tape.write(b"one", b"two", b"abc")
+    tape.good(REWIND)
+    tape.good(bytes.fromhex("130000000300"))
+    assert tape.refused(bytes.fromhex("130200000300"), b"twx") == (14, 0x1D, 0)
+    tape.good(bytes.fromhex("130200000300"), b"abc")
+
+
+def test_an_aborted_write_that_was_done_has_moved_the_tape(tape: Tape) -> None:
+    """What comes next begins where the tape is, not where the initiator thinks."""
+    task = tape.start(bytes.fromhex("0a0000000300"), b"one")
+    work, done = tape.lane.jobs.pop()
+    work()
+    tape.drive.abort_tasks(task.itl, task.tag)
+    done(None)
+    assert tape.where() == (0, 1, 0)
+
+
+def test_an_aborted_write_that_was_not_begun_does_nothing(tape: Tape) -> None:
+    task = tape.start(bytes.fromhex("0a0000000300"), b"one")
+    tape.drive.abort_tasks(task.itl, task.tag)
+    tape.lane.drain()
+    assert tape.where() == (0, 0, 0)
+
+
+def test_commands_take_turns(tape: Tape) -> None:
+    tasks = [tape.start(bytes.fromhex("0a0000000300"), b"%03d" % number) for number in range(5)]
+    assert len(tape.lane.jobs) == 1
+    tape.lane.drain()
+    assert [task.status for task in tasks] == [GOOD] * 5
+    tape.good(REWIND)
+    assert [tape.read(3).data_in for _ in range(5)] == [b"%03d" % number for number in range(5)]

@@ -1,0 +1,55 @@
+"""Mode pages of tape drives, and the block length that their block descriptor chooses (SSC-5 8.3)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.scsi.ssc.taping import Tape, other
+from tgtd.scsi.ssc.modes import MODE_PAGES
+
+SENSE_ALL = bytes.fromhex("1a003f00ff00")
+
+
+def select(length: int) -> bytes:
+    return bytes((0x15, 0x10, 0, 0, length, 0))
+
+
+def test_header_and_descriptor(tape: Tape) -> None:
+    answer = tape.good(SENSE_ALL)
+    assert answer[:12] == bytes((len(answer) - 1, 0, 0x10, 8, 0x5E, 0, 0, 0, 0, 0, 0, 0))
+    assert len(answer) == 12 + sum(page.length for page in MODE_PAGES)
+
+
+def test_no_page_at_all(tape: Tape) -> None:
+    """What Linux asks for whenever it opens a tape."""
+    assert tape.good(bytes.fromhex("1a0000000c00")) == bytes.fromhex("0b001008 5e000000 00000000")
+    assert tape.refused(bytes.fromhex("1a0000010c00")) == (5, 0x24, 0)
+
+
+def test_the_block_length_is_chosen(tape: Tape) -> None:
+    second = tape.connect("b")
+    tape.ready(nexus=second)
+    tape.good(select(12), bytes.fromhex("00001008 5e000000 00000200"))
+    assert tape.good(SENSE_ALL)[9:12] == b"\0\2\0"
+    assert tape.refused(bytes(6), nexus=second) == (6, 0x2A, 1)
+    data = os.urandom(1024)
+    tape.good(bytes.fromhex("0a0100000200"), data)
+    tape.good(select(12), bytes.fromhex("00001008 00000000 00000000"))
+    tape.good(bytes.fromhex("010000000000"))
+    assert tape.read(512).data_in == data[:512]
+
+
+@pytest.mark.parametrize("descriptor", ["46000000 00000200", "5e000001 00000200"])
+def test_what_cannot_be_chosen(tape: Tape, descriptor: str) -> None:
+    """Another density, a number of blocks."""
+    assert tape.refused(select(12), bytes.fromhex("00001008" + descriptor)) == (5, 0x26, 0)
+    assert tape.drive.block_length == 0
+
+
+def test_worm_shows(tmp_path: Path) -> None:
+    tape = other(tmp_path / "x", kind="worm")
+    assert tape.good(bytes.fromhex("1a081d00ff00"))[4:10] == bytes.fromhex("1d1e01000202")
+    tape.cartridge.close()

@@ -1,0 +1,192 @@
+"""A cartridge: its file, its label and its partitions. Its methods block; one drive uses it at a time."""
+
+from __future__ import annotations
+
+import copy
+import errno
+import os
+import secrets
+import stat
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from tgtd.media.cartridge import label as labels
+from tgtd.media.cartridge.label import DATA, KINDS, Extent, Label
+from tgtd.media.cartridge.partition import Partition
+from tgtd.media.cartridge.space import Space, segment_size
+from tgtd.media.problem import MediumError
+from tgtd.media.regular import explain, explain_creation, lock
+
+MOST_PARTITIONS = 4
+MOST_BARCODE = 32
+_LABEL_AFTER = 64 << 20
+"""Bytes after which a synchronize writes the label too: what is behind its end must be scanned when it is opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """A cartridge that is to be made. kind: one of label.KINDS. capacity: bytes. density: a density code."""
+
+    barcode: str
+    capacity: int
+    kind: str = "data"
+    density: int = 0
+
+
+class Cartridge:
+    """Made by `create` and `open`."""
+
+    @classmethod
+    def create(cls, path: str, making: Making) -> Self:
+        """A blank one, with one partition. Raises MediumError when the file is there already or cannot be made."""
+        if making.kind not in KINDS or not 0 < len(making.barcode) <= MOST_BARCODE:
+            raise ValueError(f"no cartridge can be made of {making}")
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            if error.errno == errno.EEXIST:
+                raise MediumError(errno.EEXIST, f"{path} exists", "choose another name, or remove it first") from error
+            raise explain_creation(error, path) from error
+        try:
+            lock(fd, path, writable=True)
+            label = Label(
+                barcode=making.barcode,
+                kind=making.kind,
+                density=making.density,
+                capacity=making.capacity,
+                segment=segment_size(making.capacity),
+                salt=secrets.token_hex(8),
+                made=int(time.time()),
+                partitions=[Extent(making.capacity)],
+            )
+            os.ftruncate(fd, DATA)
+            for sequence in (1, 2):
+                labels.write(fd, label, sequence)
+            return cls(fd, 2, label, writable=True)
+        except BaseException:
+            os.close(fd)
+            os.unlink(path)
+            raise
+
+    @classmethod
+    def open(cls, path: str, writable: bool = True) -> Self:
+        """Raises MediumError."""
+        try:
+            fd = os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as error:
+            raise explain(error, path, writable) from error
+        try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise MediumError(errno.EINVAL, f"{path} is not a regular file", labels.ADVICE)
+            lock(fd, path, writable)
+            sequence, label = labels.read(fd, path)
+            return cls(fd, sequence, label, writable)
+        except BaseException:
+            os.close(fd)
+            raise
+
+    def __init__(self, fd: int, sequence: int, label: Label, writable: bool) -> None:
+        self.label = label
+        self.writable = writable and not label.protected
+        self._fd = fd
+        self._sequence = sequence
+        self._space = Space(fd, label.segment, (n for extent in label.partitions for n in extent.segments))
+        self.partitions = self._divide()
+        self._opened, self._labelled = sequence, self._standing()
+
+    @property
+    def barcode(self) -> str:
+        return self.label.barcode
+
+    @property
+    def kind(self) -> str:
+        return self.label.kind
+
+    @property
+    def density(self) -> int:
+        return self.label.density
+
+    @property
+    def capacity(self) -> int:
+        return self.label.capacity
+
+    @property
+    def serial(self) -> str:
+        return self.label.salt
+
+    @property
+    def loads(self) -> int:
+        return self.label.loads
+
+    def attributes(self, partition: int) -> dict[int, tuple[int, bytes]]:
+        """What hosts keep in its memory."""
+        return labels.attributes(self.label, partition)
+
+    def set_attributes(self, partition: int, changes: Mapping[int, tuple[int, bytes]]) -> None:
+        """Durable on return. Raises OSError; then nothing has changed."""
+        before = copy.deepcopy(self.label.attributes)
+        labels.set_attributes(self.label, partition, changes)
+        try:
+            self.write_label()
+        except OSError:
+            self.label.attributes = before
+            raise
+
+    def _divide(self) -> list[Partition]:
+        salt = bytes.fromhex(self.label.salt)
+        return [Partition(self._space, salt, number, extent) for number, extent in enumerate(self.label.partitions)]
+
+    def _standing(self) -> list[tuple[int, int]]:
+        """For each partition, where its stream ends and how many segments it has."""
+        return [(partition.end, partition.segments) for partition in self.partitions]
+
+    def synchronize(self) -> None:
+        """All that was appended is on stable storage on return. Raises OSError."""
+        os.fdatasync(self._fd)
+        new = [
+            segments != before or end - labelled > _LABEL_AFTER
+            for (end, segments), (labelled, before) in zip(self._standing(), self._labelled, strict=True)
+        ]
+        if any(new):
+            self.write_label()
+
+    def write_label(self) -> None:
+        """Durable on return, and so is all that it says. Raises OSError."""
+        os.fdatasync(self._fd)
+        self.label.partitions = [partition.extent() for partition in self.partitions]
+        labels.write(self._fd, self.label, self._sequence + 1)
+        self._sequence += 1
+        self._labelled = self._standing()
+
+    def cut(self, partition: int, number: int) -> None:
+        """Forget a partition's objects from `number` on; durable on return. Raises OSError, LookupError."""
+        dropped = self.partitions[partition].cut(number)
+        self.write_label()
+        self._space.give(dropped)
+
+    def format(self, capacities: list[int], density: int) -> None:
+        """Blank partitions of these sizes in bytes; all data is gone. Raises OSError, ValueError."""
+        if not 1 <= len(capacities) <= MOST_PARTITIONS or sum(capacities) > self.label.capacity or min(capacities) <= 0:
+            raise ValueError(f"no cartridge of {self.label.capacity} bytes can be divided into {capacities}")
+        dropped = [number for extent in self.label.partitions for number in extent.segments]
+        dropped += [n for partition in self.partitions for n in partition.extent().segments if n not in dropped]
+        self.label.salt = secrets.token_hex(8)  # nothing of before is taken for a record any more
+        self.label.density = density
+        self.label.partitions = [Extent(capacity) for capacity in capacities]
+        self.partitions = self._divide()
+        self.write_label()
+        self._space.give(dropped)
+
+    def close(self) -> None:
+        """Seal and close; both copies of the label are the same then. Raises OSError; it is closed nevertheless."""
+        try:
+            if self.writable and (self._sequence != self._opened or self._standing() != self._labelled):
+                for partition in self.partitions:
+                    partition.seal()
+                self.write_label()
+                self.write_label()
+        finally:
+            fd, self._fd = self._fd, -1
+            os.close(fd)

@@ -1,0 +1,134 @@
+"""A cartridge's label: who it is, and where its data begins to be trusted.
+
+Two slots at the start of the file are written in turn, each whole and checked; the newer one that is intact counts. So
+a label that is being written when the power goes leaves the one before.
+"""
+
+from __future__ import annotations
+
+import base64
+import errno
+import json
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from crc32c import crc32c
+
+from tgtd.media.descriptor import read_fully, write_fully
+from tgtd.media.problem import MediumError
+
+SLOT = 256 << 10
+"""Bytes of a slot."""
+DATA = 2 * SLOT
+"""Where the segments begin."""
+MOST_SEGMENTS = 4096
+VERSION = 1
+
+KINDS = ("data", "worm", "clean")
+
+_HEAD = struct.Struct("<16sQII")
+_MAGIC = b"tgtd tape\r\n\x1a\n"
+
+
+@dataclass(slots=True)
+class Extent:
+    """A partition, as of the last label.
+
+    capacity: bytes it holds. epoch: how often it was overwritten. end: the length of its stream. objects, filemarks:
+    how many there are. pages: where the last index page of each level stands. segments: of the file, in order.
+    """
+
+    capacity: int
+    epoch: int = 0
+    end: int = 0
+    objects: int = 0
+    filemarks: int = 0
+    pages: list[int] = field(default_factory=list)
+    segments: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Label:
+    """barcode: up to 32 characters. kind: one of KINDS. density: the code it was written with. capacity, segment: in
+    bytes. salt: 8 bytes, in hexadecimal digits. made: seconds since the epoch. attributes: what hosts keep, by
+    partition and by four hexadecimal digits: format and value (base64). loads: how often it was in a drive. protected:
+    its write-protect switch."""
+
+    barcode: str
+    kind: str
+    density: int
+    capacity: int
+    segment: int
+    salt: str
+    made: int
+    partitions: list[Extent]
+    attributes: dict[str, dict[str, tuple[int, str]]] = field(default_factory=dict)
+    loads: int = 0
+    protected: bool = False
+
+
+def encode(label: Label, sequence: int) -> bytes:
+    """A slot's contents. Raises ENOSPC when it would not fit."""
+    body = json.dumps({"version": VERSION, **asdict(label)}, separators=(",", ":")).encode()
+    if _HEAD.size + len(body) > SLOT:
+        raise OSError(errno.ENOSPC, "the cartridge's label is full")
+    head = _HEAD.pack(_MAGIC, sequence, len(body), 0)
+    return head[:-4] + crc32c(body, crc32c(head[:-4])).to_bytes(4, "little") + body
+
+
+def decode(slot: bytes) -> tuple[int, Label] | None:
+    """Sequence and label; None: nothing intact is there. Raises ValueError for another version."""
+    magic, sequence, length, check = _HEAD.unpack_from(slot)
+    body = slot[_HEAD.size : _HEAD.size + length]
+    if magic.rstrip(b"\0") != _MAGIC or check != crc32c(body, crc32c(slot[: _HEAD.size - 4])):
+        return None
+    data: dict[str, Any] = json.loads(body)
+    version = data.pop("version")
+    if version != VERSION:
+        raise ValueError(f"it has format {version}, and only {VERSION} is known")
+    extents = [Extent(**extent) for extent in data.pop("partitions")]
+    return sequence, Label(**data, partitions=extents)
+
+
+def read(fd: int, path: str) -> tuple[int, Label]:
+    """The newest intact label. Raises MediumError."""
+    slots = bytearray(DATA)
+    if os.fstat(fd).st_size < DATA:
+        raise MediumError(errno.EINVAL, f"{path} is no cartridge: it is too short", ADVICE)
+    read_fully(fd, 0, memoryview(slots))
+    try:
+        found = [slot for at in (0, SLOT) if (slot := decode(bytes(slots[at : at + SLOT]))) is not None]
+    except (ValueError, TypeError, LookupError, AttributeError) as trouble:
+        raise MediumError(errno.EINVAL, f"{path}: its label cannot be understood: {trouble}", ADVICE) from trouble
+    if not found:
+        what = "both copies of its label are damaged" if _MAGIC in slots else "it has no label"
+        raise MediumError(errno.EINVAL, f"{path} is no cartridge: {what}", ADVICE)
+    return max(found, key=lambda slot: slot[0])
+
+
+def write(fd: int, label: Label, sequence: int) -> None:
+    """Durable on return."""
+    write_fully(fd, (sequence & 1) * SLOT, encode(label, sequence), 0)
+    os.fdatasync(fd)
+
+
+ADVICE = "name a file that `tgtctl medium create tape` has made, or restore it from a backup"
+
+
+def attributes(label: Label, partition: int) -> dict[int, tuple[int, bytes]]:
+    """What hosts keep: format and value, by attribute identifier."""
+    kept = label.attributes.get(str(partition), {})
+    return {int(number, 16): (kind, base64.b64decode(value)) for number, (kind, value) in kept.items()}
+
+
+def set_attributes(label: Label, partition: int, changes: Mapping[int, tuple[int, bytes]]) -> None:
+    """An empty value takes an attribute away."""
+    kept = label.attributes.setdefault(str(partition), {})
+    for number, (kind, value) in changes.items():
+        if value:
+            kept[f"{number:04x}"] = (kind, base64.b64encode(value).decode())
+        else:
+            kept.pop(f"{number:04x}", None)

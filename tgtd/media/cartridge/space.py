@@ -1,0 +1,92 @@
+"""Which parts of a cartridge's file a partition's stream takes: segments, given out in order.
+
+A stream is written and read by its own offsets. A record may lie across two segments.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable, Iterator
+
+from tgtd.media.cartridge.label import DATA, MOST_SEGMENTS
+from tgtd.media.descriptor import KEEP_SIZE, PUNCH_HOLE, fallocate, read_fully, write_fully
+from tgtd.scsi.medium import Buffer
+
+_SMALLEST = 1 << 20
+
+
+def segment_size(capacity: int) -> int:
+    """A power of two that needs at most half as many segments for a capacity as there may be."""
+    return max(_SMALLEST, 1 << (capacity // (MOST_SEGMENTS // 2)).bit_length())
+
+
+class Space:
+    """The segments of a file. size: of one, in bytes. used: their numbers."""
+
+    def __init__(self, fd: int, size: int, used: Iterable[int]) -> None:
+        self.fd = fd
+        self.size = size
+        self._used = set(used)
+
+    def take(self) -> int:
+        """The lowest that is free. Raises ENOSPC."""
+        for number in range(MOST_SEGMENTS):
+            if number not in self._used:
+                self._used.add(number)
+                return number
+        raise OSError(errno.ENOSPC, "the cartridge has no free segment left")
+
+    def give(self, numbers: Iterable[int]) -> None:
+        """They are free, and take no space in the file system any more."""
+        for number in numbers:
+            self._used.discard(number)
+            fallocate(self.fd, KEEP_SIZE | PUNCH_HOLE, DATA + number * self.size, self.size)
+
+
+class Stream:
+    """A partition's bytes. segments: its part of the space, in order; they grow as it is written to."""
+
+    def __init__(self, space: Space, segments: list[int]) -> None:
+        self.space = space
+        self.segments = segments
+
+    def pieces(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
+        """Offset in the file and length, in order. Raises EIO where the stream has no segment."""
+        size = self.space.size
+        while length:
+            which, inside = divmod(offset, size)
+            if which >= len(self.segments):
+                raise OSError(errno.EIO, f"byte {offset} lies behind the data")
+            part = min(length, size - inside)
+            yield DATA + self.segments[which] * size + inside, part
+            offset += part
+            length -= part
+
+    def read(self, offset: int, into: memoryview) -> None:
+        """Raises OSError."""
+        for at, length in self.pieces(offset, len(into)):
+            read_fully(self.space.fd, at, into[:length])
+            into = into[length:]
+
+    def write(self, offset: int, head: bytes, data: Buffer = b"") -> None:
+        """`head`, then `data`. Raises OSError: what was there from `offset` on may be lost."""
+        length = len(head) + len(data)
+        while offset + length > len(self.segments) * self.space.size:
+            self.segments.append(self.space.take())
+        at, first = next(self.pieces(offset, length))
+        if first == length:
+            written = os.pwritev(self.space.fd, (head, data), at)
+            if written == length:
+                return
+        rest = memoryview(b"".join((head, data)))
+        for at, part in self.pieces(offset, length):
+            write_fully(self.space.fd, at, rest[:part], 0)
+            rest = rest[part:]
+
+    def shrink(self, length: int) -> list[int]:
+        """Drop the segments behind `length` bytes; their numbers, to be given back."""
+        kept = -(-length // self.space.size)
+        dropped = self.segments[kept:]
+        del self.segments[kept:]
+        return dropped

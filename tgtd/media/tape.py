@@ -1,0 +1,76 @@
+"""What a tape drive has in it when it starts: a cartridge in a file, or nothing."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+from tgtd.media.cartridge.cartridge import MOST_BARCODE, Cartridge, Making
+from tgtd.media.cartridge.generation import GENERATIONS, by_barcode
+from tgtd.media.problem import MediumError
+
+_USUAL = GENERATIONS[8]
+
+
+class TapeMedium:
+    """size: bytes that the cartridge holds, 0 without one. cartridge: may be taken, and another put in its place."""
+
+    @classmethod
+    def open(
+        cls,
+        path: str | None,
+        *,
+        size: int | None = None,
+        create: bool = False,
+        writable: bool = True,
+        direct: bool = False,
+        sync: bool = False,
+        preallocate: bool = False,
+    ) -> TapeMedium:
+        """path None: an empty drive. create: a blank cartridge of `size` bytes, if there is no such file; its barcode
+        is the file's name up to the last dot, which also says what kind it is. Raises MediumError."""
+        if path is None:
+            return cls(None)
+        try:
+            cartridge = Cartridge.open(path, writable)
+        except MediumError as trouble:
+            if trouble.errno != errno.ENOENT or not create or not writable:
+                raise
+            return cls(make(path, size))
+        if size is not None and size != cartridge.capacity:
+            cartridge.close()
+            raise MediumError(
+                errno.EINVAL,
+                f"{path} is a cartridge of {cartridge.capacity} bytes, and {size} are declared",
+                "leave the size out: a cartridge has the one it was made with",
+            )
+        return cls(cartridge)
+
+    def __init__(self, cartridge: Cartridge | None) -> None:
+        self.cartridge = cartridge
+        self.size = 0 if cartridge is None else cartridge.capacity
+        self.writable = cartridge is not None and cartridge.writable
+
+    def flush(self) -> None:
+        if self.cartridge is not None and self.cartridge.writable:
+            self.cartridge.synchronize()
+
+    def resize_probe(self) -> int:
+        return self.size
+
+    def grow(self, size: int) -> None:
+        """Raises EINVAL for another size: a cartridge keeps the one it was made with."""
+        if size != self.size:
+            raise OSError(errno.EINVAL, "a cartridge keeps the size it was made with")
+
+    def close(self) -> None:
+        if self.cartridge is not None:
+            cartridge, self.cartridge = self.cartridge, None
+            cartridge.close()
+
+
+def make(path: str, size: int | None) -> Cartridge:
+    """A blank cartridge. Raises MediumError."""
+    barcode = Path(path).stem[:MOST_BARCODE]
+    generation, kind = by_barcode(barcode) or (_USUAL, "data")
+    return Cartridge.create(path, Making(barcode, size or generation.capacity, kind, generation.density))

@@ -1,0 +1,1 @@
+"""Stream commands (SSC-5): tape drives."""

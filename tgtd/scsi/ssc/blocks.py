@@ -1,0 +1,274 @@
+"""READ, WRITE and VERIFY of logical blocks, of fixed length or of any (SSC-5).
+
+A worker goes from block to block; what stops it (a filemark, the end, a block of another length) ends the command with
+the sense data of stream devices: flags, and how much was left in INFORMATION.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tgtd.scsi.command import Command
+from tgtd.scsi.sense import (
+    END_OF_PARTITION,
+    FILEMARK_DETECTED,
+    GOOD,
+    INVALID_FIELD_IN_CDB,
+    MISCOMPARE_DURING_VERIFY,
+    NO_ADDITIONAL_SENSE,
+    VOLUME_FULL,
+    WORM_OVERWRITE,
+    CheckCondition,
+)
+from tgtd.scsi.spc.commands import usage
+from tgtd.scsi.ssc.cartridge import Cartridge, Partition, Record
+from tgtd.scsi.ssc.head import EOM, FILEMARK, ILI, Head, Stopped, end_of_data, record_at
+from tgtd.scsi.task import Task
+
+if TYPE_CHECKING:
+    from tgtd.scsi.ssc.drive import TapeDrive
+
+LONGEST = 0xFFFFFF
+"""Bytes of the longest block: as many as READ(6) can ask for (READ BLOCK LIMITS)."""
+
+FIXED, SILI = 0x01, 0x02
+_BYTCMP = 0x02
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a READ, WRITE or VERIFY asks for. count: blocks of `length` bytes, or one block when fixed is false.
+
+    quiet: a block of another length is no reason to stop (SILI). declared: BLOCK LENGTH of the mode parameters.
+    """
+
+    fixed: bool
+    count: int
+    length: int
+    quiet: bool = False
+    declared: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.count * self.length
+
+
+def wish(drive: TapeDrive, cdb: bytes) -> Wish:
+    """Raises INVALID FIELD IN CDB: fixed blocks of no length, or SILI with them; more than a block may have."""
+    six = cdb[0] < 0x80
+    asked = int.from_bytes(cdb[2:5] if six else cdb[12:15], "big")
+    declared = drive.block_length
+    if not cdb[1] & FIXED:
+        return Wish(False, 1, asked, bool(cdb[1] & SILI), declared)
+    if not declared:
+        raise CheckCondition(INVALID_FIELD_IN_CDB, field=1, bit=0)
+    if cdb[1] & SILI:
+        raise CheckCondition(INVALID_FIELD_IN_CDB, field=1, bit=1)
+    if asked * declared > drive.most_bytes:
+        raise CheckCondition(INVALID_FIELD_IN_CDB, field=2 if six else 12)
+    return Wish(True, asked, declared, False, declared)
+
+
+def _start(drive: TapeDrive, cdb: bytes) -> Head:
+    """Where a command begins: where the drive is, or where READ(16) and WRITE(16) say. Raises INVALID FIELD IN CDB for
+    a partition that is not there, Stopped for a place behind the data."""
+    if cdb[0] < 0x80:
+        return drive.head
+    partitions = drive.tape().partitions
+    if cdb[3] >= len(partitions):
+        raise CheckCondition(INVALID_FIELD_IN_CDB, field=3, bit=7)
+    head = Head(cdb[3], int.from_bytes(cdb[4:12], "big"))
+    if head.number > partitions[cdb[3]].objects:
+        raise end_of_data(partitions[cdb[3]], head)
+    return drive.head if drive.head[:2] == head[:2] else head
+
+
+# Reading
+
+
+class Reading:
+    """A READ under way. filled: bytes of `buffer` that are read."""
+
+    def __init__(self, partition: Partition, head: Head, what: Wish, buffer: memoryview) -> None:
+        self.filled = 0
+        self._partition = partition
+        self._head = head
+        self._wish = what
+        self._buffer = buffer
+
+    def run(self) -> Head:
+        """By a worker. Raises Stopped, OSError."""
+        for number in range(self._wish.count):
+            self._block(self._wish.count - number)
+        return self._head
+
+    def _block(self, left: int) -> None:
+        """left: blocks that are wanted still, this one included."""
+        what, partition, head = self._wish, self._partition, self._head
+        residue = left if what.fixed else what.length
+        if head.number >= partition.objects:
+            raise end_of_data(partition, head, residue)
+        record = record_at(partition, head)
+        if record.run:
+            raise Stopped(Head(head.partition, head.number + 1), FILEMARK_DETECTED, FILEMARK, residue)
+        length = self._take(record)
+        self._head = Head(head.partition, record.number + 1, record)
+        if length == what.length:
+            self.filled += length
+            return
+        if what.fixed:
+            raise Stopped(self._head, NO_ADDITIONAL_SENSE, ILI, left)
+        self.filled = min(length, what.length)
+        if not what.quiet or (length > what.length and what.declared):
+            raise Stopped(self._head, NO_ADDITIONAL_SENSE, ILI, what.length - length)
+
+    def _take(self, record: Record) -> int:
+        """A block into its place, as far as it fits; its whole length."""
+        room = self._buffer[self.filled : self.filled + self._wish.length]
+        if record.stored <= len(room):
+            return self._partition.read(record, room).length
+        scratch = memoryview(bytearray(record.stored))
+        length = self._partition.read(record, scratch).length
+        room[:] = scratch[: len(room)]
+        return length
+
+
+def read(drive: TapeDrive, task: Task) -> int:
+    """READ(6), READ(16)."""
+    what = wish(drive, task.cdb)
+    if not what.total:
+        return GOOD
+    buffer = task.allocate(drive.pool, what.total)
+    readings: list[Reading] = []
+
+    def prepare() -> Callable[[], Head]:
+        head = _start(drive, task.cdb)
+        reading = Reading(drive.tape().partitions[head.partition], head, what, buffer)
+        readings.append(reading)
+        return reading.run
+
+    def then(task: Task) -> None:
+        filled = readings[0].filled
+        task.data_in = buffer[:filled]
+        drive.counters.reads += 1
+        drive.counters.read_bytes += filled
+
+    return drive.alone(task, prepare, then)
+
+
+# Writing
+
+
+def wanted(drive: TapeDrive, cdb: bytes) -> int:
+    """Bytes of data-out that a WRITE wants."""
+    return wish(drive, cdb).total
+
+
+def write(drive: TapeDrive, task: Task) -> int:
+    """WRITE(6), WRITE(16): what follows is gone, and the end of data is behind what was written."""
+    what = wish(drive, task.cdb)
+    data = memoryview(task.data_out or b"")
+    if len(data) != what.total:
+        raise CheckCondition(INVALID_FIELD_IN_CDB, field=2 if task.cdb[0] < 0x80 else 12)
+    if not what.total:
+        return GOOD
+
+    def prepare() -> Callable[[], Head]:
+        head = _start(drive, task.cdb)
+        early = drive.early(drive.tape().partitions[head.partition])
+        drive.counters.writes += 1
+        drive.counters.write_bytes += len(data)
+        return partial(_write, drive.tape(), head, what, data, early)
+
+    return drive.alone(task, prepare, writing=True)
+
+
+def _write(cartridge: Cartridge, head: Head, what: Wish, data: memoryview, early: int) -> Head:
+    """By a worker. early: the byte from which on the end is near."""
+    partition = make_way(cartridge, head)
+    for number in range(what.count):
+        left = what.count - number if what.fixed else what.length
+        if partition.end + what.length > partition.capacity:
+            raise Stopped(Head(head.partition, partition.objects), VOLUME_FULL, EOM, left)
+        partition.append_block(data[number * what.length : (number + 1) * what.length], what.length, 0)
+    return warned(partition, head.partition, early)
+
+
+def make_way(cartridge: Cartridge, head: Head) -> Partition:
+    """Writing begins here: what follows is gone. Raises WORM OVERWRITE: to such a medium is only added."""
+    partition = cartridge.partitions[head.partition]
+    if head.number < partition.objects or partition.lost:
+        if cartridge.kind == "worm":
+            raise CheckCondition(WORM_OVERWRITE)
+        cartridge.cut(head.partition, head.number)
+    return partition
+
+
+def warned(partition: Partition, number: int, early: int) -> Head:
+    """Behind the data. Raises Stopped: all was written, and the end is near (SSC-5 4.2.5)."""
+    head = Head(number, partition.objects)
+    if partition.end > early:
+        raise Stopped(head, END_OF_PARTITION, EOM, 0)
+    return head
+
+
+# Verifying
+
+
+def wanted_verify(drive: TapeDrive, cdb: bytes) -> int:
+    """Data to compare with, if BYTCMP asks for that."""
+    return wish(drive, cdb).total if cdb[1] & _BYTCMP else 0
+
+
+def verify(drive: TapeDrive, task: Task) -> int:
+    """VERIFY(6): read without handing over; with BYTCMP, compare."""
+    cdb = bytes((task.cdb[0], task.cdb[1] & ~_BYTCMP & 0xFF)) + task.cdb[2:]
+    what = wish(drive, cdb)
+    compare = bool(task.cdb[1] & _BYTCMP)
+    expected = memoryview(task.data_out or b"")
+    if compare and len(expected) != what.total:
+        raise CheckCondition(INVALID_FIELD_IN_CDB, field=2)
+    if not what.total:
+        return GOOD
+
+    def prepare() -> Callable[[], Head]:
+        return partial(_verify, drive.partition(), drive.head, what, expected if compare else None)
+
+    return drive.alone(task, prepare)
+
+
+def _verify(partition: Partition, head: Head, what: Wish, expected: memoryview | None) -> Head:
+    one = Wish(what.fixed, 1, what.length, what.quiet, what.declared)
+    buffer = memoryview(bytearray(what.length))
+    for number in range(what.count):
+        reading = Reading(partition, head, one, buffer)
+        try:
+            head = reading.run()
+        except Stopped as stopped:
+            if stopped.information is not None and what.fixed:
+                stopped.information = what.count - number
+            raise
+        if expected is not None and expected[number * what.length : (number + 1) * what.length] != buffer:
+            raise Stopped(head, MISCOMPARE_DURING_VERIFY)
+    return head
+
+
+BLOCKS = (
+    Command(0x08, "READ(6)", read, usage("08 03 FFFFFF 04"), medium=True, timeout=3600),
+    Command(0x88, "READ(16)", read, usage("88 03 00 FF FFFFFFFFFFFFFFFF FFFFFF 04"), medium=True, timeout=3600),
+    Command(0x0A, "WRITE(6)", write, usage("0A 01 FFFFFF 04"), data_out=wanted, medium=True, writes=True, timeout=3600),
+    Command(
+        0x8A,
+        "WRITE(16)",
+        write,
+        usage("8A 01 00 FF FFFFFFFFFFFFFFFF FFFFFF 04"),
+        data_out=wanted,
+        medium=True,
+        writes=True,
+        timeout=3600,
+    ),
+    Command(0x13, "VERIFY(6)", verify, usage("13 03 FFFFFF 04"), data_out=wanted_verify, medium=True, timeout=3600),
+)

@@ -1,0 +1,111 @@
+"""What a tape drive needs of a cartridge, as storage verbs. Cartridges see no CDB and build no sense.
+
+They raise OSError. Every verb may block, and is called by one worker at a time. Attributes are plain, and cost nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from tgtd.scsi.medium import Buffer, Store
+
+
+class Record(Protocol):
+    """A record of a partition. number: that of its first object. filemarks: how many come before it. run: how many
+    filemarks it is, 0 for a block. objects: how many it is. stored: bytes of a block as it is stored."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def filemarks(self) -> int: ...
+    @property
+    def run(self) -> int: ...
+    @property
+    def objects(self) -> int: ...
+    @property
+    def stored(self) -> int: ...
+
+
+class Stored(Protocol):
+    """What a block's header says. length: bytes of the block as it was sent. form: what was done to its data."""
+
+    @property
+    def length(self) -> int: ...
+    @property
+    def form(self) -> int: ...
+
+
+class Partition(Protocol):
+    """Logical objects, one after the other: blocks and filemarks (SSC-5 4.2.7).
+
+    objects, filemarks: how many there are. lost: objects behind them that were there and cannot be found. end,
+    capacity: bytes that are used, and that there are.
+    """
+
+    capacity: int
+    end: int
+    objects: int
+    filemarks: int
+    lost: int
+
+    def append_block(self, data: Buffer, length: int, form: int) -> None: ...
+    def append_filemarks(self, count: int) -> None: ...
+    def find(self, number: int) -> Record:
+        """The record that holds an object. Raises LookupError."""
+
+    def find_filemark(self, count: int) -> Record:
+        """The record that holds the count-th filemark, from 1. Raises LookupError."""
+
+    def after(self, record: Record) -> Record:
+        """The one that follows. Raises LookupError at the end."""
+
+    def read(self, record: Record, into: memoryview) -> Stored:
+        """A block as it is stored, into room for record.stored bytes."""
+
+
+class Cartridge(Protocol):
+    """barcode, kind ("data", "worm", "clean"), density: who it is. writable: false where its switch or its file says
+    so. capacity: bytes of the whole of it."""
+
+    @property
+    def barcode(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def density(self) -> int: ...
+    @property
+    def capacity(self) -> int: ...
+    @property
+    def writable(self) -> bool: ...
+    @property
+    def serial(self) -> str: ...
+    @property
+    def loads(self) -> int:
+        """How often it was in a drive."""
+
+    @property
+    def partitions(self) -> Sequence[Partition]: ...
+
+    def attributes(self, partition: int) -> Mapping[int, tuple[int, bytes]]:
+        """What hosts keep in its memory: format and value, by attribute identifier."""
+
+    def set_attributes(self, partition: int, changes: Mapping[int, tuple[int, bytes]]) -> None:
+        """Durably; an empty value takes one away."""
+
+    def synchronize(self) -> None:
+        """All that was appended is on stable storage on return."""
+
+    def cut(self, partition: int, number: int) -> None:
+        """Forget a partition's objects from `number` on, durably."""
+
+    def format(self, capacities: list[int], density: int) -> None:
+        """Blank partitions of these sizes. Raises ValueError when they do not fit."""
+
+    def close(self) -> None: ...
+
+
+class Mount(Store, Protocol):
+    """Where a drive's cartridge is; None: the drive is empty. It may be taken, and another put in its place."""
+
+    cartridge: Cartridge | None

@@ -1,0 +1,14 @@
+"""The commands of tape drives, as rows (SSC-5, SPC-5)."""
+
+from __future__ import annotations
+
+from tgtd.scsi.spc.commands import COMMON, MODES
+from tgtd.scsi.spc.persistent import PERSISTENT
+from tgtd.scsi.spc.reserve import RESERVES
+from tgtd.scsi.ssc.attributes import MEMORY
+from tgtd.scsi.ssc.blocks import BLOCKS
+from tgtd.scsi.ssc.density import LIMITS
+from tgtd.scsi.ssc.marks import MARKS
+from tgtd.scsi.ssc.motion import MOTION
+
+ROWS = (*COMMON, *MODES, *PERSISTENT, *RESERVES, *BLOCKS, *MOTION, *MARKS, *LIMITS, *MEMORY)

@@ -1,0 +1,309 @@
+"""The tape drive (SSC-5): what is in it, where it stands, and how its commands take turns.
+
+Commands are rows in commands.py. A tape is sequential: what moves or uses it is done one after the other, whoever asks,
+each from where the one before has left the drive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from tgtd.scsi.buffers import BufferPool
+from tgtd.scsi.device import Device
+from tgtd.scsi.lun import Identity
+from tgtd.scsi.medium import Offload
+from tgtd.scsi.nexus import LunNexus, Nexus
+from tgtd.scsi.sense import (
+    GOOD,
+    INITIALIZING_COMMAND_REQUIRED,
+    INQUIRY_DATA_CHANGED,
+    MANUAL_INTERVENTION_REQUIRED,
+    MEDIUM_MAY_HAVE_CHANGED,
+    MEDIUM_NOT_PRESENT,
+    WRITE_PROTECTED,
+    CheckCondition,
+    Sense,
+)
+from tgtd.scsi.ssc.blocks import LONGEST
+from tgtd.scsi.ssc.cartridge import Cartridge, Mount, Partition
+from tgtd.scsi.ssc.commands import ROWS
+from tgtd.scsi.ssc.division import Division
+from tgtd.scsi.ssc.head import Head, Stopped
+from tgtd.scsi.ssc.modes import MODE_PAGES
+from tgtd.scsi.ssc.personality import Personality
+from tgtd.scsi.ssc.vital import VITAL_PAGES
+from tgtd.scsi.task import PENDING, WORKING, Task
+from tgtd.scsi.turns import Turns
+
+if TYPE_CHECKING:
+    from tgtd.scsi.inquiry import VitalPage
+    from tgtd.scsi.mode import ModePage
+
+SSC_5 = 0x0540
+
+_LEAST_EARLY, _MOST_EARLY = 1 << 20, 1 << 30
+
+Prepare = Callable[[], Callable[[], Head]]
+
+
+@dataclass(frozen=True, slots=True)
+class TapeSettings:
+    """What the administrator chose."""
+
+    personality: Personality
+    read_only: bool = False
+
+
+@dataclass(slots=True)
+class TapeCounters:
+    """Plain counts since the drive was made."""
+
+    reads: int = 0
+    writes: int = 0
+    read_bytes: int = 0
+    write_bytes: int = 0
+    loads: int = 0
+    errors: int = 0
+    medium_errors: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+class TapeDrive(Device[Mount, TapeSettings]):
+    """A sequential access device. loaded: whether the cartridge that is in it is threaded."""
+
+    device_type = 0x01
+    rows = ROWS
+    versions = (SSC_5,)
+    vital_pages: ClassVar[tuple[VitalPage, ...]] = VITAL_PAGES
+    mode_pages: tuple[ModePage, ...] = MODE_PAGES
+    removable = True
+    bare_modes = True
+
+    def __init__(self, identity: Identity, pool: BufferPool, lane: Offload, settings: TapeSettings) -> None:
+        self.settings = settings
+        self.counters: TapeCounters = TapeCounters()
+        self.last_medium_error = None
+        self.medium = None
+        self.block_size = 0
+        self.loaded = False
+        self._absence: Sense | None = None
+        self.head = Head()
+        self.turns = Turns()
+        self.block_length = 0
+        """Of the mode parameter block descriptor; 0: blocks of any length."""
+        self.division = Division()
+        """How FORMAT MEDIUM shall divide a medium; as the one that is loaded is, until an initiator wants another."""
+        self.preventing: dict[LunNexus, None] = {}
+        super().__init__(identity, pool, lane)
+        self._survey()
+
+    # What commands ask
+
+    @property
+    def personality(self) -> Personality:
+        return self.settings.personality
+
+    @property
+    def cartridge(self) -> Cartridge | None:
+        """What is in it."""
+        return None if self.medium is None else self.medium.cartridge
+
+    @property
+    def capacity(self) -> None:
+        """A cartridge's, not the drive's."""
+        return None
+
+    def tape(self) -> Cartridge:
+        """Raises MEDIUM NOT PRESENT: the gate asks only for commands that need one."""
+        if self.cartridge is None or not self.loaded:
+            raise CheckCondition(self._find_obstacle() or MEDIUM_NOT_PRESENT)
+        return self.cartridge
+
+    def partition(self) -> Partition:
+        """The one that the drive is in."""
+        return self.tape().partitions[self.head.partition]
+
+    @property
+    def worm(self) -> bool:
+        return self.cartridge is not None and self.cartridge.kind == "worm"
+
+    @property
+    def most_bytes(self) -> int:
+        """What one READ or WRITE of fixed blocks may move."""
+        return LONGEST
+
+    @property
+    def write_density(self) -> int:
+        """The density code that a blank medium is written with."""
+        return self.personality.densities[0].code
+
+    def early(self, partition: Partition) -> int:
+        """The byte of a partition from which on writers are told that its end is near (SSC-5 4.2.5): an initiator must
+        still be able to write its trailer behind it."""
+        return partition.capacity - min(max(partition.capacity >> 6, _LEAST_EARLY), _MOST_EARLY)
+
+    def block_geometry(self) -> tuple[int, int]:
+        """The density code stands where disks have the first byte of their number of blocks (SSC-5 8.3.2)."""
+        density = self.write_density if self.cartridge is None else self.cartridge.density
+        return density << 24, self.block_length
+
+    def takes_block_length(self, length: int) -> bool:
+        return length <= LONGEST
+
+    def adopt_block_length(self, length: int) -> None:
+        self.block_length = length
+
+    def device_specific(self) -> int:
+        """WP, and buffered mode 1: a WRITE ends when the data is in the buffer."""
+        return 0x10 | (0x80 if self.write_protected else 0)
+
+    # What takes its turn
+
+    def alone(
+        self, task: Task, prepare: Prepare, then: Callable[[Task], None] | None = None, writing: bool = False
+    ) -> int:
+        """Do a command when all before it are through.
+
+        prepare: called in the loop thread then; may raise Refused. What it returns is done by a worker, who returns
+        where the drive is afterwards, or raises Stopped. then: called in the loop thread before the task ends, in
+        either case: the place for what the worker has read. writing: what an error of the medium was met at.
+        """
+        self.turns.take(partial(self._start, task, prepare, then, writing))
+        return PENDING
+
+    def _start(self, task: Task, prepare: Prepare, then: Callable[[Task], None] | None, writing: bool) -> bool:
+        if task.aborted:
+            return False
+        try:
+            work = prepare()
+        except Exception as trouble:
+            self.finish(task, self.refuse(task, trouble))
+            return False
+        reached: list[Head] = []
+
+        def carry_out() -> None:
+            if not task.aborted:
+                reached.append(work())
+
+        task.busy = WORKING
+        self.lane.submit(carry_out, partial(self._through, task, reached, then, writing))
+        return True
+
+    def _through(
+        self,
+        task: Task,
+        reached: list[Head],
+        then: Callable[[Task], None] | None,
+        writing: bool,
+        error: BaseException | None,
+    ) -> None:
+        """What a worker did has happened, even if nobody waits for it any more."""
+        try:
+            if isinstance(error, Stopped):
+                self.head = error.head
+            elif reached:
+                self.head = reached[0]
+            task.busy = False
+            if task.aborted:
+                self.laid_down(task)
+                return
+            status = GOOD if error is None else self.refuse(task, error, writing)
+            if then is not None and (error is None or isinstance(error, Stopped)):
+                then(task)
+            self.finish(task, status)
+        finally:
+            self.turns.end()
+
+    # Cartridges come and go
+
+    def insert(self, medium: Mount) -> None:
+        self.medium = medium
+        self._absence = None
+        self._thread(medium.cartridge is not None)
+        self.attend_all(MEDIUM_MAY_HAVE_CHANGED)
+
+    def offline(self, sense: Sense | None = None) -> Mount | None:
+        medium, self.medium = self.medium, None
+        self._absence = sense or MANUAL_INTERVENTION_REQUIRED
+        self._thread(False)
+        return medium
+
+    def change(self, settings: TapeSettings, identity: Identity) -> None:
+        before, self.settings = self.identity, settings
+        self.identity = identity
+        self._survey()
+        if before != identity:
+            self.attend_all(INQUIRY_DATA_CHANGED)
+
+    def take_out(self) -> Cartridge | None:
+        """What was in the drive, to be closed by the caller when the lane is idle."""
+        cartridge = self.cartridge
+        if self.medium is not None:
+            self.medium.cartridge = None
+        self._thread(False)
+        return cartridge
+
+    def put_in(self, cartridge: Cartridge) -> None:
+        """A cartridge, and thread it. The drive must be empty and have a mount."""
+        assert self.medium is not None
+        self.medium.cartridge = cartridge
+        self._thread(True)
+        self.attend_all(MEDIUM_MAY_HAVE_CHANGED)
+
+    def refuse(self, task: Task, trouble: BaseException, writing: bool = False) -> int:
+        self.counters.errors += 1
+        if isinstance(trouble, OSError):
+            self.counters.medium_errors += 1
+            self.last_medium_error = trouble
+        return super().refuse(task, trouble, writing)
+
+    def thread(self, on: bool, by: Nexus) -> None:
+        """LOAD UNLOAD: at the beginning of partition 0, or not ready. Who asked for it knows."""
+        before = self.loaded
+        self._thread(on)
+        if on and not before:
+            self.attend_all(MEDIUM_MAY_HAVE_CHANGED, but=by)
+
+    def _thread(self, on: bool) -> None:
+        if on and self.cartridge is not None:
+            self.division = Division(additional=len(self.cartridge.partitions) - 1)
+        self.counters.loads += on and not self.loaded
+        self.loaded = on
+        self.head = Head()
+        self._survey()
+
+    def restore_defaults(self) -> None:
+        self.preventing.clear()
+        self.block_length = 0
+        self.descriptor_sense = self.report_aborts = self.quiet_release = False
+
+    def lose(self, itl: LunNexus) -> None:
+        super().lose(itl)
+        self.preventing.pop(itl, None)
+
+    def preempted(self, itl: LunNexus) -> None:
+        super().preempted(itl)
+        self.preventing.pop(itl, None)
+
+    def _survey(self) -> None:
+        self.obstacle = self._find_obstacle()
+        self.write_protected = self._find_protection()
+        self.refresh_commands()
+        self.regate_all()
+
+    def _find_obstacle(self) -> Sense | None:
+        if self.cartridge is None:
+            return self._absence or MEDIUM_NOT_PRESENT
+        return None if self.loaded else INITIALIZING_COMMAND_REQUIRED
+
+    def _find_protection(self) -> Sense | None:
+        cartridge = self.cartridge
+        if cartridge is None:
+            return None
+        able = cartridge.writable and not self.settings.read_only and cartridge.density in self.personality.writes
+        return None if able else WRITE_PROTECTED

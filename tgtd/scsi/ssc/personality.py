@@ -1,0 +1,79 @@
+"""What kind of drive a tape drive is: which recording formats it reads and writes. Rows of LTO's generations.
+
+A generation reads and writes its own format; up to LTO-7 it also writes that of the one before and reads that of two
+before; LTO-8 and later read and write one before (and LTO-8 writes LTO-7 media in a format of its own, type M, which is
+not among these).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Density:
+    """A recording format (SSC-5 7.10.2). code: density code. bits_per_mm; width: of the tape in tenths of millimetres;
+    tracks; capacity: of a cartridge, in megabytes. organisation, name, description: ASCII, at most 8, 8, 20."""
+
+    code: int
+    bits_per_mm: int
+    width: int
+    tracks: int
+    capacity: int
+    organisation: str
+    name: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Personality:
+    """densities: that it reads, the best first: that is the one it writes on a blank medium. writes: the codes of those
+    that it writes. partitions: the most that a medium may be divided into."""
+
+    name: str
+    vendor: str
+    product: str
+    revision: str
+    densities: tuple[Density, ...]
+    writes: frozenset[int]
+    partitions: int
+
+    def density(self, code: int) -> Density | None:
+        return next((one for one in self.densities if one.code == code), None)
+
+
+def _lto(generation: int, code: int, bits_per_mm: int, tracks: int, terabytes: float, name: str) -> Density:
+    megabytes = int(terabytes * 1_000_000)
+    return Density(code, bits_per_mm, 127, tracks, megabytes, "LTO-CVE", name, f"Ultrium {generation}")
+
+
+LTO = (
+    _lto(1, 0x40, 4880, 384, 0.1, "U-18"),
+    _lto(2, 0x42, 7398, 512, 0.2, "U-28"),
+    _lto(3, 0x44, 9638, 704, 0.4, "U-316"),
+    _lto(4, 0x46, 12725, 896, 0.8, "U-416"),
+    _lto(5, 0x58, 15142, 1280, 1.5, "U-516"),
+    _lto(6, 0x5A, 15142, 2176, 2.5, "U-616"),
+    _lto(7, 0x5C, 19107, 3584, 6, "U-732"),
+    _lto(8, 0x5E, 20669, 6656, 12, "U-832"),
+    _lto(9, 0x60, 21456, 8960, 18, "U-932"),
+)
+
+
+def _drive(generation: int) -> Personality:
+    """An IBM drive of a generation. Partitions came with LTO-5 (two), four with LTO-6."""
+    reach = 2 if generation <= 7 else 1
+    readable = LTO[max(0, generation - 1 - reach) : generation][::-1]
+    return Personality(
+        name=f"lto-{generation}",
+        vendor="IBM",
+        product=f"ULT3580-TD{generation}",
+        revision="0001",
+        densities=readable,
+        writes=frozenset(density.code for density in readable[:2]),
+        partitions=1 if generation < 5 else 2 if generation == 5 else 4,
+    )
+
+
+PERSONALITIES = {drive.name: drive for drive in map(_drive, range(1, 10))}
+"""By the name that configurations have for it."""
