@@ -135,7 +135,7 @@ class Disk(Device[BlockMedium, DiskSettings]):
         """A PRE-FETCH that nobody waits for is under way."""
         self._flushing = self._flush_again = False
         self._absence = MANUAL_INTERVENTION_REQUIRED
-        self.block_size = self.shift = self.blocks = self.most_blocks = 0
+        self.block_size = self.shift = self.blocks = self.most_blocks = self.most_protected = 0
         self.thin = False
         self.guarded: ProtectedMedium | None = None
         """The medium that can keep protection information, whether it does now or not."""
@@ -435,7 +435,8 @@ class Disk(Device[BlockMedium, DiskSettings]):
         self.protectable, self.protection = self.guarded is not None, 0
         if self.guarded is not None:
             self.protection, self.guarded.policy = self.guarded.kind, self.policy
-        self.most_blocks = MOST_BYTES // (self.block_size + (8 if self.protection else 0))
+        self.most_blocks = MOST_BYTES >> self.shift
+        self.most_protected = MOST_BYTES // (self.block_size + 8) if self.protection else self.most_blocks
         self.blocks = self.size >> self.shift
         self.thin = settings.thin and medium is not None and medium.can_discard
         self.volatile_cache = medium is not None and medium.volatile

@@ -63,6 +63,8 @@ def transfer(disk: Disk, cdb: bytes) -> Access:
     """`access` for what moves each block: no longer than the disk allows."""
     found = access(disk, cdb)
     disk.check(found.lba, found.blocks, found.field)
+    if found.protect and found.blocks > disk.most_protected:
+        raise CheckCondition(INVALID_FIELD_IN_CDB, field=found.field)
     return found
 
 
