@@ -11,7 +11,8 @@ from tgtd.media.ram import RamMedium
 from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.lun import Identity
 from tgtd.scsi.nexus import Nexus
-from tgtd.scsi.sbc.disk import Disk, DiskSettings
+from tgtd.scsi.sbc.disk import Disk
+from tgtd.scsi.sbc.settings import DiskSettings
 from tgtd.scsi.spc.controller import Controller
 from tgtd.scsi.target import Target, encode_lun
 from tgtd.scsi.task import SIMPLE, Task

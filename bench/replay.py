@@ -19,7 +19,8 @@ from tgtd.net.iscsi.service import IscsiService
 from tgtd.net.iscsi.settings import Access, Limits, Settings
 from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.lun import Identity
-from tgtd.scsi.sbc.disk import Disk, DiskSettings
+from tgtd.scsi.sbc.disk import Disk
+from tgtd.scsi.sbc.settings import DiskSettings
 from tgtd.scsi.spc.controller import Controller
 from tgtd.scsi.target import Target
 from tgtd.workers import Workers

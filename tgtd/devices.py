@@ -13,7 +13,8 @@ from tgtd.scsi.device import AnyDevice
 from tgtd.scsi.lun import Identity
 from tgtd.scsi.medium import Offload
 from tgtd.scsi.passthrough.device import Passthrough, PassthroughSettings
-from tgtd.scsi.sbc.disk import Disk, DiskSettings
+from tgtd.scsi.sbc.disk import Disk
+from tgtd.scsi.sbc.settings import DiskSettings
 from tgtd.scsi.ssc.drive import TapeDrive, TapeSettings
 from tgtd.scsi.ssc.personality import PERSONALITIES
 

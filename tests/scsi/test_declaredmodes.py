@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.scsi.test_mode import Volatile, change, restarted, sense6, values
 from tests.scsi.workbench import TUR, Bench
-from tgtd.scsi.sbc.disk import DiskSettings
+from tgtd.scsi.sbc.settings import DiskSettings
 from tgtd.scsi.sense import MODE_PARAMETERS_CHANGED
 
 CONTROL = bytes.fromhex("04 10 00 40 00 00 00 00 00 00")  # D_SENSE, TAS

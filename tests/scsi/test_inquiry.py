@@ -9,7 +9,7 @@ import pytest
 from tests.scsi.workbench import IDENTITY, NAME, TUR, Bench, pointer_of
 from tgtd.scsi.access import PortGroup
 from tgtd.scsi.lun import Identity
-from tgtd.scsi.sbc.disk import DiskSettings
+from tgtd.scsi.sbc.settings import DiskSettings
 from tgtd.scsi.sense import INQUIRY_DATA_CHANGED
 from tgtd.scsi.spc.unit import PrimaryUnit
 

@@ -15,7 +15,8 @@ from tgtd.media.null import NullMedium
 from tgtd.media.ram import RamMedium
 from tgtd.scsi.medium import Buffer, Transfer
 from tgtd.scsi.memory import Forgetful, Kept, Memory, Unknown
-from tgtd.scsi.sbc.disk import Disk, DiskSettings
+from tgtd.scsi.sbc.disk import Disk
+from tgtd.scsi.sbc.settings import DiskSettings
 from tgtd.scsi.sense import (
     COMMANDS_CLEARED,
     INTERNAL_TARGET_FAILURE,

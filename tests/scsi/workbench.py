@@ -11,8 +11,9 @@ from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.lun import Identity, LogicalUnit
 from tgtd.scsi.nexus import LunNexus, Nexus
 from tgtd.scsi.reservation.transportid import iscsi_port
-from tgtd.scsi.sbc.disk import Disk, DiskSettings
+from tgtd.scsi.sbc.disk import Disk
 from tgtd.scsi.sbc.protection.medium import ProtectedMedium, room
+from tgtd.scsi.sbc.settings import DiskSettings
 from tgtd.scsi.spc.absent import AbsentUnit
 from tgtd.scsi.spc.controller import Controller
 from tgtd.scsi.target import Target, encode_lun

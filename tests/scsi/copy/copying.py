@@ -8,7 +8,8 @@ from typing import Any
 
 from tests.scsi.workbench import IDENTITY, Bench
 from tgtd.media.ram import RamMedium
-from tgtd.scsi.sbc.disk import Disk, DiskSettings
+from tgtd.scsi.sbc.disk import Disk
+from tgtd.scsi.sbc.settings import DiskSettings
 from tgtd.scsi.target import Target
 
 SOURCE, OTHER = (bytes.fromhex(f"6000000000000000000000000000{n:04x}") for n in (1, 2))

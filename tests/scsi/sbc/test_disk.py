@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from dataclasses import replace
 from typing import Any
 
@@ -11,15 +10,14 @@ import pytest
 from tests.scsi.sbc.test_write import DATA, Noting
 from tests.scsi.workbench import IDENTITY, TUR, Bench, cdb10
 from tgtd.media.ram import RamMedium
-from tgtd.scsi.sbc.disk import Disk, DiskSettings
+from tgtd.scsi.sbc.disk import Disk
+from tgtd.scsi.sbc.settings import DiskSettings
 from tgtd.scsi.sense import (
     BECOMING_READY,
     CAPACITY_DATA_CHANGED,
-    INQUIRY_DATA_CHANGED,
     MANUAL_INTERVENTION_REQUIRED,
     MEDIUM_MAY_HAVE_CHANGED,
     MEDIUM_NOT_PRESENT,
-    MODE_PARAMETERS_CHANGED,
     WRITE_PROTECTED,
     Sense,
 )
@@ -76,32 +74,6 @@ def test_growing() -> None:
     bench.good(cdb10(0x28, 4095, 1))
 
 
-@pytest.mark.parametrize(
-    ("changes", "attentions"),
-    [
-        ({}, []),
-        ({"write_cache": False}, [MODE_PARAMETERS_CHANGED]),
-        ({"read_only": True}, [MODE_PARAMETERS_CHANGED]),
-        ({"removable": True}, [INQUIRY_DATA_CHANGED]),
-        ({"thin": False}, [INQUIRY_DATA_CHANGED]),
-        ({"rotation_rate": 5400}, [INQUIRY_DATA_CHANGED]),
-        ({"block_size": 4096}, [CAPACITY_DATA_CHANGED]),
-        ({"physical_block_size": 512}, [CAPACITY_DATA_CHANGED]),
-        ({"thin": False, "read_only": True}, [INQUIRY_DATA_CHANGED, MODE_PARAMETERS_CHANGED]),
-    ],
-)
-def test_changed_settings_are_told(changes: dict[str, Any], attentions: list[Sense]) -> None:
-    bench, disk, _ = make()
-    disk.change(replace(disk.settings, **changes), disk.identity)
-    assert bench.itl().attentions == attentions
-
-
-def test_changed_identity_is_told() -> None:
-    bench, disk, _ = make()
-    disk.change(disk.settings, replace(IDENTITY, product="OTHER"))
-    assert bench.itl().attentions == [INQUIRY_DATA_CHANGED]
-
-
 def test_write_cache_taken_away_flushes_what_was_acknowledged() -> None:
     bench, disk, medium = make()
     disk.change(replace(disk.settings, write_cache=False), disk.identity)
@@ -123,58 +95,6 @@ def test_a_medium_that_cannot_be_written() -> None:
     bench.disk(RamMedium(1 << 20, writable=False))
     bench.ready()
     assert bench.refused(cdb10(0x2A, 0, 8), DATA) == WRITE_PROTECTED[:3]
-
-
-def test_settings_that_the_medium_cannot_serve() -> None:
-    _, disk, medium = make()
-    medium.block_sizes = (512,)
-    with pytest.raises(ValueError, match="4096 bytes; use one of 512"):
-        disk.change(replace(disk.settings, block_size=4096), disk.identity)
-    assert disk.block_size == 512
-    medium.block_sizes = (4096,)
-    with pytest.raises(ValueError, match="use one of 4096"):
-        disk.insert(medium)
-    with pytest.raises(ValueError, match="use 512 or 4096"):
-        disk.change(replace(disk.settings, block_size=520), disk.identity)
-
-
-def test_a_flush_nobody_waits_for_that_fails_is_remembered(caplog: pytest.LogCaptureFixture) -> None:
-    bench, disk, medium = make()
-    medium.fails = True
-    disk.flush_behind()
-    bench.lane.drain()
-    assert disk.unflushed is not None
-    assert disk.unflushed.errno == errno.EIO
-    assert "flush failed" in caplog.text
-
-
-def test_flushes_nobody_waits_for_do_not_pile_up() -> None:
-    bench, disk, _ = make()
-    for _ in range(100):
-        disk.flush_behind()
-    assert len(bench.lane.jobs) == 1
-    bench.lane.step()
-    assert len(bench.lane.jobs) == 1  # what was acknowledged after the first had begun
-    bench.lane.drain()
-    disk.flush_behind()
-    assert len(bench.lane.jobs) == 1
-
-
-def test_a_new_medium_is_flushed_although_the_old_one_hangs() -> None:
-    bench, disk, medium = make()
-    disk.flush_behind()
-    disk.offline()
-    disk.insert(medium)
-    disk.flush_behind()
-    assert len(bench.lane.jobs) == 2
-    bench.lane.drain()
-
-
-def test_without_a_medium_there_is_nothing_to_flush() -> None:
-    bench, disk, _ = make()
-    disk.offline()
-    disk.flush_behind()
-    assert bench.lane.jobs == []
 
 
 def test_large_blocks_of_cold_data_do_not_run_inline() -> None:

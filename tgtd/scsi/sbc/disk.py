@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
-from operator import attrgetter
 from typing import TYPE_CHECKING, ClassVar
 
 from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.command import Command
 from tgtd.scsi.copy.manager import CopyManager
-from tgtd.scsi.declaredmodes import Declared, declare
+from tgtd.scsi.declaredmodes import declare
 from tgtd.scsi.device import Device
 from tgtd.scsi.inquiry import SBC_3, SBC_4
 from tgtd.scsi.layer import bottom
@@ -26,6 +24,7 @@ from tgtd.scsi.savedmodes import restore
 from tgtd.scsi.sbc.commands import ROWS
 from tgtd.scsi.sbc.counters import DiskCounters
 from tgtd.scsi.sbc.flaws import FlawedMedium
+from tgtd.scsi.sbc.flush import FlushBehind
 from tgtd.scsi.sbc.format import FormatFailure
 from tgtd.scsi.sbc.logs import LOG_PAGES
 from tgtd.scsi.sbc.modes import MODE_PAGES
@@ -35,13 +34,13 @@ from tgtd.scsi.sbc.protection.medium import Policy, ProtectedMedium
 from tgtd.scsi.sbc.removal import put_in, take_out
 from tgtd.scsi.sbc.sanitize import SanitizeFailure
 from tgtd.scsi.sbc.selftest import INCOMPLETE, SelfTest, SelfTests
+from tgtd.scsi.sbc.settings import DiskSettings, check_fit, tidings
 from tgtd.scsi.sbc.tally import Tally
 from tgtd.scsi.sbc.vital import EXTENDED_BITS, VITAL_PAGES
 from tgtd.scsi.sbc.write import met_instead
 from tgtd.scsi.sense import (
     CAPACITY_DATA_CHANGED,
     INITIALIZING_COMMAND_REQUIRED,
-    INQUIRY_DATA_CHANGED,
     INVALID_FIELD_IN_CDB,
     LBA_OUT_OF_RANGE,
     MANUAL_INTERVENTION_REQUIRED,
@@ -68,22 +67,6 @@ MOST_BYTES = 32 << 20
 """One READ, WRITE or VERIFY moves at most this (MAXIMUM TRANSFER LENGTH of VPD page B0h)."""
 
 
-@dataclass(frozen=True, slots=True)
-class DiskSettings:
-    """What the administrator chose. Sizes in bytes; rotation_rate as in VPD page B1h (1: none, 0: unsaid);
-    mode_pages: what declaredmodes.py makes of them; management: URLs of VPD page 85h."""
-
-    write_cache: bool = True
-    block_size: int = 512
-    physical_block_size: int = 4096
-    read_only: bool = False
-    removable: bool = False
-    thin: bool = True
-    rotation_rate: int = 1
-    mode_pages: tuple[Declared, ...] = ()
-    management: tuple[str, ...] = ()
-
-
 class Disk(Device[BlockMedium, DiskSettings]):
     """A direct access block device on a medium, or waiting for one.
 
@@ -102,7 +85,7 @@ class Disk(Device[BlockMedium, DiskSettings]):
     def __init__(
         self, identity: Identity, pool: BufferPool, lane: Offload, medium: BlockMedium | None, settings: DiskSettings
     ) -> None:
-        _check_fit(medium, settings)
+        check_fit(medium, settings)
         self.settings = settings
         self.counters = DiskCounters()
         self.tally = Tally()
@@ -133,7 +116,7 @@ class Disk(Device[BlockMedium, DiskSettings]):
         self.last_medium_error: OSError | None = None
         self.fetching = False
         """A PRE-FETCH that nobody waits for is under way."""
-        self._flushing = self._flush_again = False
+        self.flushes = FlushBehind(self)
         self._absence = MANUAL_INTERVENTION_REQUIRED
         self.block_size = self.shift = self.blocks = self.most_blocks = self.most_protected = 0
         self.thin = False
@@ -256,24 +239,8 @@ class Disk(Device[BlockMedium, DiskSettings]):
         return status
 
     def flush_behind(self) -> None:
-        """Flush without anybody waiting; a failure is kept for the next SYNCHRONIZE CACHE.
-
-        One flush after the one that runs does for all who ask meanwhile.
-        """
-        if self._flushing:
-            self._flush_again = True
-        elif self.medium is not None:
-            self._flushing = True
-            self.lane.submit(self.medium.flush, self._flushed)
-
-    def _flushed(self, error: BaseException | None) -> None:
-        self._flushing = False
-        if self._flush_again:
-            self._flush_again = False
-            self.flush_behind()
-        if error is not None:
-            log.error("%s: flush failed: %s", self.describe(), error)
-            self.unflushed = error if isinstance(error, OSError) else OSError(str(error))
+        """Flush without anybody waiting; a failure is kept for the next SYNCHRONIZE CACHE."""
+        self.flushes.begin()
 
     # Operations on the whole disk, and its flaws
 
@@ -322,7 +289,7 @@ class Disk(Device[BlockMedium, DiskSettings]):
 
     def insert(self, medium: BlockMedium) -> None:
         """The medium is there (again): NOT READY to ready (SBC-4 4.4). Raises ValueError when it does not fit."""
-        _check_fit(medium, self.settings)
+        check_fit(medium, self.settings)
         self.medium, self.size = medium, medium.size
         self.stopped = self.ejected = False
         self._survey()
@@ -353,7 +320,8 @@ class Disk(Device[BlockMedium, DiskSettings]):
         medium, self.medium = _bare(self.medium), None
         self.size = 0
         self.reassigned.clear()
-        self.fetching = self._flushing = self._flush_again = False  # what this medium owes, the next one does not
+        self.fetching = False  # what this medium owes, the next one does not
+        self.flushes.forget()
         self._absence = sense or (MEDIUM_NOT_PRESENT if self.settings.removable else MANUAL_INTERVENTION_REQUIRED)
         self._survey()
         return medium
@@ -368,7 +336,7 @@ class Disk(Device[BlockMedium, DiskSettings]):
 
     def change(self, settings: DiskSettings, identity: Identity) -> None:
         """Adopt other settings while initiators look on. Raises ValueError when the medium cannot serve them."""
-        _check_fit(self.medium, settings)
+        check_fit(self.medium, settings)
         old, before = self.settings, self.identity
         flush = self.write_cache and not settings.write_cache
         self.settings, self.identity = settings, identity
@@ -383,7 +351,7 @@ class Disk(Device[BlockMedium, DiskSettings]):
             flush |= declare(self, settings.mode_pages)
         if flush:
             self.flush_behind()
-        for sense in _tidings(old, settings, before != identity):
+        for sense in tidings(old, settings, before != identity):
             self.attend_all(sense)
 
     def protect(self, on: bool) -> None:
@@ -463,24 +431,3 @@ class Disk(Device[BlockMedium, DiskSettings]):
 def _bare(medium: BlockMedium | None) -> BlockMedium | None:
     """The medium itself, without the marks of bad blocks."""
     return medium.medium if isinstance(medium, FlawedMedium) else medium
-
-
-def _check_fit(medium: BlockMedium | None, settings: DiskSettings) -> None:
-    if settings.block_size not in (512, 1024, 2048, 4096):
-        raise ValueError(f"a block size of {settings.block_size} bytes is not possible; use 512 or 4096")
-    if medium is not None and settings.block_size not in medium.block_sizes:
-        able = ", ".join(map(str, medium.block_sizes))
-        raise ValueError(f"the medium cannot serve blocks of {settings.block_size} bytes; use one of {able}")
-
-
-def _tidings(old: DiskSettings, new: DiskSettings, renamed: bool) -> list[Sense]:
-    """The unit attentions that a change of settings calls for."""
-    found = []
-    told = attrgetter("removable", "thin", "rotation_rate", "management")
-    if renamed or told(old) != told(new):
-        found.append(INQUIRY_DATA_CHANGED)
-    if (old.write_cache, old.read_only, old.mode_pages) != (new.write_cache, new.read_only, new.mode_pages):
-        found.append(MODE_PARAMETERS_CHANGED)
-    if (old.block_size, old.physical_block_size) != (new.block_size, new.physical_block_size):
-        found.append(CAPACITY_DATA_CHANGED)
-    return found
