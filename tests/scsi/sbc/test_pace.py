@@ -20,7 +20,7 @@ class Clocked(RamMedium):
         self.now = 0.0
         self.takes = 0.0
         self.able = True
-        monkeypatch.setattr("tgtd.scsi.sbc.pace.time.perf_counter", lambda: self.now)
+        monkeypatch.setattr("tgtd.scsi.sbc.pace.perf_counter", lambda: self.now)
 
     def write_now(self, offset: int, data: Buffer) -> bool:
         self.now += self.takes

@@ -8,7 +8,7 @@ one slow call.
 
 from __future__ import annotations
 
-import time
+from time import perf_counter
 
 from tgtd.scsi.medium import BlockMedium, Buffer
 
@@ -33,9 +33,9 @@ class Pace:
         if self.rest:
             self.rest -= 1
             return False
-        began = time.perf_counter()
+        began = perf_counter()
         done = medium.write_now(offset, data)
-        if time.perf_counter() - began > SLOW:
+        if perf_counter() - began > SLOW:
             self.rest = self._next
             self._next = min(self._next * 2, LONGEST_REST)
             self._quick = 0
