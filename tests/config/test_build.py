@@ -232,5 +232,6 @@ def test_no_filters_before_a_device_that_executes_commands_itself(tmp_path: Path
     medium = 'medium = { type = "scsi", path = "/dev/sg0", filters = [{ type = "readonly" }] }'
     with inside(tmp_path) as site:
         site.write(f'[[target.lun]]\nnumber = 1\ndevice = "passthrough"\n{medium}\n')
-        with pytest.raises(ConfigErrors, match="past filters"):
+        with pytest.raises(ConfigErrors) as refused:
             site.loader.load()
+        assert [problem.key for problem in refused.value.problems] == ["medium.filters"]

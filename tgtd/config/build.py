@@ -236,12 +236,6 @@ class TargetBuilder:
             down = size - size % block
             nearest = f"{down} or {down + block}" if down else f"{block}"
             document.complain((*path, "size"), f"{size} is not a multiple of block_size, {block}", f"write {nearest}")
-        if filled["type"] == "scsi" and table.get("filters"):
-            document.complain(
-                (*path, "filters"),
-                "commands go to the device itself, past filters",
-                'leave filters out, or take a medium of another type, such as "block"',
-            )
         filters = filters_of(self._filter, filled["filters"], block)
         ways = {key: filled[key] for key in ("create", "direct", "sync", "preallocate")}
         return Medium(filled["type"], filled.get("path"), size, **ways, filters=filters)
