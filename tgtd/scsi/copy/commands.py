@@ -26,7 +26,7 @@ from tgtd.scsi.copy.parameters import (
     Order,
     decode,
 )
-from tgtd.scsi.copy.records import Record
+from tgtd.scsi.copy.records import DONE, FAILED, Record
 from tgtd.scsi.sense import (
     COPY_STOPPED,
     COPY_TARGET_NOT_REACHABLE,
@@ -80,7 +80,7 @@ def extended_copy(wide: bool, disk: Disk, task: Task) -> int:
         raise
     if not segments:
         disk.copies.records.enter(record)
-        record.end(0x01)
+        record.end(DONE)
         return GOOD
     return disk.copies.copy(task, record, segments, partial(_explain, disk, order))
 
@@ -89,7 +89,7 @@ def _note(disk: Disk, record: Record, trouble: CheckCondition) -> None:
     """A copy that ended before its first step can be asked about all the same."""
     if record.identifier is not None:
         disk.copies.records.enter(record)
-        record.end(0x02, *disk.copies.sense(trouble))
+        record.end(FAILED, *disk.copies.sense(trouble))
 
 
 def _explain(disk: Disk, order: Order, failure: Failure) -> tuple[int, bytes]:
@@ -147,7 +147,8 @@ def _segment(source: End, destination: End, move: Move, number: int) -> Segment:
     return Segment(source, here, destination, there, length)
 
 
-def _record(disk: Disk, task: Task, width: int) -> Record:
+def record_of(disk: Disk, task: Task, width: int) -> Record:
+    """The copy that a list identifier of so many bytes names. Raises INVALID FIELD IN CDB."""
     identifier = int.from_bytes(task.cdb[2 : 2 + width], "big")
     record = disk.copies.records.find(task.itl.nexus, identifier)
     if record is None:
@@ -165,25 +166,25 @@ def answer(disk: Disk, task: Task, record: Record, data: bytes) -> int:
 
 
 def copy_status_narrow(disk: Disk, task: Task) -> int:
-    record = _record(disk, task, 1)
+    record = record_of(disk, task, 1)
     return answer(disk, task, record, record.narrow())
 
 
 def failure_details(disk: Disk, task: Task) -> int:
-    record = _record(disk, task, 1)
+    record = record_of(disk, task, 1)
     if record.running:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=2, bit=7)
     return answer(disk, task, record, record.details())
 
 
 def copy_status_wide(disk: Disk, task: Task) -> int:
-    record = _record(disk, task, 4)
+    record = record_of(disk, task, 4)
     body = record.wide()
     return answer(disk, task, record, struct.pack(">I", len(body)) + body)
 
 
 def copy_operation_abort(disk: Disk, task: Task) -> int:
-    record = _record(disk, task, 4)
+    record = record_of(disk, task, 4)
     if not record.running:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=2, bit=7)
     disk.copies.abort(record)

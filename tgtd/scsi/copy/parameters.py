@@ -89,13 +89,13 @@ def decode(data: bytes, wide: bool) -> Order:
     _demand_room(data, header)
     usage = data[1] >> 3 & 0x03
     if usage not in (_HOLDS, _MAY_DISCARD, _NO_IDENTIFIER) or data[1] & 0xC0:
-        raise _wrong(1, 7 if data[1] & 0x80 else 6 if data[1] & 0x40 else 4)
+        raise wrong(1, 7 if data[1] & 0x80 else 6 if data[1] & 0x40 else 4)
     identifier: int | None = header.identifier
     if usage == _NO_IDENTIFIER:
         if identifier:
-            raise _wrong(header.at_identifier)
+            raise wrong(header.at_identifier)
         if header.immediate:
-            raise _wrong(15, 0)
+            raise wrong(15, 0)
         identifier = None
     end = header.size + header.cscds
     cscds = tuple(_cscd(data, at) for at in range(header.size, end, _CSCD))
@@ -104,22 +104,22 @@ def decode(data: bytes, wide: bool) -> Order:
 
 
 def _narrow_header(data: bytes) -> _Header:
-    _demand_zero(data, 4, 8)
+    demand_zero(data, 4, 8)
     return _Header(16, data[0], 0, False, *struct.unpack_from(">H4xII", data, 2))
 
 
 def _wide_header(data: bytes) -> _Header:
     if data[0] != 0x01:
-        raise _wrong(0)
+        raise wrong(0)
     if data[2:4] != b"\x00\x20":
-        raise _wrong(2)
-    _demand_zero(data, 4, 15)
+        raise wrong(2)
+    demand_zero(data, 4, 15)
     if data[15] & ~0x01:  # with G_SENSE sense data would have to come with GOOD
-        raise _wrong(15, (data[15] & ~0x01).bit_length() - 1)
+        raise wrong(15, (data[15] & ~0x01).bit_length() - 1)
     if data[16] != 0xFF:
-        raise _wrong(16)
-    _demand_zero(data, 17, 20)
-    _demand_zero(data, 24, 42)
+        raise wrong(16)
+    demand_zero(data, 17, 20)
+    demand_zero(data, 24, 42)
     identifier = int.from_bytes(data[20:24], "big")
     return _Header(48, identifier, 20, bool(data[15] & 1), *struct.unpack_from(">HHH", data, 42))
 
@@ -142,9 +142,9 @@ def _cscd(data: bytes, at: int) -> Cscd:
         raise CheckCondition(UNSUPPORTED_TARGET_DESCRIPTOR, field=at)
     length = data[at + 7]
     if data[at + 5] & 0x30:
-        raise _wrong(at + 5, 5)
+        raise wrong(at + 5, 5)
     if length > 20:
-        raise _wrong(at + 7)
+        raise wrong(at + 7)
     designator = Designator(data[at + 4] & 0x0F, data[at + 5] & 0x0F, data[at + 8 : at + 8 + length])
     block_size = int.from_bytes(data[at + 29 : at + 32], "big")
     return Cscd(at, designator, data[at + 1] & 0x1F, int.from_bytes(data[at + 2 : at + 4], "big"), block_size)
@@ -160,23 +160,25 @@ def _moves(data: bytes, at: int, end: int) -> list[Move]:
         if len(found) == MOST_SEGMENTS:
             raise CheckCondition(TOO_MANY_SEGMENT_DESCRIPTORS, field=at)
         if int.from_bytes(data[at + 2 : at + 4], "big") != _SEGMENT - 4:
-            raise _wrong(at + 2)
+            raise wrong(at + 2)
         if end - at < _SEGMENT:
             raise CheckCondition(PARAMETER_LIST_LENGTH_ERROR)
         if data[at + 1] & 0xFC:
-            raise _wrong(at + 1, data[at + 1].bit_length() - 1)
-        _demand_zero(data, at + 8, at + 10)
+            raise wrong(at + 1, data[at + 1].bit_length() - 1)
+        demand_zero(data, at + 8, at + 10)
         source, destination, count, here, there = struct.unpack_from(">HH2xHQQ", data, at + 4)
         found.append(Move(at, source, destination, bool(data[at + 1] & _DC), count, here, there))
         at += _SEGMENT
     return found
 
 
-def _demand_zero(data: bytes, start: int, end: int) -> None:
+def demand_zero(data: bytes, start: int, end: int) -> None:
+    """Reserved bytes. Raises INVALID FIELD IN PARAMETER LIST, pointing at the first bit that is set."""
     for at in range(start, end):
         if data[at]:
-            raise _wrong(at, data[at].bit_length() - 1)
+            raise wrong(at, data[at].bit_length() - 1)
 
 
-def _wrong(at: int, bit: int = 7) -> CheckCondition:
+def wrong(at: int, bit: int = 7) -> CheckCondition:
+    """INVALID FIELD IN PARAMETER LIST, pointing there."""
     return CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=at, bit=bit)

@@ -12,16 +12,15 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from tgtd.scsi.command import Command
-from tgtd.scsi.copy.commands import EXTENDED_COPY, RECEIVE, parameter_list, wanted
+from tgtd.scsi.copy.commands import EXTENDED_COPY, RECEIVE, answer, parameter_list, record_of, wanted
 from tgtd.scsi.copy.job import Failure, Segment
 from tgtd.scsi.copy.manager import kind_of_record, office_of
 from tgtd.scsi.copy.office import End
+from tgtd.scsi.copy.parameters import demand_zero, wrong
 from tgtd.scsi.copy.records import DONE, IN_FOREGROUND, Record
 from tgtd.scsi.copy.tokens import BLOCK_ZERO, CHANGE_VULNERABLE, LONGEST_TIMEOUT, MANAGED, MOST_BYTES, SIZE, Token
 from tgtd.scsi.sense import (
     GOOD,
-    INVALID_FIELD_IN_CDB,
-    INVALID_FIELD_IN_PARAMETER_LIST,
     LBA_OUT_OF_RANGE,
     PARAMETER_LIST_LENGTH_ERROR,
     TOKEN_DELETED,
@@ -51,24 +50,24 @@ def _list(disk: Disk, task: Task, at: int) -> tuple[bytes, Runs]:
         raise CheckCondition(PARAMETER_LIST_LENGTH_ERROR)
     told, size = int.from_bytes(data[:2], "big") + 2, int.from_bytes(data[at - 2 : at], "big")
     if told > len(data) or told < at:
-        raise _wrong(0)
+        raise wrong(0)
     if not size or size % _RANGE or at + size > told:
-        raise _wrong(at - 2)
+        raise wrong(at - 2)
     if size > MOST_RANGES * _RANGE:
         raise CheckCondition(TOO_MANY_SEGMENT_DESCRIPTORS)
     runs = []
     for place in range(at, at + size, _RANGE):
         lba, count = struct.unpack_from(">QI", data, place)
         if any(data[place + 12 : place + _RANGE]):
-            raise _wrong(place + 12)
+            raise wrong(place + 12)
         if lba + count > disk.blocks:
             raise CheckCondition(LBA_OUT_OF_RANGE, information=lba)
         runs.append((lba, count))
     if sum(count for _, count in runs) << disk.shift > MOST_BYTES:
-        raise _wrong(at)
+        raise wrong(at)
     ordered = sorted(run for run in runs if run[1])
     if any(one[0] + one[1] > other[0] for one, other in pairwise(ordered)):
-        raise _wrong(at)
+        raise wrong(at)
     return data, tuple(runs)
 
 
@@ -80,17 +79,17 @@ def populate_token(disk: Disk, task: Task) -> int:
     """POPULATE TOKEN: done once everything that is being written has been; IMMED makes no difference."""
     data, runs = _list(disk, task, 16)
     if data[2] & ~(_IMMED | _RTV):
-        raise _wrong(2, (data[2] & ~(_IMMED | _RTV)).bit_length() - 1)
-    _demand_zero(data, 3, 4)
-    _demand_zero(data, 12, 14)
+        raise wrong(2, (data[2] & ~(_IMMED | _RTV)).bit_length() - 1)
+    demand_zero(data, 3, 4)
+    demand_zero(data, 12, 14)
     timeout, kind = struct.unpack_from(">II", data, 4)
     if timeout > LONGEST_TIMEOUT:
-        raise _wrong(4)
+        raise wrong(4)
     if data[2] & _RTV and kind != CHANGE_VULNERABLE:
-        raise _wrong(8)
+        raise wrong(8)
     runs = tuple(run for run in runs if run[1])
     if not runs:
-        raise _wrong(16)
+        raise wrong(16)
     record = Record(task.itl.nexus, _identifier(task), POPULATE, IN_FOREGROUND, disk.block_size)
     disk.copies.records.demand_free(task.itl.nexus, record.identifier)
     return disk.defer_alone(task, _nothing, then=partial(_populate, disk, record, runs, timeout))
@@ -109,9 +108,9 @@ def write_using_token(disk: Disk, task: Task) -> int:
     """WRITE USING TOKEN: as many blocks as its ranges have, from the token's data on; there must be as many."""
     data, runs = _list(disk, task, 536)
     if data[2] & ~(_IMMED | _DEL_TKN):
-        raise _wrong(2, (data[2] & ~(_IMMED | _DEL_TKN)).bit_length() - 1)
-    _demand_zero(data, 3, 8)
-    _demand_zero(data, 528, 534)
+        raise wrong(2, (data[2] & ~(_IMMED | _DEL_TKN)).bit_length() - 1)
+    demand_zero(data, 3, 8)
+    demand_zero(data, 528, 534)
     offset = int.from_bytes(data[8:16], "big") * disk.block_size
     state = kind_of_record(bool(data[2] & _IMMED))
     record = Record(task.itl.nexus, _identifier(task), WRITE, state, disk.block_size)
@@ -157,7 +156,7 @@ def _pieces(token: Token, offset: int, here: End, runs: Runs) -> list[Segment]:
     """What lies in one piece at both ends. Raises when the token stands for less, or blocks do not fit each other."""
     size = here.disk.block_size
     if offset + sum(count for _, count in runs) * size > token.length:
-        raise _wrong(8)
+        raise wrong(8)
     found: list[Segment] = []
     sources = _skipped(token, offset)
     for lba, count in runs:
@@ -166,7 +165,7 @@ def _pieces(token: Token, offset: int, here: End, runs: Runs) -> list[Segment]:
             start, length = sources[0]
             part = min(left, length)
             if part % size or part % token.block_size:
-                raise _wrong(8)
+                raise wrong(8)
             found.append(Segment(token.source, start, here, there, part))
             there, left = there + part, left - part
             sources[0] = start + part, length - part
@@ -178,7 +177,7 @@ def _pieces(token: Token, offset: int, here: End, runs: Runs) -> list[Segment]:
 def _skipped(token: Token, offset: int) -> list[tuple[int, int]]:
     """(first byte, bytes) of the token's runs from an offset on."""
     if offset % token.block_size:
-        raise _wrong(8)
+        raise wrong(8)
     found = []
     for lba, count in token.runs:
         start, length = lba * token.block_size, count * token.block_size
@@ -191,18 +190,11 @@ def _skipped(token: Token, offset: int) -> list[tuple[int, int]]:
 
 def receive_token_information(disk: Disk, task: Task) -> int:
     """RECEIVE ROD TOKEN INFORMATION: how far it is, and the token; what was told in full is forgotten."""
-    record = disk.copies.records.find(task.itl.nexus, int.from_bytes(task.cdb[2:6], "big"))
-    if record is None:
-        raise CheckCondition(INVALID_FIELD_IN_CDB, field=2, bit=7)
+    record = record_of(disk, task, 4)
     body = record.wide(blocks=True)
     tokens = b"" if record.token is None else bytes(2) + record.token
     body += struct.pack(">I", len(tokens)) + tokens
-    data = struct.pack(">I", len(body)) + body
-    allocation = int.from_bytes(task.cdb[10:14], "big")
-    task.data_in = data[:allocation]
-    if not record.running and allocation >= len(data):
-        disk.copies.records.drop(record)
-    return GOOD
+    return answer(disk, task, record, struct.pack(">I", len(body)) + body)
 
 
 def report_all_tokens(disk: Disk, task: Task) -> int:
@@ -215,16 +207,6 @@ def report_all_tokens(disk: Disk, task: Task) -> int:
 
 def _nothing() -> None:
     """The work of a command that only waits for others."""
-
-
-def _demand_zero(data: bytes, start: int, end: int) -> None:
-    for at in range(start, end):
-        if data[at]:
-            raise _wrong(at, data[at].bit_length() - 1)
-
-
-def _wrong(at: int, bit: int = 7) -> CheckCondition:
-    return CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=at, bit=bit)
 
 
 _OUT = bytes.fromhex("00000000 FFFFFFFF FFFFFFFF 3F 04")
