@@ -79,16 +79,16 @@ class Patience:
         trouble = POLICIES[self._policy]
         if trouble is None:
             self._hung = set(overdue)
-            self._tell(overdue)
+            self._tell()
         elif overdue:
             self._hung.update(overdue)
-            self._tell(overdue)
+            self._tell()
             device.stall(Stall(trouble))
             hung = self._hung
             device.give_up(overdue, trouble)
             device.when_laid_down(overdue, lambda: self._answered(hung, overdue))
 
-    def _tell(self, overdue: Iterable[Task]) -> None:
+    def _tell(self) -> None:
         if not self._hung:
             self._recover()
         elif self.cause is None:

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 def beside(openers: Mapping[str, Opener], wish: model.Lun, medium: Store, remembered: Mapping[str, bytes]) -> Store:
     """The medium, prepared for protection information where the LUN is to have some. Blocks. Raises OSError."""
-    if wish.protection is None or wish.device != "disk":
+    if wish.protection is None:
         return medium
     known = Formatted.decode(remembered.get(NAME))
     fresh = known is None or known.declared != wish.protection or known.block_size != wish.block_size

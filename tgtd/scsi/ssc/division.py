@@ -93,10 +93,6 @@ def divides(drive: Any) -> bool:
     return bool(drive.personality.partitions > 1)
 
 
-def _none(drive: Any) -> int:
-    return 0
-
-
 PARTITIONS = ModePage(
     0x11,
     0,
