@@ -7,46 +7,21 @@ are not counted apart), protocol specific port (iSCSI defines none). Counters be
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
 from tgtd.scsi.log import BINARY_LIST, COUNTER, SAVED_ASCII_LIST, SAVED_BINARY_LIST, LogPage, Parameter
 from tgtd.scsi.sbc.selftest import SELF_TEST_RESULTS
 from tgtd.scsi.spc.application import APPLICATION_CLIENT
+from tgtd.scsi.spc.counting import error_page, reset, since_reset
 
 if TYPE_CHECKING:
     from tgtd.scsi.sbc.disk import Disk
 
-_CORRECTED, _BYTES, _UNCORRECTED = 0x0003, 0x0005, 0x0006
 _UNKNOWN_TEMPERATURE = 0xFF
 _ACCOUNTING_DATE, _CYCLES = 0x0002, 0x0004
 _NO_DATE = b" " * 6
-
-Counts = Callable[["Disk"], tuple[int, ...]]
-
-
-def _since_reset(disk: Disk, page: int, counts: Counts) -> list[int]:
-    """Counts since LOG SELECT has reset the page, or since the beginning."""
-    now = counts(disk)
-    before = disk.tally.resets.get(page, (0,) * len(now))
-    return [count - old for count, old in zip(now, before, strict=True)]
-
-
-def _reset(page: int, counts: Counts, disk: Disk, values: Mapping[int, bytes]) -> Mapping[str, bytes | None]:
-    disk.tally.resets[page] = counts(disk)
-    return {}
-
-
-def _errors(page: int, counts: Counts, disk: Disk) -> Iterator[Parameter]:
-    """Bounded counters of 8 bytes. Nothing is ever corrected here: a medium's error is final."""
-    done, wrong = _since_reset(disk, page, counts)
-    for code, count in ((_CORRECTED, 0), (_BYTES, done), (_UNCORRECTED, wrong)):
-        yield Parameter(code, COUNTER, count.to_bytes(8, "big"), default=bytes(8))
-
-
-def _error_page(page: int, name: str, counts: Counts) -> LogPage:
-    return LogPage(page, 0, name, partial(_errors, page, counts), partial(_reset, page, counts))
 
 
 def _written(disk: Disk) -> tuple[int, ...]:
@@ -66,7 +41,7 @@ def _faults(disk: Disk) -> tuple[int, ...]:
 
 
 def _non_medium(disk: Disk) -> Iterator[Parameter]:
-    (count,) = _since_reset(disk, 0x06, _faults)
+    (count,) = since_reset(disk, 0x06, _faults)
     yield Parameter(0, COUNTER, count.to_bytes(8, "big"), default=bytes(8))
 
 
@@ -79,7 +54,7 @@ def _accesses(disk: Disk) -> tuple[int, ...]:
 def _statistics(disk: Disk) -> Iterator[Parameter]:
     """SPC-5 7.3.9. The time interval is a second, so that no command takes a whole one; without priorities nothing is
     weighted."""
-    reads, writes, received, sent, idle = _since_reset(disk, 0x19, _accesses)
+    reads, writes, received, sent, idle = since_reset(disk, 0x19, _accesses)
     value = struct.pack(">8Q", reads, writes, received >> disk.shift, sent >> disk.shift, 0, 0, 0, 0)
     yield Parameter(1, COUNTER, value, default=bytes(len(value)))
     yield Parameter(2, COUNTER, idle.to_bytes(8, "big"), default=bytes(8))
@@ -113,14 +88,14 @@ def _exceptions(disk: Disk) -> Iterable[Parameter]:
 
 
 LOG_PAGES = (
-    _error_page(0x02, "write error counters", _written),
-    _error_page(0x03, "read error counters", _read),
-    _error_page(0x05, "verify error counters", _verified),
-    LogPage(0x06, 0, "non-medium error", _non_medium, partial(_reset, 0x06, _faults)),
+    error_page(0x02, "write error counters", _written),
+    error_page(0x03, "read error counters", _read),
+    error_page(0x05, "verify error counters", _verified),
+    LogPage(0x06, 0, "non-medium error", _non_medium, partial(reset, 0x06, _faults)),
     LogPage(0x0E, 0, "start-stop cycle counter", _start_stop, _set_date, saved=True),
     APPLICATION_CLIENT,
     SELF_TEST_RESULTS,
     LogPage(0x15, 0, "background scan", _background_scan),
-    LogPage(0x19, 0, "general statistics and performance", _statistics, partial(_reset, 0x19, _accesses)),
+    LogPage(0x19, 0, "general statistics and performance", _statistics, partial(reset, 0x19, _accesses)),
     LogPage(0x2F, 0, "informational exceptions", _exceptions),
 )

@@ -90,10 +90,11 @@ def _start(drive: TapeDrive, cdb: bytes) -> Head:
 
 
 class Reading:
-    """A READ under way. filled: bytes of `buffer` that are read."""
+    """A READ under way. filled: bytes of `buffer` that are read. fetched, unpacked: bytes of the blocks
+    as they stand in the cartridge, and as they were sent."""
 
     def __init__(self, partition: Partition, head: Head, what: Wish, buffer: memoryview) -> None:
-        self.filled = 0
+        self.filled = self.fetched = self.unpacked = 0
         self._partition = partition
         self._head = head
         self._wish = what
@@ -115,6 +116,8 @@ class Reading:
         if record.run:
             raise Stopped(Head(head.partition, head.number + 1), FILEMARK_DETECTED, FILEMARK, residue)
         length = self._take(record)
+        self.fetched += record.stored
+        self.unpacked += length
         self._head = Head(head.partition, record.number + 1, record)
         if length == what.length:
             self.filled += length
@@ -151,7 +154,9 @@ def read(drive: TapeDrive, task: Task) -> int:
         return reading.run
 
     def then(task: Task) -> None:
-        filled = readings[0].filled
+        reading = readings[0]
+        filled = reading.filled
+        drive.tally.add(fetched=reading.fetched, handed=filled, unpacked=reading.unpacked)
         task.data_in = buffer[:filled]
         drive.counters.reads += 1
         drive.counters.read_bytes += filled
@@ -176,25 +181,48 @@ def write(drive: TapeDrive, task: Task) -> int:
     if not what.total:
         return GOOD
 
+    writings: list[Writing] = []
+
     def prepare() -> Callable[[], Head]:
-        head = _start(drive, task.cdb)
-        early = drive.early(drive.tape().partitions[head.partition])
+        writing = Writing(drive.tape(), _start(drive, task.cdb), what, data)
+        early = drive.early(drive.tape().partitions[writing.head.partition])
+        writings.append(writing)
+        return partial(writing.run, early)
+
+    def then(task: Task) -> None:
+        writing = writings[0]
         drive.counters.writes += 1
-        drive.counters.write_bytes += len(data)
-        return partial(_write, drive.tape(), head, what, data, early)
+        drive.counters.write_bytes += writing.received
+        drive.tally.add(received=writing.received, stored=writing.stored)
 
-    return drive.alone(task, prepare, writing=True)
+    return drive.alone(task, prepare, then, writing=True)
 
 
-def _write(cartridge: Cartridge, head: Head, what: Wish, data: memoryview, early: int) -> Head:
-    """By a worker. early: the byte from which on the end is near."""
-    partition = make_way(cartridge, head)
-    for number in range(what.count):
-        left = what.count - number if what.fixed else what.length
-        if partition.end + what.length > partition.capacity:
-            raise Stopped(Head(head.partition, partition.objects), VOLUME_FULL, EOM, left)
-        partition.append_block(data[number * what.length : (number + 1) * what.length], what.length, 0)
-    return warned(partition, head.partition, early)
+class Writing:
+    """A WRITE under way. received, stored: bytes that were written, as they were sent and as they stand there."""
+
+    def __init__(self, cartridge: Cartridge, head: Head, what: Wish, data: memoryview) -> None:
+        self.head = head
+        self.received = self.stored = 0
+        self._cartridge = cartridge
+        self._wish = what
+        self._data = data
+
+    def run(self, early: int) -> Head:
+        """By a worker. early: the byte from which on the end is near. Raises Stopped, OSError."""
+        what, head = self._wish, self.head
+        partition = make_way(self._cartridge, head)
+        for number in range(what.count):
+            left = what.count - number if what.fixed else what.length
+            if partition.end + what.length > partition.capacity:
+                raise Stopped(Head(head.partition, partition.objects), VOLUME_FULL, EOM, left)
+            self._block(partition, self._data[number * what.length : (number + 1) * what.length])
+        return warned(partition, head.partition, early)
+
+    def _block(self, partition: Partition, data: memoryview) -> None:
+        partition.append_block(data, len(data), 0)
+        self.received += len(data)
+        self.stored += len(data)
 
 
 def make_way(cartridge: Cartridge, head: Head) -> Partition:

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from tgtd.scsi.spc.buffers import BUFFERS
 from tgtd.scsi.spc.commands import COMMON, MODES
+from tgtd.scsi.spc.identifying import IDENTIFYING
 from tgtd.scsi.spc.persistent import PERSISTENT
 from tgtd.scsi.spc.reserve import RESERVES
+from tgtd.scsi.spc.timestamp import TIMESTAMPS
 from tgtd.scsi.ssc.attributes import MEMORY
 from tgtd.scsi.ssc.blocks import BLOCKS
 from tgtd.scsi.ssc.density import LIMITS
+from tgtd.scsi.ssc.logs import TAPE_LOGS
 from tgtd.scsi.ssc.marks import MARKS
 from tgtd.scsi.ssc.motion import MOTION
 
-ROWS = (*COMMON, *MODES, *PERSISTENT, *RESERVES, *BLOCKS, *MOTION, *MARKS, *LIMITS, *MEMORY)
+ROWS = (
+    *COMMON,
+    *MODES,
+    *PERSISTENT,
+    *RESERVES,
+    *BLOCKS,
+    *MOTION,
+    *MARKS,
+    *LIMITS,
+    *MEMORY,
+    *TAPE_LOGS,
+    *TIMESTAMPS,
+    *BUFFERS,
+    *IDENTIFYING,
+)

@@ -18,28 +18,35 @@ from tgtd.scsi.medium import Offload
 from tgtd.scsi.nexus import LunNexus, Nexus
 from tgtd.scsi.sense import (
     GOOD,
+    HARDWARE_ERROR,
     INITIALIZING_COMMAND_REQUIRED,
     INQUIRY_DATA_CHANGED,
     MANUAL_INTERVENTION_REQUIRED,
+    MEDIUM_ERROR,
     MEDIUM_MAY_HAVE_CHANGED,
     MEDIUM_NOT_PRESENT,
     WRITE_PROTECTED,
     CheckCondition,
     Sense,
+    from_errno,
 )
+from tgtd.scsi.ssc.alerts import READ_ONLY_FORMAT, Alerts
 from tgtd.scsi.ssc.blocks import LONGEST
 from tgtd.scsi.ssc.cartridge import Cartridge, Mount, Partition
 from tgtd.scsi.ssc.commands import ROWS
 from tgtd.scsi.ssc.division import Division
 from tgtd.scsi.ssc.head import Head, Stopped
+from tgtd.scsi.ssc.logs import LOG_PAGES
 from tgtd.scsi.ssc.modes import MODE_PAGES
 from tgtd.scsi.ssc.personality import Personality
+from tgtd.scsi.ssc.tally import TapeTally
 from tgtd.scsi.ssc.vital import VITAL_PAGES
 from tgtd.scsi.task import PENDING, WORKING, Task
 from tgtd.scsi.turns import Turns
 
 if TYPE_CHECKING:
     from tgtd.scsi.inquiry import VitalPage
+    from tgtd.scsi.log import LogPage
     from tgtd.scsi.mode import ModePage
 
 SSC_5 = 0x0540
@@ -81,12 +88,15 @@ class TapeDrive(Device[Mount, TapeSettings]):
     versions = (SSC_5,)
     vital_pages: ClassVar[tuple[VitalPage, ...]] = VITAL_PAGES
     mode_pages: tuple[ModePage, ...] = MODE_PAGES
+    log_pages: ClassVar[tuple[LogPage, ...]] = LOG_PAGES
     removable = True
     bare_modes = True
 
     def __init__(self, identity: Identity, pool: BufferPool, lane: Offload, settings: TapeSettings) -> None:
         self.settings = settings
         self.counters: TapeCounters = TapeCounters()
+        self.tally = TapeTally()
+        self.alerts = Alerts()
         self.last_medium_error = None
         self.medium = None
         self.block_size = 0
@@ -131,6 +141,11 @@ class TapeDrive(Device[Mount, TapeSettings]):
     @property
     def worm(self) -> bool:
         return self.cartridge is not None and self.cartridge.kind == "worm"
+
+    @property
+    def compressing(self) -> bool:
+        """Whether what is written is compressed."""
+        return False
 
     @property
     def most_bytes(self) -> int:
@@ -260,7 +275,19 @@ class TapeDrive(Device[Mount, TapeSettings]):
         if isinstance(trouble, OSError):
             self.counters.medium_errors += 1
             self.last_medium_error = trouble
-        return super().refuse(task, trouble, writing)
+            trouble = from_errno(trouble, writing)
+        if isinstance(trouble, CheckCondition):
+            self._note(trouble, writing)
+        status = super().refuse(task, trouble, writing)
+        if isinstance(trouble, CheckCondition) and trouble.sense.key in (MEDIUM_ERROR, HARDWARE_ERROR):
+            self.records.history.note(task, self.records.clock.now())
+        return status
+
+    def _note(self, trouble: CheckCondition, writing: bool) -> None:
+        """For the log pages."""
+        self.alerts.note(trouble, writing)
+        if trouble.sense.key == MEDIUM_ERROR:
+            self.tally.fail(writing)
 
     def thread(self, on: bool, by: Nexus) -> None:
         """LOAD UNLOAD: at the beginning of partition 0, or not ready. Who asked for it knows."""
@@ -272,19 +299,32 @@ class TapeDrive(Device[Mount, TapeSettings]):
     def _thread(self, on: bool) -> None:
         if on and self.cartridge is not None:
             self.division = Division(additional=len(self.cartridge.partitions) - 1)
-        self.counters.loads += on and not self.loaded
+        if on and not self.loaded:
+            self._fresh()
         self.loaded = on
         self.head = Head()
         self._survey()
 
+    def _fresh(self) -> None:
+        """A cartridge is threaded: what was wrong with another is over."""
+        self.counters.loads += 1
+        self.tally.load()
+        self.alerts.clear()
+        if self.cartridge is not None and self.cartridge.density not in self.personality.writes:
+            self.alerts.activate(READ_ONLY_FORMAT)
+
     def restore_defaults(self) -> None:
         self.preventing.clear()
+        self.alerts.clear()
+        self.records.reset()
         self.block_length = 0
         self.descriptor_sense = self.report_aborts = self.quiet_release = False
 
     def lose(self, itl: LunNexus) -> None:
         super().lose(itl)
         self.preventing.pop(itl, None)
+        self.alerts.lose(itl)
+        self.records.lose(itl)
 
     def preempted(self, itl: LunNexus) -> None:
         super().preempted(itl)

@@ -1,0 +1,38 @@
+"""tgtd.scsi.ssc.alerts: each nexus is told of each flag once, unless it is raised again."""
+
+from __future__ import annotations
+
+from tests.scsi.ssc.taping import Tape
+from tgtd.scsi.sense import END_OF_DATA, UNRECOVERED_READ_ERROR, WRITE_ERROR, WRITE_PROTECTED, CheckCondition
+from tgtd.scsi.ssc.alerts import HARD_ERROR, READ_FAILURE, WRITE_FAILURE, WRITE_PROTECT, Alerts
+
+
+def test_what_is_noted() -> None:
+    alerts = Alerts()
+    alerts.note(CheckCondition(END_OF_DATA), writing=False)
+    assert alerts.active() == set()
+    alerts.note(CheckCondition(UNRECOVERED_READ_ERROR), writing=False)
+    assert alerts.active() == {HARD_ERROR, READ_FAILURE}
+    alerts.note(CheckCondition(WRITE_ERROR), writing=True)
+    alerts.note(CheckCondition(WRITE_PROTECTED), writing=False)
+    assert alerts.active() == {HARD_ERROR, READ_FAILURE, WRITE_FAILURE, WRITE_PROTECT}
+    alerts.over(HARD_ERROR, READ_FAILURE)
+    assert alerts.active() == {WRITE_FAILURE, WRITE_PROTECT}
+    alerts.clear()
+    assert alerts.active() == set()
+
+
+def test_told_once_to_each(tape: Tape) -> None:
+    alerts = Alerts()
+    one, two = tape.itl(), tape.itl(nexus=tape.connect("b"))
+    alerts.activate(3, 5)
+    alerts.tell(one)
+    alerts.reader = one
+    assert alerts.active() == set()
+    alerts.reader = two
+    assert alerts.active() == {3, 5}
+    alerts.activate(5)
+    alerts.reader = one
+    assert alerts.active() == {5}
+    alerts.lose(one)
+    assert alerts.active() == {3, 5}

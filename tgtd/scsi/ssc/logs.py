@@ -1,0 +1,239 @@
+"""Log pages of tape drives, as rows (SPC-5 7.3, SSC-5 8.2), and those of LTO's makers (31h, 32h).
+
+Not here, as there is nothing to say: temperature, service buffers, diagnostic data, tape usage in datasets.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tgtd.scsi.log import ASCII_LIST, BINARY_LIST, COUNTER, LOGS, LogPage, Parameter
+from tgtd.scsi.spc.application import APPLICATION_CLIENT
+from tgtd.scsi.spc.counting import error_page, reset, since_reset
+from tgtd.scsi.ssc.alerts import FLAGS
+from tgtd.scsi.ssc.tally import ratio
+
+if TYPE_CHECKING:
+    from tgtd.scsi.ssc.cartridge import Cartridge, Partition
+    from tgtd.scsi.ssc.drive import TapeDrive
+    from tgtd.scsi.task import Task
+
+TAPE_ALERT = 0x2E
+_MB, _MIB = 1_000_000, 1 << 20
+_NEVER_CLEANED = 0x0100
+_POLLING_DELAY = 100
+"""Milliseconds between two looks at the very high frequency data."""
+_UNKNOWN_TEMPERATURE = 0xFF
+
+
+def _number(code: int, size: int, value: int, control: int = BINARY_LIST) -> Parameter:
+    return Parameter(code, control, min(value, (1 << 8 * size) - 1).to_bytes(size, "big"))
+
+
+def _text(code: int, size: int, value: str) -> Parameter:
+    return Parameter(code, ASCII_LIST, value.encode("ascii", "replace")[:size].ljust(size))
+
+
+# Counters
+
+
+def _written(drive: TapeDrive) -> tuple[int, ...]:
+    return drive.tally.total.received, drive.tally.total.unwritten
+
+
+def _read(drive: TapeDrive) -> tuple[int, ...]:
+    return drive.tally.total.handed, drive.tally.total.unread
+
+
+def _faults(drive: TapeDrive) -> tuple[int, ...]:
+    return (drive.faults,)
+
+
+def _non_medium(drive: TapeDrive) -> Iterator[Parameter]:
+    (count,) = since_reset(drive, 0x06, _faults)
+    yield Parameter(0, COUNTER, count.to_bytes(8, "big"), default=bytes(8))
+
+
+def _transferred(drive: TapeDrive) -> tuple[int, ...]:
+    return drive.tally.total[:4]
+
+
+def _sequential(drive: TapeDrive) -> Iterator[Parameter]:
+    """SSC-5 8.2.2: bytes, as sent and as stored; capacities of the partition that the drive is in, in megabytes. No
+    object waits in a buffer, and nothing is ever dirty."""
+    for code, count in enumerate(since_reset(drive, 0x0C, _transferred)):
+        yield Parameter(code, COUNTER, count.to_bytes(8, "big"), default=bytes(8))
+    if drive.loaded:
+        partition = drive.partition()
+        early = drive.early(partition)
+        for code, size in ((4, partition.end), (5, early), (6, partition.capacity - early)):
+            yield _number(code, 8, size // _MB)
+        yield _number(8, 8, 0)
+    yield _number(_NEVER_CLEANED, 8, 0)
+
+
+def _packed(drive: TapeDrive) -> tuple[int, ...]:
+    total = drive.tally.total
+    return total.received, total.stored, total.fetched, total.unpacked
+
+
+def _compression(page: int, unit: int, drive: TapeDrive) -> Iterator[Parameter]:
+    """Ratios in hundredths, then megabytes (of `unit` bytes) and what is left of them: to the initiator, from the
+    tape, from the initiator, to the tape."""
+    received, stored, fetched, unpacked = since_reset(drive, page, _packed)
+    yield _number(0, 2, ratio(unpacked, fetched))
+    yield _number(1, 2, ratio(received, stored))
+    for pair, count in enumerate((unpacked, fetched, received, stored)):
+        whole, rest = divmod(count, unit)
+        for code, value in ((2 + 2 * pair, whole), (3 + 2 * pair, rest)):
+            counter = min(value, 0xFFFF_FFFF).to_bytes(4, "big")
+            yield Parameter(code, COUNTER, counter, default=bytes(4))
+
+
+def _compression_page(page: int, name: str, unit: int) -> LogPage:
+    return LogPage(page, 0, name, partial(_compression, page, unit), partial(reset, page, _packed))
+
+
+# The drive
+
+
+def _status(drive: TapeDrive) -> Iterator[Parameter]:
+    """DT device status, very high frequency data (ADC-3 6.1.2.2)."""
+    inside, prevented = drive.cartridge is not None, bool(drive.preventing)
+    first = 0x80 * prevented | 0x40 * (inside and not drive.loaded) | 0x20 * inside | 0x10 * drive.compressing
+    first |= 0x08 * (drive.write_protected is not None) | 0x01
+    second = 0x20 * (not prevented) | 0x14 * inside | 0x03 * drive.loaded
+    yield Parameter(0, BINARY_LIST, bytes((first, second, 0, int(bool(drive.alerts.active())))))
+    yield _number(1, 2, _POLLING_DELAY)
+
+
+def _loads(drive: TapeDrive) -> tuple[int, ...]:
+    total = drive.tally.total
+    return drive.counters.loads, total.unwritten, total.unread
+
+
+def _statistics(drive: TapeDrive) -> Iterator[Parameter]:
+    """Device statistics (SSC-5 8.2.5): those that are since the last reset; the drive does not remember its youth."""
+    for code, count in zip((0x0D, 0x0E, 0x0F), since_reset(drive, 0x14, _loads), strict=True):
+        yield Parameter(code, COUNTER, count.to_bytes(4, "big"), default=bytes(4))
+    for code in (0x40, 0x41):
+        yield _text(code, 32, drive.identity.serial)
+    yield _number(0x80, 1, int(bool(drive.preventing)))
+
+
+def _alerts(drive: TapeDrive) -> Iterator[Parameter]:
+    up = drive.alerts.active()
+    for flag in FLAGS:
+        yield Parameter(flag, BINARY_LIST, bytes((flag in up,)), default=b"\0")
+
+
+def _forget_alerts(drive: TapeDrive, values: Mapping[int, bytes]) -> Mapping[str, bytes | None]:
+    drive.alerts.clear()
+    return {}
+
+
+def _alert_response(drive: TapeDrive) -> Iterator[Parameter]:
+    """The same flags as bits, the first the most significant; reading them lets them be."""
+    bits = sum(1 << (64 - flag) for flag in drive.alerts.active())
+    yield _number(0, 8, bits)
+
+
+def _exceptions(drive: TapeDrive) -> Iterable[Parameter]:
+    """SPC-5 7.3.11: DEXCPT is set, there are none; no temperature is known."""
+    yield Parameter(0, BINARY_LIST, bytes((0, 0, _UNKNOWN_TEMPERATURE, 0)))
+
+
+# The cartridge
+
+
+def _volume(drive: TapeDrive) -> Iterator[Parameter]:
+    """Volume statistics (SSC-5 8.2.7), as far as the cartridge knows; PAGE VALID zero and nothing else without one."""
+    cartridge = drive.cartridge if drive.loaded else None
+    yield _number(0, 1, int(cartridge is not None))
+    if cartridge is None:
+        return
+    yield _number(0x01, 4, cartridge.loads)
+    seen = drive.tally.since_load()
+    yield _number(0x0C, 4, seen.unwritten)
+    yield _number(0x0D, 4, seen.unread)
+    yield _number(0x0E, 4, seen.stored // _MB)
+    yield _number(0x0F, 4, seen.fetched // _MB)
+    yield _number(0x12, 2, ratio(seen.received, seen.stored))
+    yield _number(0x13, 2, ratio(seen.unpacked, seen.fetched))
+    yield _number(0x16, 4, cartridge.capacity // _MB)
+    yield _number(0x17, 4, sum(partition.end for partition in cartridge.partitions) // _MB)
+    yield _text(0x40, 32, cartridge.serial)
+    yield _text(0x42, 32, cartridge.barcode)
+    yield _number(0x80, 1, int(drive.write_protected is not None))
+    yield _number(0x81, 1, int(drive.worm))
+    yield from _partitions(drive, cartridge)
+
+
+def _partitions(drive: TapeDrive, cartridge: Cartridge) -> Iterator[Parameter]:
+    """A record for each partition: its capacity, what is used, what is left up to early warning."""
+    rows: tuple[tuple[int, Callable[[Partition], int]], ...] = (
+        (0x202, lambda each: each.capacity),
+        (0x203, lambda each: each.end),
+        (0x204, lambda each: max(0, drive.early(each) - each.end)),
+    )
+    for code, size in rows:
+        records = (
+            struct.pack(">BxHI", 7, number, min(size(each) // _MB, 0xFFFF_FFFD))
+            for number, each in enumerate(cartridge.partitions)
+        )
+        yield Parameter(code, BINARY_LIST, b"".join(records))
+
+
+def _capacity(drive: TapeDrive) -> Iterator[Parameter]:
+    """Tape capacity as LTO's makers have it: of partitions 0 and 1, what is left and the whole, in MiB."""
+    partitions = drive.cartridge.partitions[:2] if drive.cartridge is not None and drive.loaded else ()
+    left = [max(0, each.capacity - each.end) for each in partitions]
+    whole = [each.capacity for each in partitions]
+    for first, sizes in ((1, left), (3, whole)):
+        for number in range(2):
+            yield _number(first + number, 4, sizes[number] // _MIB if number < len(sizes) else 0)
+
+
+LOG_PAGES = (
+    error_page(0x02, "write error counters", _written),
+    error_page(0x03, "read error counters", _read),
+    LogPage(0x06, 0, "non-medium error", _non_medium, partial(reset, 0x06, _faults)),
+    LogPage(0x0C, 0, "sequential access device", _sequential, partial(reset, 0x0C, _transferred)),
+    APPLICATION_CLIENT,
+    LogPage(0x11, 0, "DT device status", _status),
+    LogPage(0x12, 0, "TapeAlert response", _alert_response),
+    LogPage(0x14, 0, "device statistics", _statistics, partial(reset, 0x14, _loads)),
+    LogPage(0x17, 0, "volume statistics", _volume),
+    _compression_page(0x1B, "data compression", _MB),
+    LogPage(TAPE_ALERT, 0, "TapeAlert", _alerts, _forget_alerts),
+    LogPage(0x2F, 0, "informational exceptions", _exceptions),
+    LogPage(0x31, 0, "tape capacity", _capacity),
+    _compression_page(0x32, "data compression of LTO", _MIB),
+)
+
+_LOG_SENSE, _LOG_SELECT = LOGS
+
+
+def log_sense(drive: TapeDrive, task: Task) -> int:
+    """LOG SENSE: who reads the TapeAlert page is told of each flag once."""
+    drive.alerts.reader = task.itl
+    try:
+        status = _LOG_SENSE.handler(drive, task)
+    finally:
+        drive.alerts.reader = None
+    if task.cdb[2] & 0x3F == TAPE_ALERT and not task.cdb[3] and _whole(task):
+        drive.alerts.tell(task.itl)
+    return status
+
+
+def _whole(task: Task) -> bool:
+    """Whether all of a page is told: many look at its header first, to learn how long it is."""
+    data = bytes(task.data_in or b"")
+    return task.cdb[5:7] == b"\0\0" and len(data) > 4 and len(data) == 4 + int.from_bytes(data[2:4], "big")
+
+
+TAPE_LOGS = (replace(_LOG_SENSE, handler=log_sense), _LOG_SELECT)
