@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from itertools import pairwise
@@ -12,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tgtd.media.cartridge import index
+from tgtd.media.cartridge import index, label
 from tgtd.media.cartridge.cartridge import Cartridge, Making
 from tgtd.media.cartridge.label import DATA, SLOT
 from tgtd.media.cartridge.partition import Partition
-from tgtd.media.cartridge.record import HEADER, Rot
+from tgtd.media.cartridge.record import HEADER, INDEX, Header, Rot, pack
 from tgtd.media.problem import MediumError
 
 MIB = 1 << 20
@@ -286,3 +287,119 @@ def test_lookups_read_a_page_for_each_level(tmp_path: Path, monkeypatch: pytest.
     assert len(loads) <= 6
     assert all(below == above - 1 for above, below in pairwise(loads))
     found.close()
+
+
+def test_data_that_passes_for_a_record(tmp_path: Path) -> None:
+    """Who knew the salt could have records of his making taken up behind the end; nobody is told it."""
+    cartridge = blank(tmp_path)
+    salt = bytes.fromhex(cartridge.label.salt)
+    assert cartridge.label.salt not in cartridge.serial
+    for forged in (Header(INDEX, 0, 1, 0, 0, 7, 0), Header(INDEX, 0, 1, 0, 0, 1, 0)):
+        cartridge = blank(tmp_path)
+        salt = bytes.fromhex(cartridge.label.salt)
+        behind = HEADER + 100
+        data = bytes(100) + pack(forged, salt, 0, behind) + bytes(100)
+        write(cartridge.partitions[0], [data])
+        cartridge.synchronize()
+        cartridge.cut(0, 0)
+        write(cartridge.partitions[0], [b"x" * 100])
+        cartridge.synchronize()
+        os.close(cartridge._fd)
+        cartridge = Cartridge.open(str(tmp_path / "tape"))
+        assert contents(cartridge.partitions[0]) == [b"x" * 100]
+        cartridge.close()
+
+
+def fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(label, "write", full)
+
+
+def test_overwriting_that_fails_at_the_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cartridge = blank(tmp_path)
+    written = write(cartridge.partitions[0], [b"a" * MIB, 3, b"b" * MIB, b"c"])
+    cartridge.synchronize()
+    written += write(cartridge.partitions[0], [b"d"])
+    with monkeypatch.context() as broken:
+        fail(broken)
+        for number in (0, 2, 5):
+            with pytest.raises(OSError, match="full"):
+                cartridge.cut(0, number)
+            assert contents(cartridge.partitions[0])[number:] == written[number:]
+    cartridge.cut(0, 4)
+    written[4:] = write(cartridge.partitions[0], [b"e"])
+    cartridge.synchronize()
+    os.close(cartridge._fd)  # as if the power went
+    cartridge = Cartridge.open(str(tmp_path / "tape"))
+    assert contents(cartridge.partitions[0]) == written
+    cartridge.close()
+
+
+def test_what_is_written_after_overwriting_failed_is_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The label may have come through all the same, so it is written anew before anything is promised."""
+    cartridge = blank(tmp_path)
+    written = write(cartridge.partitions[0], [b"a", b"b"])
+    cartridge.synchronize()
+
+    through = label.write
+
+    def doubtful(*what: Any) -> None:
+        through(*what)
+        raise OSError(errno.EIO, "who knows")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(label, "write", doubtful)
+        with pytest.raises(OSError, match="who knows"):
+            cartridge.cut(0, 0)
+    written += write(cartridge.partitions[0], [b"c"])
+    cartridge.synchronize()
+    os.close(cartridge._fd)
+    cartridge = Cartridge.open(str(tmp_path / "tape"))
+    assert contents(cartridge.partitions[0]) == written
+    cartridge.close()
+
+
+def test_format_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cartridge = blank(tmp_path)
+    written = write(cartridge.partitions[0], [b"a", 3, b"b"])
+    before = cartridge.density, cartridge.serial
+    with monkeypatch.context() as broken:
+        fail(broken)
+        with pytest.raises(OSError, match="full"):
+            cartridge.format([MIB, MIB], 7)
+    assert (cartridge.density, cartridge.serial) == before
+    assert [contents(partition) for partition in cartridge.partitions] == [written]
+    cartridge.format([MIB, MIB], 7)
+    assert [contents(partition) for partition in cartridge.partitions] == [[], []]
+    assert cartridge.serial == before[1], "it is the same cartridge"
+    cartridge.close()
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_what_was_lost_stays_known_as_lost(tmp_path: Path, sealed: bool) -> None:
+    """A file that is short is not taken for all there was, whatever else is kept with it; restored, all is there."""
+    cartridge = blank(tmp_path)
+    written = write(cartridge.partitions[0], [bytes((number,)) * 1000 for number in range(20)])
+    cartridge.synchronize()
+    if sealed:
+        cartridge.close()
+    else:
+        os.close(cartridge._fd)
+    path = tmp_path / "tape"
+    whole = path.read_bytes()
+    os.truncate(path, DATA + 5000)
+    for _ in range(2):
+        cartridge = Cartridge.open(str(path))
+        (partition,) = cartridge.partitions
+        assert 0 < partition.objects < 10
+        assert partition.lost == 20 - partition.objects
+        cartridge.set_attributes(0, {0x0801: (1, b"x")})
+        cartridge.close()
+    with path.open("r+b") as file:
+        file.seek(DATA)
+        file.write(whole[DATA:])
+    cartridge = Cartridge.open(str(path))
+    assert contents(cartridge.partitions[0]) == written
+    cartridge.close()

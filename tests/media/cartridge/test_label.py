@@ -65,3 +65,33 @@ def test_a_label_has_an_end() -> None:
     set_attributes(kept, 0, {0x1400: (0, bytes(SLOT))})
     with pytest.raises(OSError, match="label is full"):
         encode(kept, 1)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"segment": 0},
+        {"segment": "large"},
+        {"capacity": -1},
+        {"capacity": True},
+        {"salt": "00"},
+        {"salt": "no digits"},
+        {"kind": "card"},
+        {"partitions": []},
+        {"partitions": [Extent(9, segments=[1, 1])]},
+        {"partitions": [Extent(9, segments=[1]), Extent(9, segments=[1])]},
+        {"partitions": [Extent(9, segments=[4096])]},
+        {"partitions": [Extent(9, segments=[-1])]},
+        {"partitions": [Extent(9, pages=["x"])]},  # type: ignore[list-item]
+        {"attributes": []},
+        {"attributes": {"0": {"no digits": (1, "")}}},
+        {"attributes": {"0": {"0801": (1, 5)}}},
+    ],
+)
+def test_a_label_of_somebody_elses_making(tmp_path: Path, more: dict[str, object]) -> None:
+    fd = os.open(tmp_path / "x", os.O_RDWR | os.O_CREAT)
+    os.ftruncate(fd, DATA)
+    write(fd, label(**more), 1)
+    with pytest.raises(MediumError, match="its label cannot be understood"):
+        read(fd, "x")
+    os.close(fd)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import errno
 import os
 import secrets
@@ -58,6 +57,7 @@ class Cartridge:
                 capacity=making.capacity,
                 segment=segment_size(making.capacity),
                 salt=secrets.token_hex(8),
+                serial=secrets.token_hex(8),
                 made=int(time.time()),
                 partitions=[Extent(making.capacity)],
             )
@@ -95,6 +95,7 @@ class Cartridge:
         self._space = Space(fd, label.segment, (n for extent in label.partitions for n in extent.segments))
         self.partitions = self._divide()
         self._opened, self._labelled = sequence, self._standing()
+        self._doubtful = False  # whether writing a label has failed, so that nobody knows which one is on the disk
 
     @property
     def barcode(self) -> str:
@@ -114,7 +115,7 @@ class Cartridge:
 
     @property
     def serial(self) -> str:
-        return self.label.salt
+        return self.label.serial
 
     @property
     def loads(self) -> int:
@@ -126,7 +127,7 @@ class Cartridge:
 
     def set_attributes(self, partition: int, changes: Mapping[int, tuple[int, bytes]]) -> None:
         """Durable on return. Raises OSError; then nothing has changed."""
-        before = copy.deepcopy(self.label.attributes)
+        before = self.label.attributes
         labels.set_attributes(self.label, partition, changes)
         try:
             self.write_label()
@@ -149,35 +150,54 @@ class Cartridge:
             segments != before or end - labelled > _LABEL_AFTER
             for (end, segments), (labelled, before) in zip(self._standing(), self._labelled, strict=True)
         ]
-        if any(new):
+        if any(new) or self._doubtful:
             self.write_label()
 
     def write_label(self) -> None:
         """Durable on return, and so is all that it says. Raises OSError."""
         os.fdatasync(self._fd)
         self.label.partitions = [partition.extent() for partition in self.partitions]
+        self._doubtful = True
         labels.write(self._fd, self.label, self._sequence + 1)
+        self._doubtful = False
         self._sequence += 1
         self._labelled = self._standing()
 
     def cut(self, partition: int, number: int) -> None:
-        """Forget a partition's objects from `number` on; durable on return. Raises OSError, LookupError."""
-        dropped = self.partitions[partition].cut(number)
-        self.write_label()
+        """Forget a partition's objects from `number` on; durable on return. Raises OSError, LookupError; then nothing
+        is forgotten."""
+        before = [partition.extent() for partition in self.partitions]
+        try:
+            dropped, kept = self.partitions[partition].cut(number)
+            self.write_label()
+        except (OSError, LookupError):
+            self._restore(before, self.label.salt)
+            raise
         self._space.give(dropped)
+        if kept:
+            self.partitions[partition].append_filemarks(kept)
+            self.synchronize()
 
     def format(self, capacities: list[int], density: int) -> None:
-        """Blank partitions of these sizes in bytes; all data is gone. Raises OSError, ValueError."""
+        """Blank partitions of these sizes in bytes; all data is gone. Raises OSError, ValueError; then it is not."""
         if not 1 <= len(capacities) <= MOST_PARTITIONS or sum(capacities) > self.label.capacity or min(capacities) <= 0:
             raise ValueError(f"no cartridge of {self.label.capacity} bytes can be divided into {capacities}")
-        dropped = [number for extent in self.label.partitions for number in extent.segments]
-        dropped += [n for partition in self.partitions for n in partition.extent().segments if n not in dropped]
-        self.label.salt = secrets.token_hex(8)  # nothing of before is taken for a record any more
+        before, salt, written = [partition.extent() for partition in self.partitions], self.label.salt, self.density
+        self._restore([Extent(capacity) for capacity in capacities], secrets.token_hex(8))
         self.label.density = density
-        self.label.partitions = [Extent(capacity) for capacity in capacities]
+        try:
+            self.write_label()
+        except OSError:
+            self.label.density = written
+            self._restore(before, salt)
+            raise
+        self._space.give(number for extent in before for number in extent.segments)
+
+    def _restore(self, extents: list[Extent], salt: str) -> None:
+        """Be divided like this, with what is found there. Nothing that has another salt is taken for a record."""
+        self.label.partitions = extents
+        self.label.salt = salt
         self.partitions = self._divide()
-        self.write_label()
-        self._space.give(dropped)
 
     def close(self) -> None:
         """Seal and close; both copies of the label are the same then. Raises OSError; it is closed nevertheless."""

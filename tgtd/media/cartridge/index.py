@@ -155,6 +155,12 @@ class Index:
             return 0 if len(self.leaf) >= FAN else None
         return next((level for level, branch in enumerate(self.branches, 1) if len(branch) >= FAN), None)
 
+    def expects(self, level: int) -> bool:
+        """Whether a page of this level may come next: there is something that it would tell of."""
+        if not level:
+            return len(self.leaf) > 0
+        return not len(self.leaf) and level <= len(self.branches) and len(self.branches[level - 1]) > 0
+
     def page(self, level: int) -> bytes:
         """What is to be written for a level."""
         previous = self.pages[level] if level < len(self.pages) else NOWHERE

@@ -30,6 +30,7 @@ VERSION = 1
 KINDS = ("data", "worm", "clean")
 
 _HEAD = struct.Struct("<16sQII")
+_SALT = 8
 _MAGIC = b"tgtd tape\r\n\x1a\n"
 
 
@@ -53,7 +54,8 @@ class Extent:
 @dataclass(slots=True)
 class Label:
     """barcode: up to 32 characters. kind: one of KINDS. density: the code it was written with. capacity, segment: in
-    bytes. salt: 8 bytes, in hexadecimal digits. made: seconds since the epoch. attributes: what hosts keep, by
+    bytes. salt: 8 bytes, in hexadecimal digits; a secret of the file, as who knows it can write data that passes for
+    records. serial: what initiators are told. made: seconds since the epoch. attributes: what hosts keep, by
     partition and by four hexadecimal digits: format and value (base64). loads: how often it was in a drive. protected:
     its write-protect switch."""
 
@@ -65,6 +67,7 @@ class Label:
     salt: str
     made: int
     partitions: list[Extent]
+    serial: str = ""
     attributes: dict[str, dict[str, tuple[int, str]]] = field(default_factory=dict)
     loads: int = 0
     protected: bool = False
@@ -90,7 +93,26 @@ def decode(slot: bytes) -> tuple[int, Label] | None:
     if version != VERSION:
         raise ValueError(f"it has format {version}, and only {VERSION} is known")
     extents = [Extent(**extent) for extent in data.pop("partitions")]
-    return sequence, Label(**data, partitions=extents)
+    label = Label(**data, partitions=extents)
+    _check(label)
+    return sequence, label
+
+
+def _check(label: Label) -> None:
+    """Raises ValueError for what was never written by us: a file may come from anywhere."""
+    numbers = [label.density, label.capacity, label.segment, label.loads, label.made]
+    segments: list[int] = []
+    for extent in label.partitions:
+        numbers += [extent.capacity, extent.epoch, extent.end, extent.objects, extent.filemarks, *extent.pages]
+        segments += extent.segments
+    if not all(type(number) is int and 0 <= number < 1 << 64 for number in numbers + segments):
+        raise ValueError("a number is none, or out of range")
+    if len(set(segments)) < len(segments) or any(number >= MOST_SEGMENTS for number in segments):
+        raise ValueError("its segments are not disjoint")
+    if not label.partitions or not label.segment or len(bytes.fromhex(label.salt)) != _SALT or label.kind not in KINDS:
+        raise ValueError("it says nothing that a cartridge can be")
+    for number in range(len(label.partitions)):
+        attributes(label, number)
 
 
 def read(fd: int, path: str) -> tuple[int, Label]:
@@ -101,7 +123,7 @@ def read(fd: int, path: str) -> tuple[int, Label]:
     read_fully(fd, 0, memoryview(slots))
     try:
         found = [slot for at in (0, SLOT) if (slot := decode(bytes(slots[at : at + SLOT]))) is not None]
-    except (ValueError, TypeError, LookupError, AttributeError) as trouble:
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as trouble:
         raise MediumError(errno.EINVAL, f"{path}: its label cannot be understood: {trouble}", ADVICE) from trouble
     if not found:
         what = "both copies of its label are damaged" if _MAGIC in slots else "it has no label"
@@ -125,10 +147,11 @@ def attributes(label: Label, partition: int) -> dict[int, tuple[int, bytes]]:
 
 
 def set_attributes(label: Label, partition: int, changes: Mapping[int, tuple[int, bytes]]) -> None:
-    """An empty value takes an attribute away."""
-    kept = label.attributes.setdefault(str(partition), {})
+    """An empty value takes an attribute away. Another thread may be reading them meanwhile."""
+    kept = dict(label.attributes.get(str(partition), {}))
     for number, (kind, value) in changes.items():
         if value:
             kept[f"{number:04x}"] = (kind, base64.b64encode(value).decode())
         else:
             kept.pop(f"{number:04x}", None)
+    label.attributes = {**label.attributes, str(partition): kept}

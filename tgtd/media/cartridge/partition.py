@@ -32,13 +32,16 @@ class Partition:
         self.end = 0
         self.objects = self.filemarks = 0
         self.lost = 0
-        self._stream = Stream(space, extent.segments)
+        self._stream = Stream(space, list(extent.segments))
+        self._labelled = extent
         self._salt = salt
         self._index = Index(self._load)
         self._recover(extent)
 
     def extent(self) -> Extent:
-        """For the label."""
+        """For the label. While objects cannot be found it stays as it was: the file may be restored yet."""
+        if self.lost:
+            return self._labelled
         segments = self._stream.segments
         return Extent(
             self.capacity, self.epoch, self.end, self.objects, self.filemarks, list(self._index.pages), list(segments)
@@ -68,12 +71,15 @@ class Partition:
 
     def seal(self) -> None:
         """Write down what only memory knows of the index, so that opening needs no scan. Raises OSError."""
+        if self.lost:
+            return
         if len(self._index.leaf):
             self._write_page(0)
         self._write_pages()
 
-    def cut(self, number: int) -> list[int]:
-        """Forget the objects from `number` on; the segments that nothing needs any more. Raises OSError, LookupError.
+    def cut(self, number: int) -> tuple[list[int], int]:
+        """Forget the objects from `number` on: the segments that nothing needs any more, and how many filemarks of a
+        run that was cut through are to be written anew. Raises OSError, LookupError.
 
         The caller writes the label before anything else is written, and then gives the segments back.
         """
@@ -85,10 +91,7 @@ class Partition:
             self.objects, self.filemarks = place.number, place.filemarks
         self.lost = 0
         self.epoch += 1
-        dropped = self._stream.shrink(self.end)
-        if kept:
-            self.append_filemarks(kept)
-        return dropped
+        return self._stream.shrink(self.end), kept
 
     def _append(self, header: Header, data: Buffer = b"") -> None:
         self._stream.write(self.end, pack(header, self._salt, self.number, self.end), data)
@@ -242,14 +245,14 @@ class Partition:
         """Build the index as it was when the label was written, then go on with what was written since."""
         try:
             self._restore(extent.pages)
-        except Rot:
+        except (OSError, LookupError):
             self._index = Index(self._load)
             self.objects = self.filemarks = self.end = 0
         try:
             for offset, header in self._walk(self.end, extent.end, self.objects, extent.objects):
                 self._register(offset, header)
-        except OSError:
-            self.lost = extent.objects - self.objects
+        except (OSError, LookupError):
+            self.lost = max(0, extent.objects - self.objects)
             return
         while (more := self._whole(self.end)) is not None:
             self._register(self.end, more)
@@ -264,6 +267,8 @@ class Partition:
             branch: Branch = []
             while offset != NOWHERE and (above == NOWHERE or offset > above):
                 previous, page = self._page(level, offset)
+                if offset <= previous != NOWHERE:
+                    raise Rot(f"the index page at byte {offset} of partition {self.number} follows itself")
                 first = page if isinstance(page, Leaf) else page[0]
                 branch.append(Child(offset, first.start, first.number, first.filemarks))
                 offset = previous
@@ -294,6 +299,8 @@ class Partition:
         try:
             header = self._header(offset)
             if header.epoch != self.epoch or (header.kind != INDEX and header.number != self.objects):
+                return None
+            if header.kind == INDEX and not self._index.expects(header.length):
                 return None
             data = bytearray(header.stored)
             self._stream.read(offset + HEADER, memoryview(data))
