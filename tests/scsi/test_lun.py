@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
 
 import pytest
 
-from tests.scsi.workbench import CHECK_CONDITION, IDENTITY, TUR, Bench, cdb10, pointer_of, sense_of
+from tests.scsi.workbench import CHECK_CONDITION, TUR, Bench, cdb10, pointer_of, sense_of
 from tgtd.media.null import NullMedium
-from tgtd.media.ram import RamMedium
 from tgtd.scsi.medium import Buffer, Transfer
-from tgtd.scsi.memory import Forgetful, Kept, Memory, Unknown
 from tgtd.scsi.sbc.disk import Disk
-from tgtd.scsi.sbc.settings import DiskSettings
 from tgtd.scsi.sense import (
     COMMANDS_CLEARED,
     INTERNAL_TARGET_FAILURE,
@@ -192,75 +186,3 @@ def test_check_condition_has_no_data() -> None:
     task = bench.start(READ)
     bench.lane.drain()
     assert (task.status, task.data_in) == (CHECK_CONDITION, None)
-
-
-class SlowMemory(Forgetful):
-    """Keeps when the test says so."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.waiting: list[Callable[[], None]] = []
-        self.error: BaseException | None = None
-
-    def keep(self, name: str, value: bytes | None, then: Kept) -> None:
-        self.waiting.append(
-            partial(super().keep, name, value, then) if self.error is None else partial(then, self.error)
-        )
-
-
-class Keeper(Disk):
-    """START STOP UNIT has it keep something."""
-
-    rows = tuple(
-        replace(row, handler=lambda unit, task: unit.keep(task, "a", b"1")) if row.opcode == 0x1B else row
-        for row in Disk.rows
-    )
-
-
-def keeper(memory: Memory) -> Bench:
-    bench = Bench()
-    disk = Keeper(IDENTITY, bench.pool, bench.lane, RamMedium(1 << 20), DiskSettings())
-    disk.remember(memory)
-    bench.target.add_lun(0, disk)
-    bench.ready()
-    return bench
-
-
-KEEP = bytes((0x1B, 0, 0, 0, 0, 0))
-
-
-def test_a_command_ends_when_what_it_keeps_is_kept() -> None:
-    memory = SlowMemory()
-    bench = keeper(memory)
-    task = bench.start(KEEP)
-    assert bench.done == []
-    memory.waiting.pop()()
-    assert (bench.done, task.status, memory.recall("a")) == ([task], 0, b"1")
-    assert list(task.itl.lu.tasks) == []
-
-
-def test_a_memory_that_keeps_at_once() -> None:
-    bench = keeper(memory := Forgetful())
-    assert bench.start(KEEP).status == 0
-    assert memory.recall("a") == b"1"
-    assert list(bench.itl().lu.tasks) == []
-    assert keeper(Unknown()).refused(KEEP) == (2, 4, 1)
-
-
-def test_what_cannot_be_kept_ends_with_check_condition() -> None:
-    memory = SlowMemory()
-    memory.error = OSError(errno.ENOSPC, "full")
-    bench = keeper(memory)
-    task = bench.start(KEEP)
-    memory.waiting.pop()()
-    assert (task.status, memory.recall("a")) == (CHECK_CONDITION, None)
-
-
-def test_an_aborted_command_keeps_nevertheless_and_is_not_answered() -> None:
-    memory = SlowMemory()
-    bench = keeper(memory)
-    task = bench.start(KEEP)
-    bench.target.manage(TaskManagement.ABORT_TASK, bench.nexus, encode_lun(0), task.tag)
-    assert (bench.done, task.status) == ([task], NO_RESPONSE)
-    memory.waiting.pop()()
-    assert (bench.done, memory.recall("a")) == ([task], b"1")

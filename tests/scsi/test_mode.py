@@ -16,10 +16,10 @@ from tgtd.media.ram import RamMedium
 from tgtd.scsi.medium import Buffer
 from tgtd.scsi.memory import Forgetful, Kept
 from tgtd.scsi.mode import CHANGEABLE, CURRENT, DEFAULT, SAVED, ModeField, ModePage
+from tgtd.scsi.savedmodes import MEMORY, load
 from tgtd.scsi.sbc.modes import MODE_PAGES
 from tgtd.scsi.sense import (
     BECOMING_READY,
-    BUSY,
     INTERNAL_TARGET_FAILURE,
     INVALID_FIELD_IN_PARAMETER_LIST,
     MODE_PARAMETERS_CHANGED,
@@ -375,20 +375,43 @@ class Slow(Forgetful):
         self.waiting.append(partial(super().keep, name, value, then))
 
 
-def test_one_save_at_a_time() -> None:
+def test_one_save_after_the_other() -> None:
     """Else the later one would save what was current before the earlier one."""
     bench = make()
     disk = bench.itl().lu
     disk.remember(memory := Slow())
     page = bench.good(sense6(0x0A))[4:]
     first = bench.start(*select6(bytes(4) + with_bits(page, 5, 0x40), 0x11))
-    other = select6(bytes(4) + with_bits(page, 2, 0x04), 0x11)
-    assert bench.run(*other).status == BUSY
+    second = bench.start(*select6(bytes(4) + with_bits(page, 2, 0x04), 0x11))
+    assert len(memory.waiting) == 1
     memory.waiting.pop()()
-    assert first.status == 0
+    assert (first.status, second in bench.done) == (0, False)
+    memory.waiting.pop()()
+    assert second.status == 0
+    assert load(memory.recall(MEMORY)) == {"0a/00 D_SENSE": (1, 0)}
+    assert values(bench, 0x0A, 5) == [0, 0x40, 0, 0]
+
+
+def test_a_save_of_what_is_current_waits_for_the_one_before() -> None:
+    bench = make()
+    bench.itl().lu.remember(memory := Slow())
+    page = bench.good(sense6(0x0A))[4:]
+    bench.start(*select6(bytes(4) + with_bits(page, 5, 0x40), 0x11))
     bench.start(*select6(b"", 0x11))
     memory.waiting.pop()()
-    assert values(bench, 0x0A, 5)[3] == 0x40
+    memory.waiting.pop()()
+    assert load(memory.recall(MEMORY)) == {"0a/00 TAS": (1, 0)}
+
+
+def test_what_is_saved_is_written_back_even_if_nobody_waits_any_more() -> None:
+    bench = make()
+    bench.itl().lu.remember(memory := Slow())
+    page = bench.good(sense6(0x08))[4:]
+    task = bench.start(*select6(bytes(4) + with_bits(page, 2, 0x04), 0x11))
+    bench.target.manage(TaskManagement.ABORT_TASK, bench.nexus, encode_lun(0), task.tag)
+    bench.lane.jobs.clear()
+    memory.waiting.pop()()
+    assert len(bench.lane.jobs) == 1
 
 
 def test_a_unit_that_becomes_another_one_meanwhile_takes_nothing_along() -> None:

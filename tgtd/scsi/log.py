@@ -144,9 +144,12 @@ def log_select(unit: PrimaryUnit, task: Task) -> int:
     changes = list(_changes(unit, task, length) if length else _resets(unit, task.cdb))
     if not changes:
         return GOOD
-    nexus = task.itl.nexus
-    told = partial(unit.attend_all, LOG_PARAMETERS_CHANGED, nexus)
-    return keep(unit, task, partial(_store, unit, changes), told)
+
+    def stored() -> int:
+        unit.attend_all(LOG_PARAMETERS_CHANGED, but=task.itl.nexus)
+        return GOOD
+
+    return keep(unit, task, partial(_store, unit, changes), stored)
 
 
 Change = tuple[LogPage, dict[int, bytes]]

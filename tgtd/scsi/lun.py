@@ -16,7 +16,6 @@ from tgtd.scsi.memory import Forgetful, Memory
 from tgtd.scsi.nexus import LunNexus, Nexus
 from tgtd.scsi.reservation.reservations import Reservations
 from tgtd.scsi.sense import (
-    BECOMING_READY,
     CHECK_CONDITION,
     INTERNAL_TARGET_FAILURE,
     LOGICAL_UNIT_RESET,
@@ -230,41 +229,6 @@ class LogicalUnit:
     def remember(self, memory: Memory) -> None:
         """A memory that was loaded; device types take up what it says."""
         self.memory = memory
-
-    def keep(
-        self,
-        task: Task,
-        name: str,
-        value: bytes | None,
-        then: Callable[[Task], int] | None = None,
-        settled: Callable[[], None] | None = None,
-    ) -> int:
-        """Have a value on stable storage; then the task ends with `then(task)`'s status, or GOOD. Returns PENDING, or
-        that status when it did not take any time. `then` is called also for a task that was aborted meanwhile, but not
-        when the unit has become another one; `settled` before it, and also when the value could not be kept."""
-        ended: list[int] = []
-        waits = False
-        memory = self.memory
-
-        def kept(error: BaseException | None) -> None:
-            if settled is not None:
-                settled()
-            try:
-                if error is not None:
-                    raise error
-                if memory is not self.memory:
-                    raise CheckCondition(BECOMING_READY)
-                status = 0 if then is None else then(task)
-            except Exception as trouble:
-                status = self.refuse(task, trouble, writing=True)
-            if not waits:
-                ended.append(status)
-            elif status != PENDING:
-                self.finish(task, status)
-
-        memory.keep(name, value, kept)
-        waits = True
-        return ended[0] if ended else PENDING
 
     def laid_down(self, task: Task) -> None:
         """No worker is busy any more with a task that was aborted."""

@@ -8,21 +8,20 @@ command ends when a worker has done it.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tgtd.scsi.savedmodes import MEMORY, Choice, choices_of, encode, name_of, saved_value
 from tgtd.scsi.sense import (
-    BUSY,
     GOOD,
     INVALID_FIELD_IN_CDB,
     INVALID_FIELD_IN_PARAMETER_LIST,
     MODE_PARAMETERS_CHANGED,
     PARAMETER_LIST_LENGTH_ERROR,
     CheckCondition,
-    Refused,
 )
+from tgtd.scsi.spc.keeping import keep
 from tgtd.scsi.spc.unit import PrimaryUnit
 from tgtd.scsi.task import Task
 
@@ -139,7 +138,7 @@ class ModePage:
 
 
 Change = tuple[ModePage, ModeField, int]
-"""A field and the value that it is to have."""
+"""A field that can be changed, and the value that it is to have."""
 
 
 def mode_sense_6(unit: PrimaryUnit, task: Task) -> int:
@@ -250,7 +249,8 @@ def _select(unit: PrimaryUnit, task: Task, data: bytes, start: int, descriptors:
         unit.attend_all(MODE_PARAMETERS_CHANGED, but=task.itl.nexus)
     if not task.cdb[1] & _SP:
         return _carry_out(unit, changes, task)
-    return _save(unit, task, choices_of(unit, {name_of(page, field): value for page, field, value in changes}), changes)
+    wanted = {name_of(page, field): value for page, field, value in changes}
+    return _save(unit, task, lambda: choices_of(unit, wanted), changes)
 
 
 def _select_nothing(unit: PrimaryUnit, task: Task) -> int:
@@ -260,35 +260,37 @@ def _select_nothing(unit: PrimaryUnit, task: Task) -> int:
         for page in unit.mode_pages:
             changeable = [field for field in page.fields if field.changes(unit)]
             changes += [(page, field, page.default_of(unit, field)) for field in changeable]
-        changes = [change for change in changes if change[1].value(unit) != change[2]]
     if not task.cdb[1] & _SP:
         return _carry_out(unit, changes, task)
-    choices = {} if task.cdb[1] & _RTD else choices_of(unit, {})
-    return _save(unit, task, choices, changes)
+    forgets = bool(task.cdb[1] & _RTD)
+    return _save(unit, task, lambda: {} if forgets else choices_of(unit, {}), changes)
 
 
-def _save(unit: PrimaryUnit, task: Task, choices: dict[str, Choice], changes: list[Change]) -> int:
-    """What cannot be saved is not changed either. One at a time: a save is of all that is current."""
-    if unit.saving_modes:
-        raise Refused(BUSY)
-    unit.saving_modes = True
+def _save(unit: PrimaryUnit, task: Task, choose: Callable[[], dict[str, Choice]], changes: list[Change]) -> int:
+    """What cannot be saved is not changed either. choose: all that is to be saved, asked when its turn has come."""
+    choices: dict[str, Choice] = {}
 
-    def settled() -> None:
-        unit.saving_modes = False
+    def change() -> Mapping[str, bytes | None]:
+        choices.update(choose())
+        return {MEMORY: encode(choices)}
 
-    def saved(task: Task) -> int:
+    def saved() -> int:
         unit.saved_modes = choices
         return _carry_out(unit, changes, task)
 
-    return unit.keep(task, MEMORY, encode(choices), saved, settled)
+    return keep(unit, task, change, saved)
 
 
 def _carry_out(unit: PrimaryUnit, changes: list[Change], task: Task) -> int:
-    work = [todo for _, field, value in changes if field.change and (todo := field.change(unit, value)) is not None]
-    if changes:
+    """Change what has another value by now. What that calls for is done even if nobody waits for it any more."""
+    due = [(field.change, value) for _, field, value in changes if field.change and value != field.value(unit)]
+    work = [todo for change, value in due if (todo := change(unit, value)) is not None]
+    if due:
         unit.attend_all(MODE_PARAMETERS_CHANGED, but=task.itl.nexus)
         unit.regate_all()
-    if not work:
+    if work and task.aborted:
+        unit.flush_behind()
+    if not work or task.aborted:
         return GOOD
     return unit.defer(task, lambda: [todo() for todo in work], writing=True)
 
@@ -319,8 +321,8 @@ def _descriptor_length(unit: PrimaryUnit, data: bytes, start: int, length: int, 
 
 
 def _changes(unit: PrimaryUnit, data: bytes, at: int) -> Iterable[Change]:
-    """The fields that the pages from `at` on would change, with their new values. PS is not looked at: it is reserved
-    here, and initiators send back what MODE SENSE gave them."""
+    """The fields of the pages from `at` on that can be changed, with the values that they are to have. PS is not looked
+    at: it is reserved here, and initiators send back what MODE SENSE gave them."""
     while at < len(data):
         page = _page_at(unit, data, at)
         new = data[at : at + page.length]
@@ -336,10 +338,10 @@ def _changes(unit: PrimaryUnit, data: bytes, at: int) -> Iterable[Change]:
                 raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=at + i, bit=wrong.bit_length() - 1)
         for field in page.fields:
             value = field.read(new)
-            if value != field.read(old):
-                if field.values is not None and value not in field.values:
-                    bit = (field.bit + field.width - 1) % 8
-                    raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=at + field.byte, bit=bit)
+            if value != field.read(old) and field.values is not None and value not in field.values:
+                bit = (field.bit + field.width - 1) % 8
+                raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=at + field.byte, bit=bit)
+            if field.changes(unit):
                 yield page, field, value
         at += page.length
 

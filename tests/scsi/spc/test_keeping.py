@@ -104,3 +104,16 @@ def test_before_anything_is_known() -> None:
     data = page(APPLICATION, parameter(0, NOTE))
     for cdb, out in ((report(BINARY), None), (change(BINARY, 1), b"x"), (select(len(data)), data)):
         assert bench.refused(cdb, out) == BECOMING_READY[:3]
+
+
+def test_a_unit_that_becomes_another_one_meanwhile() -> None:
+    """Neither what waits nor what is under way belongs to the new one."""
+    bench, memory = make()
+    tasks = [bench.start(change(BINARY, 1), data) for data in (b"x", b"y")]
+    bench.itl().lu.memory = other = SlowMemory()
+    memory.step()
+    assert [sense_of(task) for task in tasks] == [BECOMING_READY[:3]] * 2
+    assert (memory.waiting, other.waiting, other.values) == ([], [], {})
+    bench.start(change(BINARY, 1), b"z")
+    other.step()
+    assert named(bench, BINARY) == b"z"

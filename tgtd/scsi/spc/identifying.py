@@ -65,8 +65,12 @@ def set_identifying_information(unit: PrimaryUnit, task: Task) -> int:
     name, _ = _find(kind)
     if data == recall(unit, name):
         return GOOD
-    nexus = task.itl.nexus
-    return keep(unit, task, lambda: {name: data or None}, lambda: unit.attend_all(DEVICE_IDENTIFIER_CHANGED, but=nexus))
+
+    def kept() -> int:
+        unit.attend_all(DEVICE_IDENTIFIER_CHANGED, but=task.itl.nexus)
+        return GOOD
+
+    return keep(unit, task, lambda: {name: data or None}, kept)
 
 
 def _check_text(data: bytes) -> None:

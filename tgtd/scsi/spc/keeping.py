@@ -1,5 +1,5 @@
 """How values change that a unit remembers (scsi.memory): one change after the other, each made of what the one before
-has left, and durable before the command ends."""
+has left, and durable before the command ends. A unit that becomes another one meanwhile takes none along."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tgtd.scsi.memory import Kept, Unknown
-from tgtd.scsi.sense import BECOMING_READY, GOOD, INTERNAL_TARGET_FAILURE, CheckCondition, Refused
+from tgtd.scsi.memory import Kept, Memory, Unknown
+from tgtd.scsi.sense import BECOMING_READY, INTERNAL_TARGET_FAILURE, CheckCondition, Refused
 from tgtd.scsi.task import PENDING, Task
 
 if TYPE_CHECKING:
@@ -25,25 +25,30 @@ class Keeper:
 
     def __init__(self, unit: PrimaryUnit) -> None:
         self._unit = unit
-        self._waiting: deque[tuple[Change, Kept]] = deque()
+        self._waiting: deque[tuple[Memory, Change, Kept]] = deque()
         self._busy = False
 
     def change(self, change: Change, then: Kept) -> None:
         """`then(error)` is called once, maybe before this returns."""
-        self._waiting.append((change, then))
+        self._waiting.append((self._unit.memory, change, then))
         if not self._busy:
             self._advance()
 
     def _advance(self) -> None:
         while self._waiting and not self._busy:
-            change, then = self._waiting.popleft()
+            memory, change, then = self._waiting.popleft()
             self._busy = True
-            self._keep(list(change().items()), then, None)
+            left = list(change().items()) if memory is self._unit.memory else []
+            self._keep(memory, left, then, None)
 
-    def _keep(self, left: list[tuple[str, bytes | None]], then: Kept, error: BaseException | None) -> None:
+    def _keep(
+        self, memory: Memory, left: list[tuple[str, bytes | None]], then: Kept, error: BaseException | None
+    ) -> None:
+        if error is None and memory is not self._unit.memory:
+            error = CheckCondition(BECOMING_READY)
         if left and error is None:
             name, value = left.pop(0)
-            self._unit.memory.keep(name, value, partial(self._keep, left, then))
+            memory.keep(name, value, partial(self._keep, memory, left, then))
             return
         self._busy = False
         then(error)
@@ -57,8 +62,9 @@ def recall(unit: LogicalUnit, name: str) -> bytes:
     return unit.memory.recall(name) or b""
 
 
-def keep(unit: PrimaryUnit, task: Task, change: Change, then: Callable[[], None]) -> int:
-    """Make a change, call `then()`, end the task with GOOD. A handler returns what this returns.
+def keep(unit: PrimaryUnit, task: Task, change: Change, then: Callable[[], int]) -> int:
+    """Make a change, end the task with `then()`'s status. A handler returns what this returns. `then` is called also
+    for a task that was aborted meanwhile, as what it changes is kept by then; it may return PENDING after `defer`.
 
     The task ends with INTERNAL TARGET FAILURE when nothing can be kept, and with what the memory refuses otherwise.
     """
@@ -70,7 +76,7 @@ def keep(unit: PrimaryUnit, task: Task, change: Change, then: Callable[[], None]
 class _Ending:
     """The end of the task, before or after its handler has returned."""
 
-    def __init__(self, unit: PrimaryUnit, task: Task, then: Callable[[], None]) -> None:
+    def __init__(self, unit: PrimaryUnit, task: Task, then: Callable[[], int]) -> None:
         self._unit = unit
         self._task = task
         self._then = then
@@ -82,11 +88,11 @@ class _Ending:
         return self._status
 
     def kept(self, error: BaseException | None) -> None:
-        if error is None:
-            self._then()
-            self._status = GOOD
-        else:
-            trouble = error if isinstance(error, Refused) else CheckCondition(INTERNAL_TARGET_FAILURE)
+        try:
+            if error is not None:
+                raise error if isinstance(error, Refused) else CheckCondition(INTERNAL_TARGET_FAILURE)
+            self._status = self._then()
+        except Exception as trouble:
             self._status = self._unit.refuse(self._task, trouble)
-        if self._late:
+        if self._late and self._status != PENDING:
             self._unit.finish(self._task, self._status)

@@ -47,8 +47,6 @@ class PrimaryUnit(LogicalUnit):
         super().__init__(identity, pool, lane)
         self.saved_modes: dict[str, Choice] = {}
         """The mode parameters that an initiator has saved (savedmodes.py)."""
-        self.saving_modes = False
-        """A MODE SELECT waits for what it saves to be on stable storage."""
         self.declared_modes: dict[tuple[int, int], bytes] = {}
         """What the administrator declares to be the default of a mode page, without its header: by code and subpage."""
 
