@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from tgtd.scsi.buffers import BufferPool
-from tgtd.scsi.command import Command
+from tgtd.scsi.command import Command, unsupported
 from tgtd.scsi.copy.manager import CopyManager
 from tgtd.scsi.declaredmodes import declare
 from tgtd.scsi.device import Device
@@ -29,8 +29,10 @@ from tgtd.scsi.sbc.format import FormatFailure
 from tgtd.scsi.sbc.logs import LOG_PAGES
 from tgtd.scsi.sbc.modes import MODE_PAGES
 from tgtd.scsi.sbc.operation import Operation
+from tgtd.scsi.sbc.orwrite import Generations
 from tgtd.scsi.sbc.pace import Pace
 from tgtd.scsi.sbc.protection.medium import Policy, ProtectedMedium
+from tgtd.scsi.sbc.protection.rows import for_type_2
 from tgtd.scsi.sbc.removal import put_in, take_out
 from tgtd.scsi.sbc.sanitize import SanitizeFailure
 from tgtd.scsi.sbc.selftest import INCOMPLETE, SelfTest, SelfTests
@@ -92,6 +94,7 @@ class Disk(Device[BlockMedium, DiskSettings]):
         self.self_tests = SelfTests(self)
         self.turns = Turns()
         self.pace = Pace()
+        self.generations = Generations()
         self.medium = medium
         self.size = 0 if medium is None else medium.size
         """Bytes that initiators know of. Not the medium's, which a worker changes before the loop is told (`grown`)."""
@@ -191,6 +194,11 @@ class Disk(Device[BlockMedium, DiskSettings]):
         return CheckCondition(self.resting) if self.resting and not self.obstacle else super().standing()
 
     # Work for the workers
+
+    def find(self, cdb: bytes) -> Command:
+        if self.protection != 2 and for_type_2(cdb):
+            raise unsupported()
+        return super().find(cdb)
 
     def refresh_commands(self) -> None:
         super().refresh_commands()

@@ -8,7 +8,7 @@ from tgtd.scsi.sbc.protection.guard import guard
 
 GUARD, APPLICATION, REFERENCE = (0xB, 0x10, 1), (0xB, 0x10, 2), (0xB, 0x10, 3)
 READ, WRITE, VERIFY, WRITE_VERIFY, SAME, OR = 0x28, 0x2A, 0x2F, 0x2E, 0x41, 0x8B
-READ_32, VERIFY_32, WRITE_32, WRITE_VERIFY_32, SAME_32, ATOMIC_32 = 9, 10, 11, 12, 13, 15
+READ_32, VERIFY_32, WRITE_32, WRITE_VERIFY_32, SAME_32, OR_32, ATOMIC_32 = 9, 10, 11, 12, 13, 14, 15
 
 
 def ten(opcode: int, lba: int, count: int, protect: int = 0, flags: int = 0) -> bytes:

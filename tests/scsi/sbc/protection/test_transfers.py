@@ -9,6 +9,7 @@ from tests.scsi.sbc.protection.cdbs import (
     ATOMIC_32,
     GUARD,
     OR,
+    OR_32,
     READ,
     READ_32,
     REFERENCE,
@@ -204,6 +205,25 @@ def test_orwrite() -> None:
     assert bench.good(ten(READ, 4, 1, 1)) == block(0xBF, 4)
     assert bench.refused(sixteen(OR, 4, 1, 1), bytes(512)) == (5, 0x24, 0)
     bench.good(sixteen(OR, 4, 0, 1), b"")
+
+
+def test_orwrite_of_32_bytes() -> None:
+    """Type 2 has it without protection information only: it brings no expected tags (SBC-4 4.21.2.4)."""
+    bench = make(1)
+    bench.good(ten(WRITE, 4, 1, 1), block(0x0F, 4, 1))
+    assert bench.refused(long(OR_32, 4, 1, 1), block(0xF0, 5)) == REFERENCE
+    bench.good(long(OR_32, 4, 1, 1), block(0xA0, 4, 0x77))
+    assert bench.good(ten(READ, 4, 1, 1)) == block(0xAF, 4, 0x77)
+    clear = bytearray(long(OR_32, 4, 1, 1))
+    clear[2] = 1
+    bench.good(bytes(clear), block(0x0F, 4, 0x78))
+    assert bench.good(ten(READ, 4, 1, 1)) == block(0x0F, 4, 0x78)
+    bench.good(long(OR_32, 4, 1), b"\x10" * 512)
+    assert bench.good(ten(READ, 4, 1, 1)) == block(0x1F, 4)
+    assert bench.refused(long(OR_32, 4, 1, reference=1), b"\x10" * 512) == (5, 0x2C, 0x0C)
+    bench = make(2)
+    assert bench.refused(long(OR_32, 4, 1, 1), block(1, 4)) == (5, 0x20, 0)
+    bench.good(long(OR_32, 4, 1), b"\x10" * 512)
 
 
 def test_write_atomic() -> None:

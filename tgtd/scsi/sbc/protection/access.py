@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tgtd.scsi.command import unsupported
 from tgtd.scsi.medium import Buffer
 from tgtd.scsi.sbc.address import extent
+from tgtd.scsi.sbc.orwrite import ORWRITE_32
 from tgtd.scsi.sbc.protection.medium import ProtectedMedium
 from tgtd.scsi.sbc.protection.rules import READ, SIZE, Rules
 from tgtd.scsi.sense import INVALID_FIELD_IN_CDB, LBA_OUT_OF_RANGE, CheckCondition
@@ -38,12 +39,17 @@ def flags_at(cdb: bytes) -> int:
     return 10 if cdb[0] == VARIABLE else 1
 
 
+def _expects(cdb: bytes) -> bool:
+    """Whether it brings expected tags along, as all 32 byte forms do but ORWRITE's."""
+    return cdb[0] == VARIABLE and int.from_bytes(cdb[8:10], "big") != ORWRITE_32
+
+
 def protect_of(disk: Disk, cdb: bytes) -> int:
     """The PROTECT field. Raises INVALID COMMAND OPERATION CODE where type 2 has none but the 32 byte forms (SBC-4
     4.21.2.4), INVALID FIELD IN CDB for its reserved values."""
     at = flags_at(cdb)
     protect = cdb[at] >> 5
-    if protect and disk.protection == 2 and cdb[0] != VARIABLE:
+    if protect and disk.protection == 2 and not _expects(cdb):
         raise unsupported()
     if protect not in READ:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=at, bit=7)
@@ -69,9 +75,9 @@ def transfer(disk: Disk, cdb: bytes) -> Access:
 
 
 def _rules(disk: Disk, cdb: bytes, lba: int) -> Rules:
-    """The 32 byte forms bring expected tags along; what they say of application tags counts with ATO only."""
+    """What a command says of application tags counts with ATO only."""
     medium = guarded(disk)
-    if cdb[0] != VARIABLE:
+    if not _expects(cdb):
         return medium.rules(lba)
     mask = int.from_bytes(cdb[26:28], "big") if medium.policy.own else 0
     reference = int.from_bytes(cdb[20:24], "big")

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tgtd.scsi.command import Command, DataOut, Handler
 from tgtd.scsi.sbc.atomic import most_atomic
+from tgtd.scsi.sbc.orwrite import ORWRITE_32
 from tgtd.scsi.sbc.protection import same, transfers, verify
-from tgtd.scsi.sbc.protection.access import protect_of
+from tgtd.scsi.sbc.protection.access import VARIABLE, flags_at, protect_of
 from tgtd.scsi.sbc.provision import NDOB
 from tgtd.scsi.spc.commands import usage
 from tgtd.scsi.task import Task
@@ -34,6 +35,7 @@ _WRITE = Way(transfers.write, transfers.wanted)
 _WRITE_AND_VERIFY = Way(transfers.write_and_verify, transfers.wanted)
 _VERIFY = Way(verify.verify, verify.wanted_verify)
 _SAME = Way(same.write_same, same.wanted)
+_OR = Way(transfers.orwrite, transfers.wanted)
 _ATOMIC = Way(transfers.write_atomic, transfers.wanted_atomic)
 
 _WAYS = {
@@ -42,11 +44,13 @@ _WAYS = {
     **dict.fromkeys((0x2E, 0xAE, 0x8E), _WRITE_AND_VERIFY),
     **dict.fromkeys((0x2F, 0xAF, 0x8F), _VERIFY),
     **dict.fromkeys((0x41, 0x93), _SAME),
-    0x8B: Way(transfers.orwrite, transfers.wanted),
+    0x8B: _OR,
     0x89: Way(verify.compare_and_write, verify.wanted_compare),
     0x9C: _ATOMIC,
 }
 """By operation code: what has a PROTECT field."""
+_LONG_WAYS = {ORWRITE_32: _OR}
+"""By service action: 32 byte forms that are there also without protection information."""
 
 Ask = Callable[["Disk"], bool]
 
@@ -64,14 +68,14 @@ def _protected(disk: Disk) -> bool:
 
 
 def _long(disk: Disk) -> bool:
-    """The 32 byte forms of medium access commands are for type 2 only."""
+    """The 32 byte forms with expected tags are for type 2 only."""
     return disk.protection == 2
 
 
 def with_protection(rows: Iterable[Command]) -> Iterator[Command]:
     """Each row that has a PROTECT field twice: for disks without protection information, and for those with."""
     for row in rows:
-        way = _WAYS.get(row.opcode)
+        way = _LONG_WAYS.get(row.action or 0) if row.opcode == VARIABLE else _WAYS.get(row.opcode)
         if way is None:
             yield row
             continue
@@ -93,9 +97,10 @@ def _both(row: Command, way: Way) -> Command:
         wanted = protecting_out if protect_of(disk, cdb) else plain_out
         return 0 if wanted is None else wanted(disk, cdb)
 
-    mask = bytes((row.usage[0], row.usage[1] | 0xE0)) + row.usage[2:]
+    mask = bytearray(row.usage)
+    mask[flags_at(row.usage)] |= 0xE0
     wants = None if plain_out is None else data_out
-    return replace(row, handler=handle, data_out=wants, usage=mask, available=_also(_protected, row.available))
+    return replace(row, handler=handle, data_out=wants, usage=bytes(mask), available=_also(_protected, row.available))
 
 
 def _row(action: int, name: str, way: Way, flags: str, writes: bool, available: Ask = _long) -> Command:
@@ -135,3 +140,9 @@ LONG_TRANSFERS = (
     _row(0x0F, "WRITE ATOMIC(32)", _ATOMIC, "F8", writes=True, available=_atomic),
 )
 LONG_OTHERS = (_row(0x0A, "VERIFY(32)", _VERIFY, "F6", writes=False),)
+_ACTIONS = frozenset(row.action for row in (*LONG_TRANSFERS, *LONG_OTHERS))
+
+
+def for_type_2(cdb: bytes) -> bool:
+    """Whether it is a 32 byte form that is no command at all for other types (SBC-4 4.21.2.2 to 4.21.2.5)."""
+    return cdb[0] == VARIABLE and int.from_bytes(cdb[8:10], "big") in _ACTIONS

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tgtd.scsi.medium import Buffer
 from tgtd.scsi.sbc.atomic import most_atomic
 from tgtd.scsi.sbc.flaws import FlawedMedium
+from tgtd.scsi.sbc.orwrite import MOST_ORED, Bitwise, bitwise
 from tgtd.scsi.sbc.protection.access import Access, guarded, join, onward, split, steps, transfer, unit_of
 from tgtd.scsi.sbc.protection.guard import guards
 from tgtd.scsi.sbc.protection.rules import COMPARED, READ, SENT, SIZE, check, compare, generate, pack, unpack
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 BYTCHK = 0x06
 _COMPARE, _RESERVED = 0x02, 0x04
-_MOST_ORED = 4 << 20
 
 
 def read(disk: Disk, task: Task) -> int:
@@ -160,16 +160,15 @@ def _write_and_verify(disk: Disk, what: Access, sent: memoryview) -> None:
 
 
 def orwrite(disk: Disk, task: Task) -> int:
-    """ORWRITE(16) with ORPROTECT: tags are those that were sent, guards those of the result (SBC-4 4.27.1)."""
+    """ORWRITE with ORPROTECT: tags are those that were sent, guards those of the result (SBC-4 4.27.1)."""
+    wish = bitwise(task.cdb)
     what = transfer(disk, task.cdb)
-    if what.blocks << disk.shift > _MOST_ORED:
+    if what.blocks << disk.shift > MOST_ORED:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=what.field)
     sent = _exact(task, what.blocks * (disk.block_size + SIZE), what.field)
     disk.counters.writes += 1
-    if not what.blocks:
-        return GOOD
     disk.counters.write_bytes += what.blocks << disk.shift
-    return disk.defer_alone(task, partial(_orwrite, disk, what, sent, _durable(disk, what)), writing=True)
+    return disk.defer_alone(task, partial(_orwrite, disk, wish, what, sent, _durable(disk, what)), writing=True)
 
 
 def _exact(task: Task, length: int, field: int) -> memoryview:
@@ -178,15 +177,19 @@ def _exact(task: Task, length: int, field: int) -> memoryview:
     return arrived(task, length, max(length, 1))
 
 
-def _orwrite(disk: Disk, what: Access, sent: memoryview, durable: bool) -> None:
+def _orwrite(disk: Disk, wish: Bitwise, what: Access, sent: memoryview, durable: bool) -> None:
+    if not disk.generations.admit(wish):
+        return
     size = disk.block_size
     check_sent(disk, what, sent)
-    found, kept = fetch(disk, what.lba, what.blocks)
-    check(what.rules, READ[what.protect], what.lba, found, kept, size)
-    data, information = split(size, sent)
-    merged = (int.from_bytes(found, "little") | int.from_bytes(data, "little")).to_bytes(len(data), "little")
-    tags = zip(guards(merged, size), unpack(information), strict=True)
-    put(disk, what.lba, merged, pack([(crc, tag, reference) for crc, (_, tag, reference) in tags]), durable)
+    if sent:
+        found, kept = fetch(disk, what.lba, what.blocks)
+        check(what.rules, READ[what.protect], what.lba, found, kept, size)
+        data, information = split(size, sent)
+        merged = wish.merge(found, data)
+        tags = zip(guards(merged, size), unpack(information), strict=True)
+        put(disk, what.lba, merged, pack([(crc, tag, reference) for crc, (_, tag, reference) in tags]), durable)
+    disk.generations.performed(wish)
 
 
 def wanted_atomic(disk: Disk, cdb: bytes) -> int:
