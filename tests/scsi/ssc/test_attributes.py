@@ -86,6 +86,13 @@ def test_memory_is_bounded(tape: Tape) -> None:
     assert tape.refused(write(len(data)), data) == (5, 0x26, 0)
 
 
+def test_memory_is_bounded_by_all_who_write_at_once(tape: Tape) -> None:
+    lists = [listed(*((0x1400 + 8 * turn + number, 0, bytes(1024)) for number in range(8))) for turn in range(5)]
+    tasks = [tape.start(write(len(data)), data) for data in lists]
+    tape.lane.drain()
+    assert [task.status for task in tasks] == [0, 0, 2, 2, 2]
+
+
 def test_other_lists(tape: Tape) -> None:
     assert tape.good(read(action=3)) == bytes.fromhex("00020001")
     supported = tape.good(read(action=5))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -187,3 +188,28 @@ def test_commands_take_turns(tape: Tape) -> None:
     assert [task.status for task in tasks] == [GOOD] * 5
     tape.good(REWIND)
     assert [tape.read(3).data_in for _ in range(5)] == [b"%03d" % number for number in range(5)]
+
+
+@pytest.mark.parametrize("cdb", ["0a0100100000", "080100100000", "130100100000"])
+def test_an_abort_ends_a_long_command_at_its_next_block(tape: Tape, cdb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """16 MiB in blocks of a byte take minutes: what waits behind them shall not."""
+    tape.drive.block_length = 1
+    tape.good(bytes.fromhex("0a0100100000"), bytes(0x1000))
+    tape.good(REWIND)
+    partition = tape.cartridge.partitions[0]
+    task = tape.start(bytes.fromhex(cdb), bytes(0x1000) if cdb.startswith("0a") else None)
+    blocks = []
+
+    def one(verb: Any) -> Any:
+        def act(*what: Any) -> Any:
+            blocks.append(what)
+            if len(blocks) == 10:
+                tape.drive.abort_tasks(task.itl, task.tag)
+            return verb(*what)
+
+        return act
+
+    monkeypatch.setattr(partition, "read", one(partition.read))
+    monkeypatch.setattr(partition, "append_block", one(partition.append_block))
+    tape.lane.drain()
+    assert tape.where()[1] == 10

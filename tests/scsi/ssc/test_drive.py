@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
+import pytest
+
 from tests.scsi.ssc.taping import Tape, other
-from tests.scsi.workbench import TUR
+from tests.scsi.workbench import CHECK_CONDITION, GOOD, TUR, sense_of
 from tgtd.media.cartridge.cartridge import Cartridge, Making
 
 
@@ -38,3 +41,39 @@ def test_reset_lets_everybody_go(tape: Tape) -> None:
     tape.drive.block_length = 512
     tape.drive.reset(None)
     assert (tape.drive.preventing, tape.drive.block_length) == ({}, 0)
+
+
+def test_a_cartridge_that_is_swapped_under_a_command(tape: Tape, tmp_path: Path) -> None:
+    """Where the old one was left is not where the new one is, and nobody is told that all went well."""
+    tape.write(b"one", b"two", b"three")
+    for cdb in (bytes.fromhex("34060000000000000000"), bytes.fromhex("2b000000000001000000")):
+        tape.drive.thread(True, tape.nexus)
+        task = tape.start(cdb)
+        behind = tape.start(TUR)
+        medium = tape.drive.offline()
+        work, done = tape.lane.jobs.pop()
+        work()
+        done(None)
+        assert (task.status, sense_of(task)) == (CHECK_CONDITION, (2, 0x04, 3))
+        assert behind.status == GOOD
+        assert medium is not None
+        tape.drive.insert(medium)
+        tape.ready()
+        assert tape.where() == (0, 0, 0)
+    task = tape.start(bytes.fromhex("1b0000000000"))
+    cartridge = tape.drive.take_out()
+    assert cartridge is not None
+    tape.drive.put_in(cartridge)
+    tape.lane.drain()
+    assert sense_of(task) == (6, 0x28, 0)
+    assert tape.drive.loaded, "it was another cartridge that was to be unloaded"
+
+
+def test_a_full_file_system_is_no_full_cartridge(tape: Tape, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(tape.cartridge.partitions[0], "append_block", full)
+    assert tape.refused(bytes.fromhex("0a0000000100"), b"x") == (3, 0x0C, 0)
+    assert tape.drive.last_medium_error is not None
+    assert tape.drive.last_medium_error.errno == errno.ENOSPC, "the administrator is told to make room"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import struct
+import time
+
 import pytest
 
-from tests.scsi.ssc.taping import Tape
+from tests.scsi.ssc.taping import REWIND, Tape, stopped
 from tgtd.scsi.sense import UNRECOVERED_READ_ERROR
 from tgtd.scsi.ssc.head import Head, Stopped, end, filemark_number, filemarks_before, locate_file, record_at
 
@@ -26,3 +29,29 @@ def test_what_was_lost_is_no_end(tape: Tape) -> None:
         with pytest.raises(Stopped) as stopped:
             move()
         assert stopped.value.sense == UNRECOVERED_READ_ERROR
+
+
+def test_sequential_filemarks_are_found_by_runs(tape: Tape) -> None:
+    """Millions of filemarks, none of them in a row that is long enough: a look at each run, not at each filemark."""
+    most = 0xFFFFFF
+    for _ in range(3):
+        tape.good(b"\x10\0" + most.to_bytes(3, "big") + b"\0")
+        tape.write(b"x")
+    tape.write(1, 2)
+    tape.good(REWIND)
+    wide = struct.Struct(">BBxxq4x")
+    began = time.monotonic()
+    assert stopped(tape.run(wide.pack(0x91, 2, most + 1)))[:3] == (8, 0, 5)
+    tape.good(REWIND)
+    tape.good(wide.pack(0x91, 2, most))
+    assert tape.where()[1] == most
+    tape.good(bytes.fromhex("110300000000"))
+    end = tape.where()[1]
+    assert stopped(tape.run(wide.pack(0x91, 2, -most - 1)))[:3] == (0, 0, 4)
+    tape.good(wide.pack(0x91, 3, 0))
+    tape.good(wide.pack(0x91, 2, -4))
+    assert tape.where()[1] == 3 * (most + 1) - 5
+    tape.good(wide.pack(0x91, 3, 0))
+    tape.good(wide.pack(0x91, 2, -3))
+    assert tape.where()[1] == end - 3
+    assert time.monotonic() - began < 10

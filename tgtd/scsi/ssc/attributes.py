@@ -181,11 +181,11 @@ def write_attribute(drive: TapeDrive, task: Task) -> int:
     if len(data) < length or length < 4 or int.from_bytes(data[:4], "big") != length - 4:
         raise CheckCondition(PARAMETER_LIST_LENGTH_ERROR)
     changes = dict(_changes(data))
-    kept = {**cartridge.attributes(partition), **changes}
-    if sum(len(value) for _, value in kept.values()) > MOST_KEPT:
-        raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=0)
 
     def prepare() -> Callable[[], Head]:
+        kept = {**drive.tape().attributes(partition), **changes}
+        if sum(len(value) for _, value in kept.values()) > MOST_KEPT:
+            raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=0)
         return partial(_keep, drive.tape(), partition, changes, drive.head)
 
     return drive.alone(task, prepare, writing=True)
@@ -209,7 +209,7 @@ def _changes(data: bytes) -> Iterator[tuple[int, tuple[int, bytes]]]:
         row = _row(number)
         if row is None or row.value is not None:
             raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=at, bit=7)
-        if kind & ~0x03 or (kind != row.kind and number not in _HOST_VENDOR):
+        if kind > TEXT or (kind != row.kind and number not in _HOST_VENDOR):
             raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=at + 2, bit=7)
         if length > row.length:
             raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=at + 3, bit=7)

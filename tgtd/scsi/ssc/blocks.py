@@ -91,18 +91,23 @@ def _start(drive: TapeDrive, cdb: bytes) -> Head:
 
 class Reading:
     """A READ under way. filled: bytes of `buffer` that are read. fetched, unpacked: bytes of the blocks
-    as they stand in the cartridge, and as they were sent."""
+    as they stand in the cartridge, and as they were sent. unwanted: whether nobody wants the rest any more."""
 
-    def __init__(self, partition: Partition, head: Head, what: Wish, buffer: memoryview) -> None:
+    def __init__(
+        self, partition: Partition, head: Head, what: Wish, buffer: memoryview, unwanted: Callable[[], bool]
+    ) -> None:
         self.filled = self.fetched = self.unpacked = 0
         self._partition = partition
         self._head = head
         self._wish = what
         self._buffer = buffer
+        self._unwanted = unwanted
 
     def run(self) -> Head:
         """By a worker. Raises Stopped, OSError."""
         for number in range(self._wish.count):
+            if self._unwanted():
+                break
             self._block(self._wish.count - number)
         return self._head
 
@@ -149,7 +154,7 @@ def read(drive: TapeDrive, task: Task) -> int:
 
     def prepare() -> Callable[[], Head]:
         head = _start(drive, task.cdb)
-        reading = Reading(drive.tape().partitions[head.partition], head, what, buffer)
+        reading = Reading(drive.tape().partitions[head.partition], head, what, buffer, task.is_aborted)
         readings.append(reading)
         return reading.run
 
@@ -184,7 +189,7 @@ def write(drive: TapeDrive, task: Task) -> int:
     writings: list[Writing] = []
 
     def prepare() -> Callable[[], Head]:
-        writing = Writing(drive.tape(), _start(drive, task.cdb), what, data)
+        writing = Writing(drive.tape(), _start(drive, task.cdb), what, data, task.is_aborted)
         early = drive.early(drive.tape().partitions[writing.head.partition])
         writings.append(writing)
         return partial(writing.run, early)
@@ -199,20 +204,26 @@ def write(drive: TapeDrive, task: Task) -> int:
 
 
 class Writing:
-    """A WRITE under way. received, stored: bytes that were written, as they were sent and as they stand there."""
+    """A WRITE under way. received, stored: bytes that were written, as they were sent and as they stand there.
+    unwanted: as `Reading` has it."""
 
-    def __init__(self, cartridge: Cartridge, head: Head, what: Wish, data: memoryview) -> None:
+    def __init__(
+        self, cartridge: Cartridge, head: Head, what: Wish, data: memoryview, unwanted: Callable[[], bool]
+    ) -> None:
         self.head = head
         self.received = self.stored = 0
         self._cartridge = cartridge
         self._wish = what
         self._data = data
+        self._unwanted = unwanted
 
     def run(self, early: int) -> Head:
         """By a worker. early: the byte from which on the end is near. Raises Stopped, OSError."""
         what, head = self._wish, self.head
         partition = make_way(self._cartridge, head)
         for number in range(what.count):
+            if self._unwanted():
+                break
             left = what.count - number if what.fixed else what.length
             if partition.end + what.length > partition.capacity:
                 raise Stopped(Head(head.partition, partition.objects), VOLUME_FULL, EOM, left)
@@ -263,16 +274,20 @@ def verify(drive: TapeDrive, task: Task) -> int:
         return GOOD
 
     def prepare() -> Callable[[], Head]:
-        return partial(_verify, drive.partition(), drive.head, what, expected if compare else None)
+        return partial(_verify, drive.partition(), drive.head, what, expected if compare else None, task.is_aborted)
 
     return drive.alone(task, prepare)
 
 
-def _verify(partition: Partition, head: Head, what: Wish, expected: memoryview | None) -> Head:
+def _verify(
+    partition: Partition, head: Head, what: Wish, expected: memoryview | None, unwanted: Callable[[], bool]
+) -> Head:
     one = Wish(what.fixed, 1, what.length, what.quiet, what.declared)
     buffer = memoryview(bytearray(what.length))
     for number in range(what.count):
-        reading = Reading(partition, head, one, buffer)
+        if unwanted():
+            break
+        reading = Reading(partition, head, one, buffer, unwanted)
         try:
             head = reading.run()
         except Stopped as stopped:

@@ -6,6 +6,7 @@ each from where the one before has left the drive.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import partial
@@ -25,6 +26,7 @@ from tgtd.scsi.sense import (
     MEDIUM_ERROR,
     MEDIUM_MAY_HAVE_CHANGED,
     MEDIUM_NOT_PRESENT,
+    WRITE_ERROR,
     WRITE_PROTECTED,
     CheckCondition,
     Sense,
@@ -102,6 +104,7 @@ class TapeDrive(Device[Mount, TapeSettings]):
         self.block_size = 0
         self.loaded = False
         self._absence: Sense | None = None
+        self._threadings = 0
         self.head = Head()
         self.turns = Turns()
         self.block_length = 0
@@ -200,26 +203,31 @@ class TapeDrive(Device[Mount, TapeSettings]):
             self.finish(task, self.refuse(task, trouble))
             return False
         reached: list[Head] = []
+        threading = self._threadings
 
         def carry_out() -> None:
             if not task.aborted:
                 reached.append(work())
 
         task.busy = WORKING
-        self.lane.submit(carry_out, partial(self._through, task, reached, then, writing))
+        self.lane.submit(carry_out, partial(self._through, task, threading, reached, then, writing))
         return True
 
     def _through(
         self,
         task: Task,
+        threading: int,
         reached: list[Head],
         then: Callable[[Task], None] | None,
         writing: bool,
         error: BaseException | None,
     ) -> None:
-        """What a worker did has happened, even if nobody waits for it any more."""
+        """What a worker did has happened, even if nobody waits for it any more. Where it left a cartridge that was
+        taken away meanwhile says nothing of the one that is in the drive now."""
         try:
-            if isinstance(error, Stopped):
+            if threading != self._threadings:
+                error = CheckCondition(self.obstacle or MEDIUM_MAY_HAVE_CHANGED)
+            elif isinstance(error, Stopped):
                 self.head = error.head
             elif reached:
                 self.head = reached[0]
@@ -275,7 +283,8 @@ class TapeDrive(Device[Mount, TapeSettings]):
         if isinstance(trouble, OSError):
             self.counters.medium_errors += 1
             self.last_medium_error = trouble
-            trouble = from_errno(trouble, writing)
+            full = trouble.errno in (errno.ENOSPC, errno.EDQUOT)  # the file system; the cartridge itself is not
+            trouble = CheckCondition(WRITE_ERROR) if full else from_errno(trouble, writing)
         if isinstance(trouble, CheckCondition):
             self._note(trouble, writing)
         status = super().refuse(task, trouble, writing)
@@ -302,6 +311,7 @@ class TapeDrive(Device[Mount, TapeSettings]):
         if on and not self.loaded:
             self._fresh()
         self.loaded = on
+        self._threadings += 1
         self.head = Head()
         self._survey()
 

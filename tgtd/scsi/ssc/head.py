@@ -105,15 +105,20 @@ def space_sequential_filemarks(partition: Partition, head: Head, count: int) -> 
     if not count:
         return head
     if count > 0:
-        for first in range(marks + 1, partition.filemarks - count + 2):
+        first = marks + 1
+        while first + count - 1 <= partition.filemarks:
             number = filemark_number(partition, first)
             if filemark_number(partition, first + count - 1) == number + count - 1:
                 return Head(head.partition, number + count)
+            record = partition.find_filemark(first)  # from any other of this run it is no better
+            first = record.filemarks + record.run + 1
         raise end_of_data(partition, head)
-    for last in range(marks, -count - 1, -1):
+    last = marks
+    while last >= -count:
         number = filemark_number(partition, last)
         if filemark_number(partition, last + count + 1) == number + count + 1:
             return Head(head.partition, number + count + 1)
+        last = partition.find_filemark(last).filemarks
     raise Stopped(Head(head.partition), BEGINNING_OF_PARTITION, EOM)
 
 
