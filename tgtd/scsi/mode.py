@@ -1,8 +1,8 @@
 """Mode parameters: one row per page and field, and the commands that show and change them (SPC-5 6.13 to 6.16, 7.5).
 
 A field knows where it lies, what it is worth now and by default, and how it is changed. A field without `change` is not
-changeable; one with it can be saved, too (savedmodes.py). Does no I/O: a change that needs some names the work, and the
-command ends when a worker has done it.
+changeable; one with it can be saved, too (savedmodes.py), unless its page says otherwise. Does no I/O: a change that
+needs some names the work, and the command ends when a worker has done it.
 """
 
 from __future__ import annotations
@@ -90,12 +90,18 @@ class ModeField:
         page[place] = bits.to_bytes(self.size, "big")
 
 
+def constant(byte: int, bit: int, width: int, name: str, value: int) -> ModeField:
+    """A field that is always worth the same."""
+    return ModeField(byte, bit, width, name, value=lambda _: value, default=lambda _: value)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ModePage:
     """A mode page. length: of the whole page in bytes, header included. subpage 0: the page_0 format.
 
     common: MLUS of the mode page policy, its parameters are those of the target port and all its logical units
-    (SPC-5 7.7.9).
+    (SPC-5 7.7.9). savable: what can be changed can be saved, and a reset makes the saved values current; false where
+    it is about the medium that happens to be there.
     """
 
     code: int
@@ -104,6 +110,7 @@ class ModePage:
     length: int
     fields: tuple[ModeField, ...]
     common: bool = False
+    savable: bool = True
 
     def header(self) -> bytes:
         """SPC-5 7.5.7, with PS zero."""
@@ -118,7 +125,7 @@ class ModePage:
         page[: len(header)] = header
         for field in self.fields:
             field.write(page, self._value(unit, field, control))
-        if any(field.changes(unit) for field in self.fields):
+        if self.savable and any(field.changes(unit) for field in self.fields):
             page[0] |= 0x80  # PS
         return bytes(page)
 

@@ -7,7 +7,7 @@ afterwards, his word is the later one, and the value counts no longer.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,19 +43,23 @@ def saved_value(unit: PrimaryUnit, page: ModePage, field: ModeField) -> int:
     return value if instead_of == default and field.changes(unit) else default
 
 
+def _savable(unit: PrimaryUnit) -> Iterator[tuple[ModePage, ModeField]]:
+    """What can be saved, of what initiators can change on this unit."""
+    for page in unit.mode_pages:
+        if page.savable:
+            yield from ((page, field) for field in page.fields if field.changes(unit))
+
+
 def choices_of(unit: PrimaryUnit, changes: Mapping[str, int]) -> dict[str, Choice]:
     """All that is to be saved when these fields get these values: what differs from its default (SPC-5 6.13: SP saves
     every page that can be saved). What this unit cannot change at present stays saved as it is."""
     kept = dict(unit.saved_modes)
-    for page in unit.mode_pages:
-        for field in page.fields:
-            if not field.changes(unit):
-                continue
-            name, default = name_of(page, field), page.default_of(unit, field)
-            value = changes.get(name, field.value(unit))
-            kept.pop(name, None)
-            if value != default:
-                kept[name] = (value, default)
+    for page, field in _savable(unit):
+        name, default = name_of(page, field), page.default_of(unit, field)
+        value = changes.get(name, field.value(unit))
+        kept.pop(name, None)
+        if value != default:
+            kept[name] = (value, default)
     return kept
 
 
@@ -63,12 +67,9 @@ def restore(unit: PrimaryUnit, defaults: bool = False) -> tuple[bool, bool]:
     """Make the saved values current, or the default ones. Returns whether any changed, and whether what was
     acknowledged before has to go to the medium now."""
     changed = flush = False
-    for page in unit.mode_pages:
-        for field in page.fields:
-            if field.change is None or not field.changes(unit):
-                continue
-            value = page.default_of(unit, field) if defaults else saved_value(unit, page, field)
-            if value != field.value(unit):
-                changed = True
-                flush |= field.change(unit, value) is not None
+    for page, field in _savable(unit):
+        value = page.default_of(unit, field) if defaults else saved_value(unit, page, field)
+        if field.change is not None and value != field.value(unit):
+            changed = True
+            flush |= field.change(unit, value) is not None
     return changed, flush

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.scsi.ssc.taping import Tape, other
+from tests.scsi.ssc.test_division import choose
+from tgtd.scsi.savedmodes import MEMORY, load
 from tgtd.scsi.ssc.modes import MODE_PAGES
 
 SENSE_ALL = bytes.fromhex("1a003f00ff00")
@@ -53,3 +55,24 @@ def test_worm_shows(tmp_path: Path) -> None:
     tape = other(tmp_path / "x", kind="worm")
     assert tape.good(bytes.fromhex("1a081d00ff00"))[4:10] == bytes.fromhex("1d1e01000202")
     tape.cartridge.close()
+
+
+def test_a_reset_makes_what_was_saved_current(tape: Tape) -> None:
+    page = bytearray(tape.good(bytes.fromhex("1a080a00ff00"))[4:])
+    page[5] |= 0x40
+    tape.good(bytes((0x15, 0x11, 0, 0, 4 + len(page), 0)), bytes((0, 0, 0x10, 0)) + page)
+    tape.drive.report_aborts = False
+    tape.drive.descriptor_sense = True
+    tape.drive.reset(None)
+    tape.ready()
+    assert (tape.drive.report_aborts, tape.drive.descriptor_sense) == (True, False)
+
+
+def test_how_a_medium_is_divided_is_neither_saved_nor_reset(tape: Tape) -> None:
+    choose(tape, 1, 0x38, 10, 0xFFFF)
+    tape.good(bytes((0x15, 0x11, 0, 0, 0, 0)))
+    assert load(tape.drive.memory.recall(MEMORY)) == {}
+    assert tape.good(bytes.fromhex("1a081100ff00"))[4] == 0x11
+    tape.drive.reset(None)
+    tape.ready()
+    assert tape.drive.division.additional == 1

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tgtd.scsi.mode import ModeField, ModePage, Work
+from tgtd.scsi.mode import ModeField, ModePage, Work, constant
 from tgtd.scsi.sbc.selftest import extended_seconds
+from tgtd.scsi.spc.controlmode import D_SENSE, NUAR, TAS
 
 if TYPE_CHECKING:
     from tgtd.scsi.sbc.disk import Disk
@@ -21,26 +22,10 @@ _NO_CHECK_CONDITION = 0b01
 """CCF fields: a command that ends a power condition is not refused for it."""
 
 
-def _constant(byte: int, bit: int, width: int, name: str, value: int) -> ModeField:
-    return ModeField(byte, bit, width, name, value=lambda _: value, default=lambda _: value)
-
-
 def _set_write_cache(disk: Disk, on: int) -> Work | None:
     """Switched off, what was acknowledged before goes to the medium before the command ends."""
     disk.write_cache = bool(on)
     return None if on or disk.medium is None else disk.medium.flush
-
-
-def _set_descriptor_sense(disk: Disk, on: int) -> None:
-    disk.descriptor_sense = bool(on)
-
-
-def _set_report_aborts(disk: Disk, on: int) -> None:
-    disk.report_aborts = bool(on)
-
-
-def _set_quiet_release(disk: Disk, on: int) -> None:
-    disk.quiet_release = bool(on)
 
 
 def _set_task_sets(disk: Disk, kind: int) -> None:
@@ -123,9 +108,9 @@ CONTROL = ModePage(
             _set_unchecked,
             _protected,
         ),
-        ModeField(2, 2, 1, "D_SENSE", lambda disk: disk.descriptor_sense, lambda _: 0, _set_descriptor_sense),
-        _constant(3, 4, 4, "QUEUE ALGORITHM MODIFIER", 1),
-        ModeField(3, 3, 1, "NUAR", lambda disk: disk.quiet_release, lambda _: 0, _set_quiet_release),
+        D_SENSE,
+        constant(3, 4, 4, "QUEUE ALGORITHM MODIFIER", 1),
+        NUAR,
         ModeField(3, 1, 2, "QERR", lambda disk: disk.error_aborts, lambda _: 0, _set_error_aborts, values=(0, 1, 3)),
         ModeField(
             4,
@@ -148,7 +133,7 @@ CONTROL = ModePage(
             _set_tag_owner,
             _protected,
         ),
-        ModeField(5, 6, 1, "TAS", lambda disk: disk.report_aborts, lambda _: 0, _set_report_aborts),
+        TAS,
         ModeField(10, 0, 16, "EXTENDED SELF-TEST COMPLETION TIME", extended_seconds, extended_seconds),
     ),
 )
@@ -158,10 +143,10 @@ CONTROL_EXTENSION = ModePage(
     0x01,
     "control extension",
     32,
-    (_constant(4, 2, 1, "TCMOS", 1), _constant(4, 1, 1, "SCSIP", 1)),
+    (constant(4, 2, 1, "TCMOS", 1), constant(4, 1, 1, "SCSIP", 1)),
 )
 
-INFORMATIONAL_EXCEPTIONS = ModePage(0x1C, 0, "informational exceptions control", 12, (_constant(2, 3, 1, "DEXCPT", 1),))
+INFORMATIONAL_EXCEPTIONS = ModePage(0x1C, 0, "informational exceptions control", 12, (constant(2, 3, 1, "DEXCPT", 1),))
 
 POWER_CONDITION = ModePage(
     0x1A,
@@ -169,9 +154,9 @@ POWER_CONDITION = ModePage(
     "power condition",
     40,
     (
-        _constant(39, 6, 2, "CCF IDLE", _NO_CHECK_CONDITION),
-        _constant(39, 4, 2, "CCF STANDBY", _NO_CHECK_CONDITION),
-        _constant(39, 2, 2, "CCF STOPPED", _NO_CHECK_CONDITION),
+        constant(39, 6, 2, "CCF IDLE", _NO_CHECK_CONDITION),
+        constant(39, 4, 2, "CCF STANDBY", _NO_CHECK_CONDITION),
+        constant(39, 2, 2, "CCF STOPPED", _NO_CHECK_CONDITION),
     ),
 )
 

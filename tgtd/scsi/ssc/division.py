@@ -112,5 +112,6 @@ PARTITIONS = ModePage(
         _field(6, 0, 4, "PARTITION UNITS", "power"),
         *(_size(number) for number in range(MOST)),
     ),
+    savable=False,
 )
 """POFM: nothing is divided before FORMAT MEDIUM. Formats and partitions are recognized when a medium is loaded."""

@@ -17,6 +17,7 @@ from tgtd.scsi.device import Device
 from tgtd.scsi.lun import Identity
 from tgtd.scsi.medium import Offload
 from tgtd.scsi.nexus import LunNexus, Nexus
+from tgtd.scsi.savedmodes import restore
 from tgtd.scsi.sense import (
     GOOD,
     HARDWARE_ERROR,
@@ -328,7 +329,7 @@ class TapeDrive(Device[Mount, TapeSettings]):
         self.alerts.clear()
         self.records.reset()
         self.block_length = 0
-        self.descriptor_sense = self.report_aborts = self.quiet_release = False
+        restore(self)
 
     def lose(self, itl: LunNexus) -> None:
         super().lose(itl)

@@ -2,30 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from tgtd.scsi.mode import ModeField, ModePage
+from tgtd.scsi.mode import ModeField, ModePage, constant
+from tgtd.scsi.spc.controlmode import D_SENSE, NUAR, TAS
 from tgtd.scsi.ssc.division import PARTITIONS
-
-if TYPE_CHECKING:
-    from tgtd.scsi.ssc.drive import TapeDrive
-
-
-def _constant(byte: int, bit: int, width: int, name: str, value: int) -> ModeField:
-    return ModeField(byte, bit, width, name, value=lambda _: value, default=lambda _: value)
-
-
-def _set_descriptor_sense(drive: TapeDrive, on: int) -> None:
-    drive.descriptor_sense = bool(on)
-
-
-def _set_report_aborts(drive: TapeDrive, on: int) -> None:
-    drive.report_aborts = bool(on)
-
-
-def _set_quiet_release(drive: TapeDrive, on: int) -> None:
-    drive.quiet_release = bool(on)
-
 
 RECOVERY = ModePage(0x01, 0, "read-write error recovery", 12, ())
 DISCONNECT_RECONNECT = ModePage(0x02, 0, "disconnect-reconnect", 16, (), common=True)
@@ -36,14 +15,14 @@ CONTROL = ModePage(
     "control",
     12,
     (
-        ModeField(2, 2, 1, "D_SENSE", lambda drive: drive.descriptor_sense, lambda _: 0, _set_descriptor_sense),
-        _constant(2, 1, 1, "GLTSD", 1),
-        ModeField(3, 3, 1, "NUAR", lambda drive: drive.quiet_release, lambda _: 0, _set_quiet_release),
-        ModeField(5, 6, 1, "TAS", lambda drive: drive.report_aborts, lambda _: 0, _set_report_aborts),
+        D_SENSE,
+        constant(2, 1, 1, "GLTSD", 1),
+        NUAR,
+        TAS,
     ),
 )
 
-COMPRESSION = ModePage(0x0F, 0, "data compression", 16, (_constant(3, 7, 1, "DDE", 1),))
+COMPRESSION = ModePage(0x0F, 0, "data compression", 16, (constant(3, 7, 1, "DDE", 1),))
 """DCC zero: nothing is compressed. What is read is handed out as it was written (DDE)."""
 
 CONFIGURATION = ModePage(
@@ -53,14 +32,14 @@ CONFIGURATION = ModePage(
     16,
     (
         ModeField(3, 0, 8, "ACTIVE PARTITION", lambda drive: drive.head.partition, lambda _: 0),
-        _constant(8, 6, 1, "BLOCK IDENTIFIERS SUPPORTED", 1),
-        _constant(10, 4, 1, "EEG", 1),
-        _constant(10, 3, 1, "SEW", 1),
+        constant(8, 6, 1, "BLOCK IDENTIFIERS SUPPORTED", 1),
+        constant(10, 4, 1, "EEG", 1),
+        constant(10, 3, 1, "SEW", 1),
     ),
 )
 """EEG: a gap is at the end of data; SEW: what was written is synchronized at early warning."""
 
-INFORMATIONAL_EXCEPTIONS = ModePage(0x1C, 0, "informational exceptions control", 12, (_constant(2, 3, 1, "DEXCPT", 1),))
+INFORMATIONAL_EXCEPTIONS = ModePage(0x1C, 0, "informational exceptions control", 12, (constant(2, 3, 1, "DEXCPT", 1),))
 
 MEDIUM_CONFIGURATION = ModePage(
     0x1D,
