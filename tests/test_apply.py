@@ -16,7 +16,7 @@ from tests.inside import IQN, Inside, attached, inside
 from tgtd import apply
 from tgtd.config.model import Config
 from tgtd.config.plan import diff
-from tgtd.config.steps import AddPortal, ChangeTarget, RemoveTarget
+from tgtd.config.steps import MEDIUM_CHANGED, MODE_CHANGED, AddPortal, ChangeTarget, RemoveTarget
 from tgtd.media.file import FileMedium
 from tgtd.scsi.access import STATE_NAMES
 from tgtd.scsi.medium import BlockMedium
@@ -27,6 +27,7 @@ from tgtd.scsi.sense import (
     MEDIUM_MAY_HAVE_CHANGED,
     MODE_PARAMETERS_CHANGED,
     REPORTED_LUNS_CHANGED,
+    Sense,
 )
 from tgtd.scsi.target import encode_lun
 from tgtd.status import target_rows
@@ -390,3 +391,23 @@ def test_groups_come_and_go(site: Inside) -> None:
 def model_with(site: Inside, head: str) -> Config:
     site.write(site.lun(1), head=head)
     return site.loader.load()
+
+
+@pytest.mark.parametrize(
+    ("medium", "promised", "attention"),
+    [
+        (", sync = true", MEDIUM_CHANGED, MEDIUM_MAY_HAVE_CHANGED),
+        (', filters = [{ type = "readonly" }]', MODE_CHANGED, MODE_PARAMETERS_CHANGED),
+    ],
+)
+def test_the_plan_says_what_initiators_hear(site: Inside, medium: str, promised: str, attention: Sense) -> None:
+    """A medium that is opened in another way was away; a filter can make a disk read-only."""
+    site.write(site.lun(1))
+    site.start()
+    itl = attached(site.nexus(), 1)
+    before = site.loader.load()
+    site.write(site.lun(1, medium=medium))
+    (step,) = diff(before, site.loader.load())
+    assert step.effects == (promised,)
+    assert site.reload().result == "applied"
+    site.turn_until(lambda: attention in itl.attentions)

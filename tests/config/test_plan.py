@@ -78,7 +78,7 @@ def test_from_nothing(tree: Tree) -> None:
             "create = true",
             "create = true, direct = true",
             'open the medium of lun 1 of target "{}" anew: file /srv/a.img (1 GiB, direct)',
-            "none",
+            "unit attention: medium may have changed",
         ),
         (
             ', size = "1 GiB", create = true',

@@ -259,7 +259,10 @@ class ChangeLun(LunStep):
             return (NOT_READY,)
         if "online" in self.fields:
             return (MEDIUM_CHANGED,)
-        return _distinct(_LUN_EFFECTS.get(field, NONE) for field in self.fields)
+        effects = [_LUN_EFFECTS.get(field, NONE) for field in self.fields]
+        if _writable(self.old) != _writable(self.new):
+            effects.append(MODE_CHANGED)
+        return _distinct(effects)
 
     def describe(self) -> str:
         name = _name(self.target, self.lun)
@@ -299,13 +302,9 @@ class ReplaceMedium(LunStep):
 
     @property
     def effects(self) -> tuple[str, ...]:
-        return (
-            (MEDIUM_CHANGED,)
-            if self.elsewhere or self.reprotected
-            else (CAPACITY_CHANGED,)
-            if self.resized
-            else (NONE,)
-        )
+        if self.elsewhere or self.reprotected or self.old.medium.way != self.new.medium.way:
+            return (MEDIUM_CHANGED,)
+        return (CAPACITY_CHANGED,) if self.resized else (NONE,)
 
     @property
     def elsewhere(self) -> bool:
@@ -354,6 +353,11 @@ def listed(names: tuple[str, ...]) -> str:
 
 def _name(target: str, lun: int) -> str:
     return f'lun {lun} of target "{target}"'
+
+
+def _writable(lun: Lun) -> bool:
+    """As far as the configuration says: a filter can make it read-only, too."""
+    return not lun.read_only and all(one.type != "readonly" for one in lun.medium.filters)
 
 
 def _from_to(old: Lun, new: Lun) -> str:
