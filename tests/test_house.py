@@ -59,6 +59,7 @@ MAY_DO_IO = {
     "tgtd.media.file": "files",
     "tgtd.media.regular": "locks of files",
     "tgtd.media.scsi": "SCSI devices of the host",
+    "tgtd.media.taking": "copies between files",
     "tgtd.net.iscsi.connection": "sockets",
     "tgtd.net.iscsi.portal": "listening sockets",
     "tgtd.premises": "state and run directories, their locks",

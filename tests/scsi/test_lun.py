@@ -186,3 +186,23 @@ def test_check_condition_has_no_data() -> None:
     task = bench.start(READ)
     bench.lane.drain()
     assert (task.status, task.data_in) == (CHECK_CONDITION, None)
+
+
+def test_another_handler_is_stopped_by_whatever_stops_the_command() -> None:
+    bench, disk = make()
+    ran: list[Task] = []
+
+    def perform(cdb: bytes) -> Task:
+        task = bench.task(cdb)
+        disk.perform(task, lambda unit, task: ran.append(task) or 0)  # type: ignore[func-returns-value]
+        return task
+
+    assert perform(WRITE).status == 0
+    assert perform(READ[:1] + b"\x01" + READ[2:]).status == CHECK_CONDITION
+    assert perform(b"\xc0" + WRITE[1:]).status == CHECK_CONDITION
+    disk.protect(on=True)
+    task = perform(WRITE)
+    assert sense_of(task)[0] == 7
+    assert ran == bench.done[:1]
+    assert len(bench.done) == 4
+    assert not disk.tasks

@@ -17,6 +17,8 @@ from tgtd.media.descriptor import (
 )
 from tgtd.media.problem import MediumError
 from tgtd.media.regular import explain, explain_creation, lock
+from tgtd.media.taking import Taking
+from tgtd.scsi.medium import Store
 
 _IN_MEMORY = {0x01021994: "tmpfs", 0x858458F6: "ramfs"}
 """Magic numbers of file systems in which reading is copying memory (statfs(2))."""
@@ -89,6 +91,7 @@ class FileMedium(DescriptorMedium):
         super().__init__(fd, direct, size, writable, (512, 1024, 2048, 4096))
         self.volatile = not sync
         self._preallocate = preallocate and writable
+        self._home = os.fstat(fd).st_dev
         if direct is None:
             kind = _file_system(fd)
             if self.can_tell:
@@ -133,6 +136,14 @@ class FileMedium(DescriptorMedium):
                 yield data, hole - data, True
                 data = hole
             offset = data
+
+    def taking(self, source: Store, here: int, there: int, length: int, durable: bool) -> Taking | None:
+        """Between files of one file system; not where space was taken in advance, which sharing would give away."""
+        if not isinstance(source, FileMedium) or source._home != self._home:
+            return None
+        if self._preallocate or source._preallocate:
+            return None
+        return Taking(source._fd, self._fd, here, there, length, durable or not self.volatile)
 
     def resize_probe(self) -> int:
         return os.fstat(self._fd).st_size

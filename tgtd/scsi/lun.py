@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from tgtd.scsi.access import Access
 from tgtd.scsi.buffers import BufferPool
-from tgtd.scsi.command import ActionTable, Command, Entry, available, table, unsupported
+from tgtd.scsi.command import ActionTable, Command, Entry, Handler, available, table, unsupported
 from tgtd.scsi.medium import Offload, Transfer
 from tgtd.scsi.memory import Forgetful, Memory
 from tgtd.scsi.nexus import LunNexus, Nexus
@@ -146,6 +146,21 @@ class LogicalUnit:
             self._end(task)
             return
         task.done(task)
+
+    def perform(self, task: Task, handler: Handler) -> None:
+        """As `run`, by another handler than the row's. All that may stop the command of this CDB may stop it."""
+        try:
+            row = self.find(task.cdb)
+            if task.itl.gate is not None:
+                task.itl.gate(row, task.cdb)
+            row.check(task.cdb)
+            status = handler(self, task)
+        except Exception as trouble:
+            status = self.refuse(task, trouble)
+        if status == PENDING:
+            self.tasks.park(task)
+        else:
+            self.finish(task, status)
 
     def _end(self, task: Task) -> None:
         """Out of the task set, then the response, then those that waited for it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 Buffer = memoryview | bytes | bytearray
 Work = Callable[[], object]
@@ -101,6 +101,30 @@ class BlockMedium(Store, Protocol):
 
     def extents(self, offset: int, length: int) -> Iterator[tuple[int, int, bool]]:
         """Yields (offset, length, mapped), in order, covering the range."""
+
+
+class Taking(Protocol):
+    """Work that moves bytes from one medium to another with no buffer of ours in between.
+
+    moved: how many bytes, from the first on, once it was called. What stops it earlier is no error: whoever moves the
+    rest by reading and writing meets it again. Raises OSError when what was moved cannot be made durable.
+    """
+
+    moved: int
+
+    def __call__(self) -> None: ...
+
+    def close(self) -> None:
+        """It is not called any more. Idempotent."""
+
+
+@runtime_checkable
+class Taker(Protocol):
+    """A medium that can take data over from another one. Layers cannot: data must not pass by what they do."""
+
+    def taking(self, source: Store, here: int, there: int, length: int, durable: bool) -> Taking | None:
+        """`length` bytes from `here` of the source to `there`, which do not overlap; None when they must be read and
+        written. The space that they take may be shared afterwards. Loop thread, takes no waiting."""
 
 
 class Offload(Protocol):

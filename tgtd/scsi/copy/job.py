@@ -4,7 +4,7 @@ What it moves it moves by commands, READ, WRITE, WRITE SAME and GET LBA STATUS, 
 commands holds for copies: reservations, write protection, capacity, aborts. Only tasks that are ordered they do not
 wait for: those wait for the copy. One command at a time, of bounded length, and each begins by way of a medium's lane,
 so that a copy never holds up the loop. Where the source is known to hold nothing, zeros are written as the destination
-does it best.
+does it best. Where a medium can take data over from the other one, a READ and a WRITE without data run at one time.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from tgtd.scsi.copy.handover import MOST, lend, offered, take
 from tgtd.scsi.sbc.capacity import reads_zeros
 from tgtd.scsi.sbc.provision import MOST_SAME_BYTES
 from tgtd.scsi.sense import (
@@ -22,11 +23,13 @@ from tgtd.scsi.sense import (
     THIRD_PARTY_DEVICE_FAILURE,
     CheckCondition,
 )
-from tgtd.scsi.task import SIMPLE, Task
+from tgtd.scsi.task import PENDING, SIMPLE, Task
 
 if TYPE_CHECKING:
     from tgtd.scsi.buffers import BufferPool
+    from tgtd.scsi.command import Handler
     from tgtd.scsi.copy.office import CopyOffice, End
+    from tgtd.scsi.medium import Taking
 
 STEP = 2 << 20
 """Bytes that one command of a copy moves."""
@@ -64,9 +67,13 @@ class Failure(NamedTuple):
 
 
 class Step(Task):
-    """One command of a copy. Its data lies in the copy's buffer; `free`: no worker is busy with it any more."""
+    """One command of a copy. Its data lies in the copy's buffer; `free`: no worker is busy with it any more.
 
-    __slots__ = ("free", "held")
+    borrower: the one that has taken over what this one lent.
+    """
+
+    __slots__ = ("borrower", "free", "held")
+    borrower: Step | None
     free: Callable[[], None] | None
     held: memoryview
 
@@ -101,6 +108,8 @@ class CopyJob:
         self._ended = ended
         self._done = 0  # bytes of this segment
         self._buffer: memoryview | None = None
+        self._by_hand = False
+        """Data could not be handed over once, so they are read and written."""
 
     def begin(self) -> None:
         """Raises Refused(BUSY) when there is no memory for it."""
@@ -158,7 +167,7 @@ class CopyJob:
                 if empty:
                     self._zero(empty)
                     return
-            self._read(min(left, STEP, -(-run // block) * block))
+            self._move(min(left, -(-run // block) * block))
 
         self._command(one.source, cdb, told)
 
@@ -168,6 +177,57 @@ class CopyJob:
         count = length >> end.disk.shift
         cdb = struct.pack(">BBQIxx", _SAME, flags, self._place(length)[1] >> end.disk.shift, count)
         self._command(end, cdb, lambda step: self._moved(length))
+
+    def _move(self, length: int) -> None:
+        """As many of these bytes as one step may: handed over if that can be, or read and written."""
+        one = self._segments[self.segment]
+        assert one.source is not None
+        most = min(length, MOST)
+        taking = None if self._by_hand else offered(one.source.disk, one.destination.disk, *self._place(most), most)
+        if taking is None:
+            self._read(min(length, STEP))
+        else:
+            self._hand_over(most, taking)
+
+    def _hand_over(self, length: int, taking: Taking) -> None:
+        """A READ that lasts as long as a WRITE, whose work is the taking."""
+        source, end = self._segments[self.segment].source, self._segments[self.segment].destination
+        assert source is not None
+        here, there = self._place(length)
+        block = max(source.disk.block_size, end.disk.block_size)
+
+        def taken(borrower: Step) -> None:
+            taking.close()
+            source.disk.turns.end()
+            lender.borrower = borrower
+            lender.busy = False
+            if lender.aborted:
+                source.disk.laid_down(lender)
+            else:
+                source.disk.finish(lender, GOOD)
+
+        def handed(_: Step) -> None:
+            try:
+                self._check()  # what was taken is what a token stands for only if it still does
+            except CheckCondition as trouble:
+                self._fail(trouble)
+                return
+            moved = taking.moved // block * block
+            self._by_hand = not moved
+            if moved:
+                self._moved(moved)
+            else:
+                self._read(min(length, STEP))
+
+        def returned(step: Step) -> None:
+            taking.close()
+            self._over(step, lambda lender: self._over(lender.borrower or lender, handed))
+
+        cdb = struct.pack(">BxQIxx", _READ, here >> source.disk.shift, length >> source.disk.shift)
+        lender = self._perform(source, cdb, returned, handler=lend)
+        if lender.status == PENDING:
+            cdb = struct.pack(">BxQIxx", _WRITE, there >> end.disk.shift, length >> end.disk.shift)
+            self._perform(end, cdb, taken, handler=take(taking))
 
     def _read(self, length: int) -> None:
         source, end = self._segments[self.segment].source, self._segments[self.segment].destination
@@ -193,17 +253,23 @@ class CopyJob:
 
     def _command(self, end: End, cdb: bytes, then: Callable[[Step], None], data: int = 0) -> None:
         """Have an end perform a command; `then` follows when it went well."""
+        self._perform(end, cdb, lambda step: self._over(step, then), data)
+
+    def _perform(
+        self, end: End, cdb: bytes, over: Callable[[Step], None], data: int = 0, handler: Handler | None = None
+    ) -> Step:
+        """Have an end perform a command, or something in its stead; `over` follows when no worker is busy with it."""
 
         def done(task: Task) -> None:
             assert isinstance(task, Step)
             if task.busy:
-                task.free = lambda: self._over(task, then)
+                task.free = lambda: over(task)
             else:
-                self._over(task, then)
+                over(task)
 
         self.steps += 1
         step = Step(end.itl, self.steps, SIMPLE, cdb, STEP, done)
-        step.free = None
+        step.free = step.borrower = None
         assert self._buffer is not None
         step.held = self._buffer
         step.expected_out = step.wanted_out = data
@@ -211,7 +277,11 @@ class CopyJob:
             step.data_out = step.allocate(self._pool, data)
         end.itl.attentions.clear()
         end.itl.regate()
-        end.itl.lu.run(step)
+        if handler is None:
+            end.itl.lu.run(step)
+        else:
+            end.itl.lu.perform(step, handler)
+        return step
 
     def _over(self, step: Step, then: Callable[[Step], None]) -> None:
         if step.status == GOOD and not step.aborted:
