@@ -45,6 +45,7 @@ MAY_DO_IO = {
     "tgtd.crew.worker": "signals; the socket to the main process",
     "tgtd.daemon": "state and run directories",
     "tgtd.demo": "writes the demo's files",
+    "tgtd.encrypting": "headers of encrypted disks",
     "tgtd.folder": "small files in the state directory, replaced as a whole",
     "tgtd.identity": "the installation's id in the state directory",
     "tgtd.ledger": "reservations in the state directory",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tgtd.config import model
+from tgtd.encrypting import enciphered
 from tgtd.ledger import Kept, Ledger
 from tgtd.media import MediumError, Opener
 from tgtd.memories import Memories
@@ -80,6 +81,7 @@ class Opening:
         self.remembered = self._shop.memories.load(self._wwid)
         medium = open_medium(self._shop.openers, self.wish)
         try:
+            medium = enciphered(self._shop.openers, self.wish, medium, self.remembered)
             self.medium = beside(self._shop.openers, self.wish, medium, self.remembered)
         except BaseException:
             medium.close()

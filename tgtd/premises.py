@@ -94,7 +94,7 @@ def raise_file_limit(config: model.Config) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     media = sum(
-        1 + lun.medium.direct + bool(lun.protection_path)
+        1 + lun.medium.direct + bool(lun.protection_path) + bool(lun.medium.encryption)
         for target in config.targets.values()
         for lun in target.luns.values()
     )

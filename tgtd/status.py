@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tgtd import __version__, protecting
+from tgtd import __version__, encrypting, protecting
 from tgtd.config import model
 from tgtd.net.iscsi.session import Session
 from tgtd.scsi.access import ALTERED_BY_COMMAND
@@ -207,6 +207,7 @@ def unit_row(unit: Unit) -> dict[str, object]:
             "filters": [one.type for one in wish.medium.filters],
             "hanging": unit.faults.hanging,
         },
+        "encryption": encrypting.status(wish),
         "protection": protecting.status(device, wish),
         "tasks": len(device.tasks),
         "counters": {**device.counters.as_dict(), "faults": device.faults},

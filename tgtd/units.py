@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from tgtd import encrypting, protecting
 from tgtd.config import model
 from tgtd.devices import KINDS
 from tgtd.faults import Faults
@@ -21,7 +22,6 @@ from tgtd.ledger import Kept, Page
 from tgtd.memories import UnitMemory
 from tgtd.opening import BEING_OPENED, Opening, Shop, put_away, reason
 from tgtd.patience import Patience
-from tgtd.protecting import note
 from tgtd.scsi.layer import bottom
 from tgtd.scsi.lun import Identity
 from tgtd.scsi.medium import Store
@@ -272,7 +272,8 @@ class Unit:
             try:
                 self._recall(opening)
                 self.device.insert(self.faults.before(medium, self.wish.medium.filters))
-                note(self.device, self.wish)
+                protecting.note(self.device, self.wish)
+                encrypting.note(self.device, self.wish)
                 self.cause = None
             except ValueError as trouble:
                 self.cause = str(trouble)

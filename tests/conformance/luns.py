@@ -10,14 +10,20 @@ SLOW = "SCSI.Sanitize.Reset"
 
 _FILE = '{{ type = "file", path = "{path}", size = "{size}", create = true }}'
 _MEMORY = '{{ type = "ram", size = "{size}" }}'
-_SLOW = '{{ type = "ram", size = "256 MiB", filters = [{{ type = "slow", verbs = ["write"], delay = 0.15 }}] }}'
+_KEY = 'encryption = {{ key = {{ file = "{path}.key" }} }}'
+_ENCRYPTED = f'{{{{ type = "file", path = "{{path}}", size = "{{size}}", create = true, {_KEY} }}}}'
+_SLOW = (
+    '{{ type = "ram", size = "256 MiB", filters = [{{ type = "slow", verbs = ["write"], delay = 0.15 }}], '
+    f"{_KEY} }}}}"
+)
 _MOVING = ("SCSI.Read*", "SCSI.Write*", "SCSI.Verify*", "SCSI.Prefetch*", "SCSI.[CIOU]*")
 _READING = ("SCSI.ReadOnly.*", "SCSI.Read*", "SCSI.Inquiry.*", "SCSI.Mandatory.*")
 
 
 @dataclass(frozen=True, slots=True)
 class Lun:
-    """One LUN of every target. medium: as the target file has it, {path} and {size} filled in; more: further keys.
+    """One LUN of every target. medium: as the target file has it, {path} and {size} filled in, where {path}.key is a
+    secret; more: further keys.
 
     paths: how many portals the tool is given. tests: patterns of the names of the tests that it runs there.
     """
@@ -41,6 +47,7 @@ LUNS = (
     Lun("full", more="thin = false\nwrite_cache = false"),
     Lun("memory", medium=_MEMORY),
     Lun("protected", more="protection = 1", tests=_MOVING),
+    Lun("encrypted", medium=_ENCRYPTED, more="thin = true", tests=(*_MOVING, "SCSI.Sanitize.*")),
     Lun("read-only", medium=_MEMORY, more="read_only = true", tests=_READING),
     Lun("slow", medium=_SLOW, tests=(SLOW,), without=()),
 )

@@ -80,6 +80,9 @@ class Range:
 
     def table(self, number: int, lun: Lun, slot: int) -> str:
         path = self.site.media / f"{lun.name}{slot}.img"
+        key = path.with_name(f"{path.name}.key")
+        key.touch(mode=0o600)
+        key.write_text("a secret of this test\n")
         return self.site.lun(number, more=lun.more, medium=lun.medium.format(path=path, size=lun.size))
 
     @contextmanager

@@ -101,11 +101,12 @@ def _user(
 ) -> ChapUser | None:
     if table is None or "user" not in table or not table.get("secret"):
         return None
-    secret = _secret(document, (*path, "secret"), table["secret"], secrets, strict)
+    secret = read_secret(document, (*path, "secret"), table["secret"], secrets, strict)
     return ChapUser(table["user"], secret)
 
 
-def _secret(document: Document, path: Path, written: Any, secrets: SecretStore, strict: bool) -> Secret:
+def read_secret(document: Document, path: Path, written: Any, secrets: SecretStore, strict: bool) -> Secret:
+    """What a reference, or a secret itself, stands for; complains of what is wrong with it."""
     if isinstance(written, str):
         try:
             return inline(written, document.mode)

@@ -7,14 +7,16 @@ What concerns several files is in crosscheck.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
-from tgtd.config.access import AccessBuilder
+from tgtd.config.access import AccessBuilder, read_secret
 from tgtd.config.address import parse_portal, parse_redirect
 from tgtd.config.complaint import Complaint
 from tgtd.config.device import misfits
 from tgtd.config.document import Document
+from tgtd.config.encryption import SecretReader, encryption
 from tgtd.config.filters import filters_of
 from tgtd.config.iscsi_name import check_name, check_pattern
 from tgtd.config.model import (
@@ -27,6 +29,7 @@ from tgtd.config.model import (
     Portal,
     PortGroup,
     Redirect,
+    Secret,
     SharedLun,
     Target,
 )
@@ -148,7 +151,8 @@ class TargetBuilder:
         if name:
             checked(document, (*path, "name"), check_name, name)
         origin = origins.next(path)
-        luns = tuple(self._luns(document, path, filled.get("lun", ()), origins))
+        secret = partial(_secret, document, secrets, strict)
+        luns = tuple(self._luns(document, path, filled.get("lun", ()), origins, secret))
         shared = tuple(_shared(document, path, table))
         numbers = {lun.number for _, lun in luns} | {share.number for _, share in shared}
         groups = tuple(self._groups(document, path, table))
@@ -175,15 +179,22 @@ class TargetBuilder:
         return Placed(document, path, target, luns, shared)
 
     def _luns(
-        self, document: Document, path: Path, tables: list[dict[str, Any] | None], origins: _Origins
+        self,
+        document: Document,
+        path: Path,
+        tables: list[dict[str, Any] | None],
+        origins: _Origins,
+        secret: SecretReader,
     ) -> Iterator[tuple[Path, Lun]]:
         for index, table in enumerate(tables):
             place = (*path, "lun", index)
             origin = origins.next(place)
             if table is not None and "number" in table:
-                yield place, self._lun_of(document, place, table, origin)
+                yield place, self._lun_of(document, place, table, origin, secret)
 
-    def _lun_of(self, document: Document, path: Path, table: dict[str, Any], origin: Origin) -> Lun:
+    def _lun_of(
+        self, document: Document, path: Path, table: dict[str, Any], origin: Origin, secret: SecretReader
+    ) -> Lun:
         filled = {**self._lun.defaults, **table}
         plain = table.keys().isdisjoint(_IDENTITY)
         block = filled["block_size"]
@@ -195,7 +206,10 @@ class TargetBuilder:
                 f"{filled['physical_block_size']} is less than block_size, {block}",
                 f"write {block} or more",
             )
-        medium = self._medium_of(document, (*path, "medium"), filled.get("medium"), block)
+        medium = replace(
+            self._medium_of(document, (*path, "medium"), filled.get("medium"), block),
+            encryption=encryption(document, path, filled, secret),
+        )
         if medium.preallocate and table.get("thin"):
             document.complain(
                 (*path, "thin"),
@@ -332,6 +346,10 @@ def _identity(filled: Mapping[str, Any]) -> IdentityWish:
         serial=filled.get("serial"),
         wwid=None if wwid is None else bytes.fromhex(wwid.removeprefix("naa.")),
     )
+
+
+def _secret(document: Document, secrets: SecretStore, strict: bool, path: Path, written: Any) -> Secret:
+    return read_secret(document, path, written, secrets, strict)
 
 
 def _shared(document: Document, path: Path, table: Mapping[str, Any]) -> Iterator[tuple[Path, SharedLun]]:

@@ -128,6 +128,7 @@ def _shared_media(targets: Iterable[Placed]) -> Iterator[Problem]:
         for path, lun in placed.luns:
             if lun.protection_path is not None:
                 yield from _own(placed, path, lun, first, index.of(lun.protection_path))
+            yield from _own_header(placed, path, lun, first, index)
             if lun.medium.path is None:
                 continue
             identity = index.of(lun.medium.path)
@@ -149,6 +150,24 @@ def _own(placed: Placed, path: Path, lun: Lun, first: dict[Hashable, Lun], ident
             (*path, "protection_path") if lun.protection_path != f"{lun.medium.path}.pi" else (*path, "protection"),
             f"{lun.protection_path} is in use by a lun, at {first[identity].origin}",
             "give the protection information a file of its own: protection_path",
+        )
+    first[identity] = lun
+
+
+def _own_header(
+    placed: Placed, path: Path, lun: Lun, first: dict[Hashable, Lun], index: _Whereabouts
+) -> Iterator[Problem]:
+    """Nothing else is kept in the file of an encrypted disk's header."""
+    wanted = lun.medium.encryption
+    if wanted is None or wanted.header is None:
+        return
+    identity = index.of(wanted.header)
+    other = lun if lun.medium.path and index.of(lun.medium.path) == identity else first.get(identity)
+    if other is not None:
+        yield placed.document.problem(
+            (*path, "medium", "encryption"),
+            f"{wanted.header} is in use by a lun, at {other.origin}",
+            "give the header a file of its own: header",
         )
     first[identity] = lun
 

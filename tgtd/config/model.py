@@ -111,6 +111,16 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
+class Encryption:
+    """old_key: the key of before, while it is being changed. header: the file that keeps the data key, wrapped by
+    `key`; None: memory does."""
+
+    key: Secret
+    old_key: Secret | None
+    header: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Medium:
     """type: "file", "block", "ram", "null", "scsi", "tape". path: of a file or device. size: bytes, None: as large
     as it is. filters: what stands before it, the first nearest to the initiator."""
@@ -123,11 +133,12 @@ class Medium:
     sync: bool = False
     preallocate: bool = False
     filters: tuple[Filter, ...] = ()
+    encryption: Encryption | None = None
 
     @property
-    def way(self) -> tuple[bool, bool, bool]:
+    def way(self) -> tuple[bool, bool, bool, Encryption | None]:
         """In which way it is opened: another one calls for opening it anew."""
-        return self.direct, self.sync, self.preallocate
+        return self.direct, self.sync, self.preallocate, self.encryption
 
 
 @dataclass(frozen=True, slots=True)

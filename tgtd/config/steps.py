@@ -297,8 +297,8 @@ class ShrinkLun(LunStep):
 
 @dataclass(frozen=True, slots=True)
 class ReplaceMedium(LunStep):
-    """Another medium, or the same one opened in another way (direct, sync, preallocate, protection), or with a size
-    that is declared on one side only: then whether it shrinks shows when it is opened."""
+    """Another medium, or the same one opened in another way (direct, sync, preallocate, encryption, protection), or
+    with a size that is declared on one side only: then whether it shrinks shows when it is opened."""
 
     @property
     def effects(self) -> tuple[str, ...]:
@@ -322,6 +322,11 @@ class ReplaceMedium(LunStep):
         old, new = self.old, self.new
         return (old.protection, old.protection_path) != (new.protection, new.protection_path)
 
+    @property
+    def reencrypted(self) -> bool:
+        """Whether it is to be encrypted or not, by another key, or with another header."""
+        return self.old.medium.encryption != self.new.medium.encryption
+
     def describe(self) -> str:
         name = _name(self.target, self.lun)
         if self.elsewhere:
@@ -332,6 +337,9 @@ class ReplaceMedium(LunStep):
         if self.reprotected:
             kind = self.new.protection
             anew += ", " + ("without protection information" if kind is None else f"with protection type {kind}")
+        if self.reencrypted:
+            wanted = self.new.medium.encryption
+            anew += ", " + ("without encryption" if wanted is None else f"with the key in {wanted.key.source}")
         return anew
 
 
@@ -343,7 +351,8 @@ def medium_words(medium: Medium) -> str:
 
 
 def _ways(medium: Medium) -> list[str]:
-    return [word for word in ("direct", "sync", "preallocate") if getattr(medium, word)]
+    words = [word for word in ("direct", "sync", "preallocate") if getattr(medium, word)]
+    return [*words, *(["encrypted"] if medium.encryption is not None else [])]
 
 
 def listed(names: tuple[str, ...]) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.scsi.workbench import TUR, Bench, cdb10, pointer_of, sense_of
 from tgtd.media.ram import RamMedium
+from tgtd.scsi.keyed import Keyed
 from tgtd.scsi.sense import (
     INVALID_FIELD_IN_CDB,
     INVALID_FIELD_IN_PARAMETER_LIST,
@@ -19,7 +20,7 @@ from tgtd.scsi.sense import (
 from tgtd.scsi.target import TaskManagement, encode_lun
 
 MIB = 1 << 20
-OVERWRITE, BLOCK_ERASE, EXIT = 1, 2, 0x1F
+OVERWRITE, BLOCK_ERASE, CRYPTOGRAPHIC_ERASE, EXIT = 1, 2, 3, 0x1F
 IMMED, AUSE = 0x80, 0x20
 READ, WRITE = cdb10(0x28, 0, 8), cdb10(0x2A, 0, 8)
 REQUEST_SENSE = bytes((3, 0, 0, 0, 252, 0))
@@ -149,3 +150,54 @@ def test_lengths_that_are_wrong(length: int) -> None:
     task = bench.run(sanitize(OVERWRITE, length), bytes(length))
     assert sense_of(task) == INVALID_FIELD_IN_CDB[:3]
     assert pointer_of(task)[:2] == (True, 7)
+
+
+class Locked(RamMedium, Keyed):
+    """Forgets its key, or cannot."""
+
+    renewed = 0
+    fails = False
+
+    def renew(self) -> None:
+        if self.fails:
+            raise OSError(errno.EIO, "broken")
+        self.renewed += 1
+
+
+def locked() -> tuple[Bench, Locked]:
+    bench, medium = Bench(), Locked(64 * MIB)
+    bench.disk(medium)
+    bench.ready()
+    return bench, medium
+
+
+@pytest.mark.parametrize("flags", [0, IMMED, AUSE])
+def test_cryptographic_erase(flags: int) -> None:
+    """Once, however large the disk is; all else waits."""
+    bench, medium = locked()
+    task = bench.start(sanitize(CRYPTOGRAPHIC_ERASE, 0, flags))
+    assert (task.status == 0) == bool(flags & IMMED)
+    assert sense_of(bench.start(READ)) == SANITIZE_IN_PROGRESS[:3]
+    bench.lane.drain()
+    assert task.status == 0
+    assert medium.renewed == 1
+    bench.good(READ)
+
+
+def test_a_key_that_cannot_be_forgotten() -> None:
+    bench, medium = locked()
+    medium.fails = True
+    assert bench.refused(sanitize(CRYPTOGRAPHIC_ERASE)) == SANITIZE_FAILED[:3]
+    assert bench.refused(READ) == SANITIZE_FAILED[:3]
+    medium.fails = False
+    bench.good(sanitize(CRYPTOGRAPHIC_ERASE))
+    assert medium.renewed == 1
+    bench.good(READ)
+
+
+def test_cryptographic_erase_takes_no_list_and_a_key() -> None:
+    bench, medium = locked()
+    assert bench.refused(sanitize(CRYPTOGRAPHIC_ERASE, 8)) == INVALID_FIELD_IN_CDB[:3]
+    plain, _ = make()
+    assert plain.refused(sanitize(CRYPTOGRAPHIC_ERASE)) == INVALID_FIELD_IN_CDB[:3]
+    assert medium.renewed == 0

@@ -28,16 +28,23 @@ Pass = Callable[[BlockMedium, int, int], None]
 
 class Operation:
     """passes: done one after the other, each over the whole disk and then flushed. sense: the answer to all commands
-    meanwhile. ended: called once, in the loop thread, with the error that ended it, or None."""
+    meanwhile. ended: called once, in the loop thread, with the error that ended it, or None. at_once: each pass is a
+    single step, however large the disk is."""
 
     def __init__(
-        self, disk: Disk, sense: Sense, passes: Iterable[Pass], ended: Callable[[BaseException | None], None]
+        self,
+        disk: Disk,
+        sense: Sense,
+        passes: Iterable[Pass],
+        ended: Callable[[BaseException | None], None],
+        at_once: bool = False,
     ) -> None:
         self._disk = disk
         self._sense = sense
         self._passes = tuple(passes)
         self._ended = ended
         self._size = disk.blocks << disk.shift
+        self._most = self._size if at_once else STEP
         self._number = self._at = 0
         self._started = self._over = False
 
@@ -54,7 +61,7 @@ class Operation:
 
     def _step(self) -> None:
         medium = self._disk.store()
-        length = min(STEP, self._size - self._at)
+        length = min(self._most, self._size - self._at)
         work = partial(self._passes[self._number], medium, self._at, length) if length else medium.flush
         self._disk.lane.submit(work, partial(self._stepped, length))
 

@@ -1,15 +1,15 @@
-"""SANITIZE: make what the disk held unreadable (SBC-4 4.11, 5.30).
-
-CRYPTOGRAPHIC ERASE is not here: nothing is encrypted.
-"""
+"""SANITIZE: make what the disk held unreadable (SBC-4 4.11, 5.30)."""
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from tgtd.scsi.command import Command
+from tgtd.scsi.keyed import keyed
+from tgtd.scsi.medium import BlockMedium
 from tgtd.scsi.sbc.operation import Operation, Pass, erase, repeat
 from tgtd.scsi.sense import (
     GOOD,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tgtd.scsi.sbc.disk import Disk
 
 OPCODE = 0x48
-OVERWRITE, BLOCK_ERASE, EXIT_FAILURE_MODE = 0x01, 0x02, 0x1F
+OVERWRITE, BLOCK_ERASE, CRYPTOGRAPHIC_ERASE, EXIT_FAILURE_MODE = 0x01, 0x02, 0x03, 0x1F
 IMMED, AUSE = 0x80, 0x20
 _INVERT, _COUNT = 0x80, 0x1F
 _HEADER = 4
@@ -85,6 +85,20 @@ def block_erase(disk: Disk, task: Task) -> int:
     return _sanitize(disk, task, [erase])
 
 
+def cryptographic_erase(disk: Disk, task: Task) -> int:
+    """CRYPTOGRAPHIC ERASE: the medium forgets the key, and takes another one (SBC-4 4.11.2.4)."""
+    _check_mode(disk, task.cdb)
+    _check_no_list(task.cdb)
+    return _sanitize(disk, task, [_forget_key], at_once=True)
+
+
+def _forget_key(medium: BlockMedium, offset: int, length: int) -> None:
+    found = keyed(medium)
+    if found is None:
+        raise OSError(errno.ENODEV, "the medium is encrypted no more")
+    found.renew()
+
+
 def exit_failure_mode(disk: Disk, task: Task) -> int:
     """EXIT FAILURE MODE: as if a failed operation had gone well, where that was agreed to before it began."""
     _check_no_list(task.cdb)
@@ -108,10 +122,10 @@ def _check_no_list(cdb: bytes) -> None:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=7)
 
 
-def _sanitize(disk: Disk, task: Task, passes: Iterable[Pass]) -> int:
+def _sanitize(disk: Disk, task: Task, passes: Iterable[Pass], at_once: bool = False) -> int:
     immediately = bool(task.cdb[1] & IMMED)
     ended = partial(_ended, disk, None if immediately else task, bool(task.cdb[1] & AUSE))
-    disk.operate(Operation(disk, SANITIZE_IN_PROGRESS, passes, ended))
+    disk.operate(Operation(disk, SANITIZE_IN_PROGRESS, passes, ended, at_once))
     return GOOD if immediately else PENDING
 
 
@@ -124,6 +138,10 @@ def _ended(disk: Disk, task: Task | None, unrestricted: bool, error: BaseExcepti
 
 def _thin(disk: Disk) -> bool:
     return disk.thin
+
+
+def _encrypted(disk: Disk) -> bool:
+    return keyed(disk.medium) is not None
 
 
 SANITIZE = (
@@ -147,6 +165,17 @@ SANITIZE = (
         medium=True,
         writes=True,
         available=_thin,
+        timeout=86400,
+    ),
+    Command(
+        OPCODE,
+        "SANITIZE (CRYPTOGRAPHIC ERASE)",
+        cryptographic_erase,
+        usage("48 A3 0000000000 FFFF 04"),
+        action=CRYPTOGRAPHIC_ERASE,
+        medium=True,
+        writes=True,
+        available=_encrypted,
         timeout=86400,
     ),
     Command(
