@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tgtd import folder as module
-from tgtd.folder import Folder
+from tgtd.folder import Folder, sealed, unsealed, why
 
 
 def test_read_and_replace(tmp_path: Path) -> None:
@@ -50,3 +50,17 @@ def test_without_its_parent_nothing_is_written(tmp_path: Path) -> None:
     folder = Folder(tmp_path / "gone" / "x")
     with pytest.raises(FileNotFoundError):
         folder.replace(folder.path / "a.json", b"")
+
+
+def test_a_seal_holds_what_it_was_put_on() -> None:
+    body = {"version": 3, "wwid": "0102", "values": ["a"]}
+    text = sealed(body)
+    assert unsealed(text, 3, b"\1\2") == body
+    for wrong, version, wwid, reason in (
+        (text.replace(b'"a"', b'"b"'), 3, b"\1\2", "checksum"),
+        (text, 4, b"\1\2", "version 3"),
+        (text, 3, b"\1\3", "about the unit 0102"),
+    ):
+        with pytest.raises(ValueError, match=reason):
+            unsealed(wrong, version, wwid)
+    assert (why(ValueError("x")), why(KeyError("x"))) == ("x", "KeyError: 'x'")

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from tests.inside import IQN, Inside, attached, inside
 from tests.scsi.reserving import APTPL, CONFLICT, EA, PREEMPT, REGISTER, REPLACE_LOST, RESERVE, WE_RO, out
 from tgtd import folder, ledger
+from tgtd.folder import MALFORMED, sealed
 from tgtd.ledger import Ledger, boot_id, decode, encode
 from tgtd.scsi.nexus import Nexus
 from tgtd.scsi.reservation.state import Registrant, State
@@ -228,7 +229,7 @@ def resigned(change: Callable[[dict[str, Any]], object]) -> bytes:
     record = json.loads(GOOD)
     del record["checksum"]
     change(record)
-    return json.dumps({**record, "checksum": ledger._checksum(record)}).encode()
+    return sealed(record)
 
 
 @pytest.mark.parametrize(
@@ -278,7 +279,7 @@ def test_no_flipped_bit_goes_unseen(bit_at: int, bit: int) -> None:
     text[bit_at] ^= 1 << bit
     try:
         state, _ = decode(bytes(text), WWID)
-    except ledger._MALFORMED:
+    except MALFORMED:
         return
     assert state == BEFORE
 

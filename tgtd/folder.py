@@ -6,8 +6,15 @@ A crash leaves what was before or what is after. All of it blocks.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+MALFORMED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What reading a file raises that was not written by us."""
 
 
 class Folder:
@@ -77,3 +84,30 @@ def _sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sealed(body: Mapping[str, object]) -> bytes:
+    """A file's text: JSON that people can read, with a checksum over all of it. body has its `version` and `wwid`."""
+    return (json.dumps({**body, "checksum": _checksum(body)}, indent=1) + "\n").encode()
+
+
+def unsealed(text: bytes, version: int, wwid: bytes) -> dict[str, Any]:
+    """What was sealed, in this version and about this unit. Raises one of MALFORMED."""
+    record: dict[str, Any] = json.loads(text)
+    checksum = record.pop("checksum")
+    if record["version"] != version:
+        raise ValueError(f"it is of version {record['version']}, and this tgtd knows {version}")
+    if checksum != _checksum(record):
+        raise ValueError("its checksum is wrong")
+    if record["wwid"] != wwid.hex():
+        raise ValueError(f"it is about the unit {record['wwid']}")
+    return record
+
+
+def why(trouble: Exception) -> str:
+    """One of MALFORMED, in words."""
+    return str(trouble) if isinstance(trouble, ValueError) else f"{type(trouble).__name__}: {trouble}"
+
+
+def _checksum(body: Mapping[str, object]) -> str:
+    return f"{zlib.crc32(json.dumps(body, sort_keys=True).encode()):08x}"

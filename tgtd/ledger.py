@@ -11,16 +11,14 @@ decides.
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
-import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from tgtd.folder import Folder
+from tgtd.folder import MALFORMED, Folder, sealed, unsealed, why
 from tgtd.scsi.reservation.state import Registrant, State
 from tgtd.scsi.reservation.transportid import describe
 from tgtd.scsi.reservation.types import TYPES
@@ -30,8 +28,6 @@ log = logging.getLogger(__name__)
 
 FOLDER = "reservations"
 VERSION = 1
-_MALFORMED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
-"""What `decode` raises for a file that `encode` has not written."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -62,7 +58,7 @@ class Ledger:
             return Kept(State())
         try:
             state, boot = decode(text, wwid)
-        except _MALFORMED as trouble:
+        except MALFORMED as trouble:
             return Kept(State(), _damage(path, trouble))
         if not boot or not self._boot or boot == self._boot:
             return Kept(state)
@@ -84,7 +80,7 @@ class Ledger:
         try:
             if text is not None:
                 decode(text, wwid)
-        except _MALFORMED:
+        except MALFORMED:
             aside = path.with_suffix(".damaged")
             with contextlib.suppress(FileNotFoundError):
                 aside.unlink()
@@ -144,19 +140,12 @@ def encode(state: State, wwid: bytes, place: str, boot: str) -> bytes:
             for who, key in state.keys.items()
         ],
     }
-    return (json.dumps({**body, "checksum": _checksum(body)}, indent=1) + "\n").encode()
+    return sealed(body)
 
 
 def decode(text: bytes, wwid: bytes) -> tuple[State, str]:
-    """The state and the boot id. Raises one of _MALFORMED for anything that `encode` has not written."""
-    record: dict[str, Any] = json.loads(text)
-    checksum = record.pop("checksum")
-    if record["version"] != VERSION:
-        raise ValueError(f"it is of version {record['version']}, and this tgtd knows {VERSION}")
-    if checksum != _checksum(record):
-        raise ValueError("its checksum is wrong")
-    if record["wwid"] != wwid.hex():
-        raise ValueError(f"it is about the unit {record['wwid']}")
+    """The state and the boot id. Raises one of MALFORMED for anything that `encode` has not written."""
+    record = unsealed(text, VERSION, wwid)
     keys = {
         Registrant(bytes.fromhex(row["transport_id"]), int(row["port"])): int(row["key"], 16)
         for row in record["registrations"]
@@ -169,13 +158,8 @@ def decode(text: bytes, wwid: bytes) -> tuple[State, str]:
     return state, str(record["boot"])
 
 
-def _checksum(body: Mapping[str, object]) -> str:
-    return f"{zlib.crc32(json.dumps(body, sort_keys=True).encode()):08x}"
-
-
 def _damage(path: Path, trouble: Exception) -> str:
-    why = str(trouble) if isinstance(trouble, ValueError) else f"{type(trouble).__name__}: {trouble}"
     return (
-        f"{path}: damaged ({why}); restore it from a backup, or have the initiators register anew after "
+        f"{path}: damaged ({why(trouble)}); restore it from a backup, or have the initiators register anew after "
         "`tgtctl reservations clear`"
     )

@@ -6,14 +6,12 @@ not come online until somebody decides.
 
 from __future__ import annotations
 
-import json
 import logging
-import zlib
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from tgtd.folder import Folder
+from tgtd.folder import MALFORMED, Folder, sealed, unsealed, why
 from tgtd.scsi.memory import Kept
 from tgtd.scsi.sense import INTERNAL_TARGET_FAILURE, CheckCondition
 from tgtd.workers import Lane
@@ -42,11 +40,10 @@ class Memories:
             return {}
         try:
             return decode(text, wwid)
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as trouble:
-            why = str(trouble) if isinstance(trouble, ValueError) else f"{type(trouble).__name__}: {trouble}"
+        except MALFORMED as trouble:
             raise ValueError(
-                f"{path}: damaged ({why}); restore it from a backup, or remove it: the LUN then forgets what its "
-                "initiators have saved in it"
+                f"{path}: damaged ({why(trouble)}); restore it from a backup, or remove it: the LUN then forgets what "
+                "its initiators have saved in it"
             ) from trouble
 
     def save(self, wwid: bytes, place: str, values: Mapping[str, bytes]) -> None:
@@ -109,21 +106,10 @@ def encode(values: Mapping[str, bytes], wwid: bytes, place: str) -> bytes:
         "lun": place,
         "values": {name: value.hex() for name, value in sorted(values.items())},
     }
-    return (json.dumps({**body, "checksum": _checksum(body)}, indent=1) + "\n").encode()
+    return sealed(body)
 
 
 def decode(text: bytes, wwid: bytes) -> dict[str, bytes]:
-    """Raises ValueError, LookupError, TypeError, AttributeError or RecursionError for what `encode` has not written."""
-    record = json.loads(text)
-    checksum = record.pop("checksum")
-    if record["version"] != VERSION:
-        raise ValueError(f"it is of version {record['version']}, and this tgtd knows {VERSION}")
-    if checksum != _checksum(record):
-        raise ValueError("its checksum is wrong")
-    if record["wwid"] != wwid.hex():
-        raise ValueError(f"it is about the unit {record['wwid']}")
+    """Raises one of MALFORMED for what `encode` has not written."""
+    record = unsealed(text, VERSION, wwid)
     return {str(name): bytes.fromhex(value) for name, value in record["values"].items()}
-
-
-def _checksum(body: Mapping[str, object]) -> str:
-    return f"{zlib.crc32(json.dumps(body, sort_keys=True).encode()):08x}"

@@ -1,4 +1,4 @@
-"""What a unit keeps of itself besides its medium: its clock, its buffers, the errors it met."""
+"""What a unit keeps of itself besides its medium: its clock, its buffers, the errors it met; and who keeps the rest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Records:
-    """Belongs to the loop thread; gone with the process."""
+    """Belongs to the loop thread; gone with the process, but for what `keeper` gives to the unit's memory."""
 
     def __init__(self, unit: PrimaryUnit) -> None:
         self.keeper = Keeper(unit)
