@@ -8,6 +8,7 @@ from typing import Any
 
 from tgtd.config import model
 from tgtd.identity import Names
+from tgtd.media.codecs import codecs
 from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.device import AnyDevice
 from tgtd.scsi.lun import Identity
@@ -56,7 +57,7 @@ def _own_names(wish: model.Lun) -> Names:
 
 
 def tape_settings(wish: model.Lun) -> TapeSettings:
-    return TapeSettings(PERSONALITIES[wish.personality], wish.read_only)
+    return TapeSettings(PERSONALITIES[wish.personality], codecs, wish.read_only)
 
 
 def _drive_names(wish: model.Lun) -> Names:

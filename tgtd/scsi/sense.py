@@ -77,6 +77,7 @@ MEDIUM_NOT_PRESENT = Sense(NOT_READY, 0x3A, 0x00, "medium not present")
 
 WRITE_ERROR = Sense(MEDIUM_ERROR, 0x0C, 0x00, "write error")
 UNRECOVERED_READ_ERROR = Sense(MEDIUM_ERROR, 0x11, 0x00, "unrecovered read error")
+CANNOT_DECOMPRESS = Sense(MEDIUM_ERROR, 0x11, 0x0E, "cannot decompress using declared algorithm")
 MARKED_BAD = Sense(MEDIUM_ERROR, 0x11, 0x14, "read error, LBA marked bad by application client")
 FORMAT_FAILED = Sense(MEDIUM_ERROR, 0x31, 0x01, "format command failed")
 SANITIZE_FAILED = Sense(MEDIUM_ERROR, 0x31, 0x03, "sanitize command failed")

@@ -6,13 +6,14 @@ the sense data of stream devices: flags, and how much was left in INFORMATION.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from tgtd.scsi.command import Command
 from tgtd.scsi.sense import (
+    CANNOT_DECOMPRESS,
     END_OF_PARTITION,
     FILEMARK_DETECTED,
     GOOD,
@@ -25,6 +26,7 @@ from tgtd.scsi.sense import (
 )
 from tgtd.scsi.spc.commands import usage
 from tgtd.scsi.ssc.cartridge import Cartridge, Partition, Record
+from tgtd.scsi.ssc.codec import PLAIN, Codec, unpacked, worth
 from tgtd.scsi.ssc.head import EOM, FILEMARK, ILI, Head, Stopped, end_of_data, record_at
 from tgtd.scsi.task import Task
 
@@ -94,8 +96,15 @@ class Reading:
     as they stand in the cartridge, and as they were sent. unwanted: whether nobody wants the rest any more."""
 
     def __init__(
-        self, partition: Partition, head: Head, what: Wish, buffer: memoryview, unwanted: Callable[[], bool]
+        self,
+        partition: Partition,
+        head: Head,
+        what: Wish,
+        buffer: memoryview,
+        codecs: Sequence[Codec],
+        unwanted: Callable[[], bool],
     ) -> None:
+        self._codecs = codecs
         self.filled = self.fetched = self.unpacked = 0
         self._partition = partition
         self._head = head
@@ -136,12 +145,18 @@ class Reading:
     def _take(self, record: Record) -> int:
         """A block into its place, as far as it fits; its whole length."""
         room = self._buffer[self.filled : self.filled + self._wish.length]
-        if record.stored <= len(room):
-            return self._partition.read(record, room).length
-        scratch = memoryview(bytearray(record.stored))
-        length = self._partition.read(record, scratch).length
-        room[:] = scratch[: len(room)]
-        return length
+        direct = record.stored <= len(room)
+        place = room if direct else memoryview(bytearray(record.stored))
+        block = self._partition.read(record, place)
+        if block.form == PLAIN:
+            if not direct:
+                room[:] = place[: len(room)]
+        elif block.length > LONGEST:
+            raise CheckCondition(CANNOT_DECOMPRESS)
+        else:
+            data = unpacked(self._codecs, block.form, place[: record.stored], block.length)
+            room[: len(data)] = memoryview(data)[: len(room)]
+        return block.length
 
 
 def read(drive: TapeDrive, task: Task) -> int:
@@ -154,7 +169,8 @@ def read(drive: TapeDrive, task: Task) -> int:
 
     def prepare() -> Callable[[], Head]:
         head = _start(drive, task.cdb)
-        reading = Reading(drive.tape().partitions[head.partition], head, what, buffer, task.is_aborted)
+        partition = drive.tape().partitions[head.partition]
+        reading = Reading(partition, head, what, buffer, drive.codecs, task.is_aborted)
         readings.append(reading)
         return reading.run
 
@@ -189,7 +205,7 @@ def write(drive: TapeDrive, task: Task) -> int:
     writings: list[Writing] = []
 
     def prepare() -> Callable[[], Head]:
-        writing = Writing(drive.tape(), _start(drive, task.cdb), what, data, task.is_aborted)
+        writing = Writing(drive.tape(), _start(drive, task.cdb), what, data, drive.packer, task.is_aborted)
         early = drive.early(drive.tape().partitions[writing.head.partition])
         writings.append(writing)
         return partial(writing.run, early)
@@ -208,8 +224,15 @@ class Writing:
     unwanted: as `Reading` has it."""
 
     def __init__(
-        self, cartridge: Cartridge, head: Head, what: Wish, data: memoryview, unwanted: Callable[[], bool]
+        self,
+        cartridge: Cartridge,
+        head: Head,
+        what: Wish,
+        data: memoryview,
+        packer: Codec | None,
+        unwanted: Callable[[], bool],
     ) -> None:
+        self._packer = packer
         self.head = head
         self.received = self.stored = 0
         self._cartridge = cartridge
@@ -224,16 +247,15 @@ class Writing:
         for number in range(what.count):
             if self._unwanted():
                 break
-            left = what.count - number if what.fixed else what.length
-            if partition.end + what.length > partition.capacity:
+            data = self._data[number * what.length : (number + 1) * what.length]
+            form, stored = (PLAIN, data) if self._packer is None else worth(self._packer, data)
+            if partition.end + len(stored) > partition.capacity:
+                left = what.count - number if what.fixed else what.length
                 raise Stopped(Head(head.partition, partition.objects), VOLUME_FULL, EOM, left)
-            self._block(partition, self._data[number * what.length : (number + 1) * what.length])
+            partition.append_block(stored, what.length, form)
+            self.received += what.length
+            self.stored += len(stored)
         return warned(partition, head.partition, early)
-
-    def _block(self, partition: Partition, data: memoryview) -> None:
-        partition.append_block(data, len(data), 0)
-        self.received += len(data)
-        self.stored += len(data)
 
 
 def make_way(cartridge: Cartridge, head: Head) -> Partition:
@@ -274,20 +296,26 @@ def verify(drive: TapeDrive, task: Task) -> int:
         return GOOD
 
     def prepare() -> Callable[[], Head]:
-        return partial(_verify, drive.partition(), drive.head, what, expected if compare else None, task.is_aborted)
+        compared = expected if compare else None
+        return partial(_verify, drive.partition(), drive.head, what, compared, drive.codecs, task.is_aborted)
 
     return drive.alone(task, prepare)
 
 
 def _verify(
-    partition: Partition, head: Head, what: Wish, expected: memoryview | None, unwanted: Callable[[], bool]
+    partition: Partition,
+    head: Head,
+    what: Wish,
+    expected: memoryview | None,
+    codecs: Sequence[Codec],
+    unwanted: Callable[[], bool],
 ) -> Head:
     one = Wish(what.fixed, 1, what.length, what.quiet, what.declared)
     buffer = memoryview(bytearray(what.length))
     for number in range(what.count):
         if unwanted():
             break
-        reading = Reading(partition, head, one, buffer, unwanted)
+        reading = Reading(partition, head, one, buffer, codecs, unwanted)
         try:
             head = reading.run()
         except Stopped as stopped:

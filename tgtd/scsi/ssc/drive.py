@@ -36,6 +36,7 @@ from tgtd.scsi.sense import (
 from tgtd.scsi.ssc.alerts import READ_ONLY_FORMAT, Alerts
 from tgtd.scsi.ssc.blocks import LONGEST
 from tgtd.scsi.ssc.cartridge import Cartridge, Mount, Partition
+from tgtd.scsi.ssc.codec import Codec, Codecs
 from tgtd.scsi.ssc.commands import ROWS
 from tgtd.scsi.ssc.division import Division
 from tgtd.scsi.ssc.head import Head, Stopped
@@ -64,6 +65,7 @@ class TapeSettings:
     """What the administrator chose."""
 
     personality: Personality
+    codecs: Codecs
     read_only: bool = False
 
 
@@ -108,6 +110,9 @@ class TapeDrive(Device[Mount, TapeSettings]):
         self._threadings = 0
         self.head = Head()
         self.turns = Turns()
+        self.codecs = settings.codecs()
+        self.compression = False
+        """DCE: what is written is compressed."""
         self.block_length = 0
         """Of the mode parameter block descriptor; 0: blocks of any length."""
         self.division = Division()
@@ -147,9 +152,9 @@ class TapeDrive(Device[Mount, TapeSettings]):
         return self.cartridge is not None and self.cartridge.kind == "worm"
 
     @property
-    def compressing(self) -> bool:
-        """Whether what is written is compressed."""
-        return False
+    def packer(self) -> Codec | None:
+        """What compresses that which is written now."""
+        return self.codecs[0] if self.compression else None
 
     @property
     def most_bytes(self) -> int:

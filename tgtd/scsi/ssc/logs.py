@@ -104,7 +104,7 @@ def _compression_page(page: int, name: str, unit: int) -> LogPage:
 def _status(drive: TapeDrive) -> Iterator[Parameter]:
     """DT device status, very high frequency data (ADC-3 6.1.2.2)."""
     inside, prevented = drive.cartridge is not None, bool(drive.preventing)
-    first = 0x80 * prevented | 0x40 * (inside and not drive.loaded) | 0x20 * inside | 0x10 * drive.compressing
+    first = 0x80 * prevented | 0x40 * (inside and not drive.loaded) | 0x20 * inside | 0x10 * drive.compression
     first |= 0x08 * (drive.write_protected is not None) | 0x01
     second = 0x20 * (not prevented) | 0x14 * inside | 0x03 * drive.loaded
     yield Parameter(0, BINARY_LIST, bytes((first, second, 0, int(bool(drive.alerts.active())))))

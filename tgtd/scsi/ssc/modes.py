@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tgtd.scsi.mode import ModeField, ModePage, constant
 from tgtd.scsi.spc.controlmode import D_SENSE, NUAR, TAS
 from tgtd.scsi.ssc.division import PARTITIONS
+
+if TYPE_CHECKING:
+    from tgtd.scsi.ssc.drive import TapeDrive
+
+_UNREGISTERED = 0xFF
+"""COMPRESSION ALGORITHM: none that T10 has a number for."""
 
 RECOVERY = ModePage(0x01, 0, "read-write error recovery", 12, ())
 DISCONNECT_RECONNECT = ModePage(0x02, 0, "disconnect-reconnect", 16, (), common=True)
@@ -22,8 +30,26 @@ CONTROL = ModePage(
     ),
 )
 
-COMPRESSION = ModePage(0x0F, 0, "data compression", 16, (constant(3, 7, 1, "DDE", 1),))
-"""DCC zero: nothing is compressed. What is read is handed out as it was written (DDE)."""
+
+def _set_compression(drive: TapeDrive, on: int) -> None:
+    drive.compression = bool(on)
+
+
+DCE = ModeField(2, 7, 1, "DCE", lambda drive: drive.compression, lambda _: 0, _set_compression)
+COMPRESSION = ModePage(
+    0x0F,
+    0,
+    "data compression",
+    16,
+    (
+        DCE,
+        constant(2, 6, 1, "DCC", 1),
+        constant(3, 7, 1, "DDE", 1),
+        constant(4, 0, 32, "COMPRESSION ALGORITHM", _UNREGISTERED),
+        constant(8, 0, 32, "DECOMPRESSION ALGORITHM", _UNREGISTERED),
+    ),
+)
+"""What is read is handed out as it was sent once (DDE), whatever DCE is then."""
 
 CONFIGURATION = ModePage(
     0x10,
@@ -35,9 +61,18 @@ CONFIGURATION = ModePage(
         constant(8, 6, 1, "BLOCK IDENTIFIERS SUPPORTED", 1),
         constant(10, 4, 1, "EEG", 1),
         constant(10, 3, 1, "SEW", 1),
+        ModeField(
+            14,
+            0,
+            8,
+            "SELECT DATA COMPRESSION ALGORITHM",
+            lambda drive: drive.compression,
+            lambda drive: COMPRESSION.default_of(drive, DCE),
+        ),
     ),
 )
-"""EEG: a gap is at the end of data; SEW: what was written is synchronized at early warning."""
+"""SELECT DATA COMPRESSION ALGORITHM says what DCE says, which is where it is changed.
+EEG: a gap is at the end of data; SEW: what was written is synchronized at early warning."""
 
 INFORMATIONAL_EXCEPTIONS = ModePage(0x1C, 0, "informational exceptions control", 12, (constant(2, 3, 1, "DEXCPT", 1),))
 
