@@ -44,6 +44,7 @@ def disk_settings(wish: model.Lun) -> DiskSettings:
         thin=wish.thin,
         rotation_rate=wish.rotation_rate,
         management=wish.management,
+        pool_warning=wish.pool_warning,
         mode_pages=tuple((declared.page, declared.subpage, declared.parameters) for declared in wish.mode_page),
     )
 

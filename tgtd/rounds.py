@@ -1,4 +1,5 @@
-"""A look at every unit now and then: pending ones try again, those of no declared size may have grown."""
+"""A look at every unit now and then: pending ones try again, those of no declared size may have grown, and pools may
+have become full."""
 
 from __future__ import annotations
 
@@ -39,6 +40,7 @@ class Rounds:
                 unit.retry()
             else:
                 unit.probe()
+                unit.look_for_room()
         self._number += 1
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tgtd import __version__, encrypting, protecting
+from tgtd import __version__, encrypting, pools, protecting
 from tgtd.config import model
 from tgtd.net.iscsi.session import Session
 from tgtd.scsi.access import ALTERED_BY_COMMAND
@@ -209,6 +209,7 @@ def unit_row(unit: Unit) -> dict[str, object]:
         },
         "encryption": encrypting.status(wish),
         "protection": protecting.status(device, wish),
+        "pool": pools.status(device, wish),
         "tasks": len(device.tasks),
         "counters": {**device.counters.as_dict(), "faults": device.faults},
         "last_medium_error": None if not unit.failing.count else {"what": unit.failing.last, "time": unit.failing.when},

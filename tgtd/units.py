@@ -22,6 +22,7 @@ from tgtd.ledger import Kept, Page
 from tgtd.memories import UnitMemory
 from tgtd.opening import BEING_OPENED, Opening, Shop, put_away, reason
 from tgtd.patience import Patience
+from tgtd.pools import Pool
 from tgtd.scsi.layer import bottom
 from tgtd.scsi.lun import Identity
 from tgtd.scsi.medium import Store
@@ -70,6 +71,7 @@ class Unit:
         self.faults = Faults(self.device)
         self.patience = Patience(shop.workers.loop, self.device, self.place)
         self.patience.use(wish.io_timeout, wish.io_timeout_policy)
+        self.pool = Pool(self.place, self._fields)
         self._page_lane = shop.workers.lane(1)
         self._opening: Opening | None = None
         self._reopening = False
@@ -150,6 +152,11 @@ class Unit:
                 medium.grow(found[0])
 
         self.lane.submit(look, partial(self._probed, medium, found))  # the medium is closed after this lane's jobs
+
+    def look_for_room(self) -> None:
+        """Look how full the pool is, where a warning is wanted."""
+        if self.wish.pool_warning and not self._gone:
+            self.pool.look(self.device, self.lane)  # the medium is closed after this lane's jobs
 
     def resize(self, wish: model.Lun) -> None:
         """The declared size changed: grow the medium (or cut it, where that was allowed), then tell initiators."""

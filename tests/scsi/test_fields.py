@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.scsi.reserving import FULL_STATUS, REGISTER, out, read
-from tests.scsi.workbench import CHECK_CONDITION, Bench, cdb10, pointer_of, sense_of
+from tests.scsi.workbench import CHECK_CONDITION, Bench, Pooled, cdb10, pointer_of, sense_of
 from tgtd.scsi.access import PortGroup
 from tgtd.scsi.command import Command
 from tgtd.scsi.sbc.commands import ROWS as ALL_ROWS
@@ -28,7 +28,7 @@ LOOKS = (
 )
 
 UNITS: dict[str, dict[str, Any] | None] = {
-    "thin": {"removable": True},
+    "thin": {"removable": True, "pool_warning": 90},
     "full": {"thin": False},
     "type-1": {"kind": 1},
     "type-2": {"kind": 2, "removable": True},
@@ -48,7 +48,7 @@ class Furnished(Bench):
         if settings is not None and "kind" in settings:
             self.protected(**settings)
         elif settings is not None:
-            self.disk(**settings)
+            self.disk(Pooled(1 << 20), **settings)
         self.target.regroup((PortGroup(1, explicit=True),))
         self.other = self.connect("other")
         self.ready(0)

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.scsi.workbench import TUR, Bench, pointer_of, sense_of
-from tgtd.media.ram import RamMedium
+from tests.scsi.workbench import TUR, Bench, Pooled, pointer_of, sense_of
 from tgtd.scsi.medium import Buffer
 from tgtd.scsi.memory import Forgetful, Kept
 from tgtd.scsi.mode import CHANGEABLE, CURRENT, DEFAULT, SAVED, ModeField, ModePage
@@ -29,7 +28,7 @@ from tgtd.scsi.sense import (
 from tgtd.scsi.target import TaskManagement, encode_lun
 
 
-class Volatile(RamMedium):
+class Volatile(Pooled):
     """Memory that has to be flushed."""
 
     volatile = True
@@ -43,8 +42,9 @@ class Volatile(RamMedium):
 
 
 def make(**settings: Any) -> Bench:
+    """A disk that has all mode pages."""
     bench = Bench()
-    bench.disk(Volatile(1 << 20), **settings)
+    bench.disk(Volatile(1 << 20), **{"pool_warning": 90, **settings})
     bench.ready()
     return bench
 

@@ -11,6 +11,7 @@ from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.lun import Identity, LogicalUnit
 from tgtd.scsi.nexus import LunNexus, Nexus
 from tgtd.scsi.reservation.transportid import iscsi_port
+from tgtd.scsi.room import Room
 from tgtd.scsi.sbc.disk import Disk
 from tgtd.scsi.sbc.protection.medium import ProtectedMedium, room
 from tgtd.scsi.sbc.settings import DiskSettings
@@ -49,6 +50,17 @@ class ManualLane:
     def drain(self) -> None:
         while self.jobs:
             self.step()
+
+
+class Pooled(RamMedium):
+    """Memory that knows what it is taken from: a pool of 100 MiB, of which 40 are free."""
+
+    def __init__(self, size: int, writable: bool = True) -> None:
+        super().__init__(size, writable)
+        self.room = Room(100 << 20, 40 << 20, 3 << 20)
+
+    def look_for_room(self) -> Room:
+        return self.room
 
 
 class Bench:

@@ -6,13 +6,16 @@ import os
 import shutil
 import struct
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.initiator import Initiator, read10, write10
 from tests.wire.conftest import Site
+from tgtd.rounds import TICK
 
 pytestmark = pytest.mark.wire
 
@@ -20,6 +23,7 @@ STEP = 256 << 10
 BLOCKS = STEP // 512
 SYNCHRONIZE = bytes((0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0))
 SPACE_ALLOCATION_FAILED = (7, 0x27, 7)
+SOFT_THRESHOLD_REACHED = (6, 0x38, 7)
 
 
 @pytest.fixture
@@ -51,6 +55,54 @@ def fill(initiator: Initiator) -> int:
             assert done.asc == SPACE_ALLOCATION_FAILED
             return number
     raise AssertionError("it does not fill up")
+
+
+def test_it_is_told_before(site: Site, small: Path) -> None:
+    """The initiator hears of the threshold before the first write fails; so does whoever reads the log."""
+    medium = f'{{ type = "file", path = "{small / "disk"}", size = "64 MiB", create = true }}'
+    site.write(site.target(site.lun(1, medium=medium, more="pool_warning = 50")))
+    site.start()
+    try:
+        with site.login(timeout=20) as initiator:
+            initiator.read(bytes(6), 0, lun=1)
+            for number in range(8):
+                assert initiator.write(write10(number * BLOCKS, BLOCKS), piece(number), lun=1).status == 0
+            time.sleep(2 * TICK)
+            assert initiator.read(bytes(6), 0, lun=1).status == 0, "not yet"
+            for number in range(8, 45):
+                done = initiator.write(write10(number * BLOCKS, BLOCKS), piece(number), lun=1)
+                assert done.status == 0 or done.asc == SOFT_THRESHOLD_REACHED
+                if done.status:
+                    break
+            else:
+                done = eventually_told(initiator)
+            assert done.asc == SOFT_THRESHOLD_REACHED
+            (lun,) = site.status()["targets"][0]["luns"]
+            assert lun["pool"]["warned"]
+            assert 50 <= lun["pool"]["percent"] < 100
+            assert lun["counters"]["medium_errors"] == 0
+            assert "WARNED" in site.tgtctl("status")
+            assert fill(initiator) > 45
+            assert initiator.read(bytes(6), 0, lun=1).status == 0, "told once"
+            assert initiator.write(*unmap(0, 60 * BLOCKS), lun=1).status == 0
+            end = time.monotonic() + 10
+            while site.status()["targets"][0]["luns"][0]["pool"]["warned"]:
+                assert time.monotonic() < end
+                time.sleep(0.1)
+        assert site.log.count("pool_warning = 50") == 1
+        assert site.log.count("has room again") == 1
+    finally:
+        site.stop()
+
+
+def eventually_told(initiator: Initiator) -> Any:
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        done = initiator.read(bytes(6), 0, lun=1)
+        if done.status:
+            return done
+        time.sleep(0.05)
+    raise AssertionError("nobody tells the initiator")
 
 
 def unmap(lba: int, blocks: int) -> tuple[bytes, bytes]:

@@ -107,12 +107,20 @@ def _target(target: Row) -> Iterator[str]:
             times = count(lun["counters"]["medium_errors"], "command")
             ago = duration(time.time() - error["time"])
             yield f"  LUN {lun['number']}: {times} failed on its medium, the last {ago} ago: {error['what']}"
+        if lun["pool"]:
+            yield f"  LUN {lun['number']}: {_pool(lun['pool'])}"
         if lun["failed_self_test"]:
             yield f"  LUN {lun['number']}: {lun['failed_self_test']}"
     if target["sessions"]:
         yield columns(session_table(target["sessions"]), indent="  ")
     else:
         yield "  no sessions"
+
+
+def _pool(pool: Row) -> str:
+    low = "; WARNED: make room there" if pool["warned"] else ""
+    free, warning = size(pool["free"]), pool["warning"]
+    return f"its file system is {pool['percent']} % full, {free} are free (warning at {warning} %{low})"
 
 
 def _luns(luns: list[Row]) -> Iterator[tuple[str, ...]]:

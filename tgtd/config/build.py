@@ -34,6 +34,7 @@ from tgtd.config.model import (
     Target,
 )
 from tgtd.config.modepages import mode_pages
+from tgtd.config.pool import pool_warning
 from tgtd.config.positions import Path
 from tgtd.config.problem import Mistake
 from tgtd.config.protection import protection_path
@@ -231,6 +232,7 @@ class TargetBuilder:
             rotation_rate=filled["rotation_rate"],
             management=tuple(url for url in filled.get("management", ()) if url is not None),
             mode_page=tuple(mode_pages(document, (*path, "mode_page"), filled.get("mode_page", []))),
+            pool_warning=pool_warning(document, path, filled),
             protection=filled.get("protection"),
             protection_path=protection_path(document, path, filled),
             online=filled["online"],

@@ -184,6 +184,8 @@ class Lun:
     allow_shrink: bool
     protection: int | None = field(default=None, kw_only=True)
     protection_path: str | None = field(default=None, kw_only=True)
+    pool_warning: int = field(default=0, kw_only=True)
+    """Percent of the file system; 0: none."""
     io_timeout: float
     io_timeout_policy: str
     command_timeout: int

@@ -71,6 +71,7 @@ PERFORMED: Mapping[tuple[int, int], tuple[str, str]] = {
     (0x0A, 0x01): (_AS_IT_IS, "remove it"),
     (0x1A, 0): (_AS_IT_IS, "remove it"),
     (0x1C, 0): (_AS_IT_IS, "remove it"),
+    (0x1C, 0x02): ("is decided by pool_warning", "set pool_warning of the lun instead"),
 }
 """Pages that the disk has and that are not for the administrator to write: why, and what to do instead."""
 

@@ -55,6 +55,7 @@ _LUN_FIELDS = (
     "rotation_rate",
     "mode_page",
     "management",
+    "pool_warning",
     "online",
     "allow_shrink",
     "io_timeout",

@@ -243,13 +243,15 @@ _LUN_EFFECTS = {
     "write_cache": MODE_CHANGED,
     "mode_page": MODE_CHANGED,
     "read_only": MODE_CHANGED,
+    "pool_warning": MODE_CHANGED,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeLun(LunStep):
     """fields: of identity, write_cache, physical_block_size, read_only, removable, thin, rotation_rate, mode_page,
-    management, online, allow_shrink, io_timeout, io_timeout_policy, command_timeout, medium.create, medium.filters."""
+    management, pool_warning, online, allow_shrink, io_timeout, io_timeout_policy, command_timeout, medium.create,
+    medium.filters."""
 
     fields: tuple[str, ...]
 
@@ -262,6 +264,8 @@ class ChangeLun(LunStep):
         effects = [_LUN_EFFECTS.get(field, NONE) for field in self.fields]
         if _writable(self.old) != _writable(self.new):
             effects.append(MODE_CHANGED)
+        if bool(self.old.pool_warning) != bool(self.new.pool_warning):
+            effects.append(INQUIRY_CHANGED)
         return _distinct(effects)
 
     def describe(self) -> str:

@@ -19,6 +19,7 @@ from tgtd.media.problem import MediumError
 from tgtd.media.regular import explain, explain_creation, lock
 from tgtd.media.taking import Taking
 from tgtd.scsi.medium import Store
+from tgtd.scsi.room import Room
 
 _IN_MEMORY = {0x01021994: "tmpfs", 0x858458F6: "ramfs"}
 """Magic numbers of file systems in which reading is copying memory (statfs(2))."""
@@ -103,6 +104,13 @@ class FileMedium(DescriptorMedium):
         self.can_discard = self.zero_after_discard = writable and _can_punch(fd, size)
         if self.can_discard:
             self.discard_granularity = os.fstat(fd).st_blksize
+        self.room = self.look_for_room()
+
+    def look_for_room(self) -> Room:
+        """The pool is the file system, as df(1) has it: without what is kept for root."""
+        pool, taken = os.fstatvfs(self._fd), os.fstat(self._fd).st_blocks * 512
+        total = (pool.f_blocks - pool.f_bfree + pool.f_bavail) * pool.f_frsize
+        return Room(total, pool.f_bavail * pool.f_frsize, taken)
 
     def discard(self, offset: int, length: int) -> None:
         """A hole: reads as zeros, takes no space."""

@@ -101,7 +101,8 @@ class ModePage:
 
     common: MLUS of the mode page policy, its parameters are those of the target port and all its logical units
     (SPC-5 7.7.9). savable: what can be changed can be saved, and a reset makes the saved values current; false where
-    it is about the medium that happens to be there.
+    it is about the medium that happens to be there. available: None, or asked with the unit: false
+    hides the page.
     """
 
     code: int
@@ -111,6 +112,10 @@ class ModePage:
     fields: tuple[ModeField, ...]
     common: bool = False
     savable: bool = True
+    available: Callable[[Any], bool] | None = None
+
+    def offered(self, unit: PrimaryUnit) -> bool:
+        return self.available is None or self.available(unit)
 
     def header(self) -> bytes:
         """SPC-5 7.5.7, with PS zero."""
@@ -184,11 +189,10 @@ def _pages(unit: PrimaryUnit, cdb: bytes) -> bytes:
     control, code, subpage = cdb[2] >> 6, cdb[2] & 0x3F, cdb[3]
     if unit.bare_modes and code == NO_PAGE and subpage == 0:
         return b""
-    found = [
-        page for page in unit.mode_pages if code in (page.code, ALL_PAGES) and subpage in (page.subpage, ALL_SUBPAGES)
-    ]
+    offered = [page for page in unit.mode_pages if page.offered(unit)]
+    found = [page for page in offered if code in (page.code, ALL_PAGES) and subpage in (page.subpage, ALL_SUBPAGES)]
     if not found or (code == ALL_PAGES and subpage not in (0, ALL_SUBPAGES)):
-        known = code == ALL_PAGES or any(page.code == code for page in unit.mode_pages)
+        known = code == ALL_PAGES or any(page.code == code for page in offered)
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=3 if known else 2, bit=7 if known else 5)
     return b"".join(page.encode(unit, control) for page in found)
 
@@ -359,6 +363,6 @@ def _page_at(unit: PrimaryUnit, data: bytes, at: int) -> ModePage:
     code = data[at] & 0x3F
     subpage = data[at + 1] if data[at] & 0x40 else 0
     for page in unit.mode_pages:
-        if page.code == code and page.subpage == subpage:
+        if page.code == code and page.subpage == subpage and page.offered(unit):
             return page
     raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=at, bit=5)

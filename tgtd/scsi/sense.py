@@ -40,12 +40,14 @@ MISCOMPARE = 0xE
 
 
 class Sense(NamedTuple):
-    """One row of the catalogue: a sense key with its additional sense code and qualifier."""
+    """One row of the catalogue: a sense key with its additional sense code and qualifier. information: for the field of
+    that name, of a unit attention that points at something."""
 
     key: int
     asc: int
     ascq: int
     text: str
+    information: int | None = None
 
 
 NO_ADDITIONAL_SENSE = Sense(NO_SENSE, 0x00, 0x00, "no additional sense information")
@@ -130,6 +132,7 @@ ERROR_HISTORY_NEXUS_CLEARED = Sense(UNIT_ATTENTION, 0x2A, 0x0A, "error history I
 TIMESTAMP_CHANGED = Sense(UNIT_ATTENTION, 0x2A, 0x10, "timestamp changed")
 ASYMMETRIC_ACCESS_STATE_CHANGED = Sense(UNIT_ATTENTION, 0x2A, 0x06, "asymmetric access state changed")
 CAPACITY_DATA_CHANGED = Sense(UNIT_ATTENTION, 0x2A, 0x09, "capacity data has changed")
+SOFT_THRESHOLD_REACHED = Sense(UNIT_ATTENTION, 0x38, 0x07, "thin provisioning soft threshold reached")
 PREVIOUS_BUSY = Sense(UNIT_ATTENTION, 0x2C, 0x07, "previous busy status")
 PREVIOUS_TASK_SET_FULL = Sense(UNIT_ATTENTION, 0x2C, 0x08, "previous task set full status")
 PREVIOUS_RESERVATION_CONFLICT = Sense(UNIT_ATTENTION, 0x2C, 0x09, "previous reservation conflict status")
@@ -177,7 +180,7 @@ class CheckCondition(Refused):
 
     field: byte offset of the field at fault; bit: its most significant bit within that byte (sense-key specific
     field pointer, SPC-5 4.4.2.4.2). The pointer aims at the CDB unless the row speaks of the parameter list.
-    information: up to 64 bits for the INFORMATION field (an LBA or a residue); None leaves VALID at zero.
+    information: up to 64 bits for the INFORMATION field (an LBA or a residue); None: the row's, or VALID is zero.
     progress: how much of a long operation is done, in 65536ths (SPC-5 4.4.2.4.4).
     specific: the COMMAND-SPECIFIC INFORMATION field; of a copy the number of the segment (SPC-5 5.18.4.6).
     stream: FILEMARK (80h), EOM (40h), ILI (20h) of stream devices; their residue may be negative.
@@ -197,7 +200,7 @@ class CheckCondition(Refused):
         self.sense = sense
         self.field = field
         self.bit = bit
-        self.information = information
+        self.information = sense.information if information is None else information
         self.progress = progress
         self.stream = stream
         self.specific = specific
@@ -230,7 +233,7 @@ def encode(trouble: CheckCondition, descriptor: bool = False) -> bytes:
 
     Information that does not fit in 32 bits is left out of the fixed format, as its clause has it.
     """
-    key, asc, ascq, _ = trouble.sense
+    key, asc, ascq = trouble.sense[:3]
     information = trouble.information
     pointer = _pointer(trouble)
     if descriptor:

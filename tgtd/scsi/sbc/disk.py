@@ -38,6 +38,7 @@ from tgtd.scsi.sbc.sanitize import SanitizeFailure
 from tgtd.scsi.sbc.selftest import INCOMPLETE, SelfTest, SelfTests
 from tgtd.scsi.sbc.settings import DiskSettings, check_fit, tidings
 from tgtd.scsi.sbc.tally import Tally
+from tgtd.scsi.sbc.thresholds import Thresholds
 from tgtd.scsi.sbc.vital import EXTENDED_BITS, VITAL_PAGES
 from tgtd.scsi.sbc.write import met_instead
 from tgtd.scsi.sense import (
@@ -91,6 +92,7 @@ class Disk(Device[BlockMedium, DiskSettings]):
         self.settings = settings
         self.counters = DiskCounters()
         self.tally = Tally()
+        self.thresholds = Thresholds(self)
         self.self_tests = SelfTests(self)
         self.turns = Turns()
         self.pace = Pace()
@@ -355,7 +357,9 @@ class Disk(Device[BlockMedium, DiskSettings]):
         if settings.write_cache != old.write_cache:
             self.write_cache = settings.write_cache
         self._survey()
-        if settings.mode_pages != old.mode_pages:
+        if settings.pool_warning != old.pool_warning:
+            self.thresholds.forget()
+        if (settings.mode_pages, settings.pool_warning) != (old.mode_pages, old.pool_warning):
             flush |= declare(self, settings.mode_pages)
         if flush:
             self.flush_behind()
@@ -386,6 +390,7 @@ class Disk(Device[BlockMedium, DiskSettings]):
         self.resting = None
         self.preventing.clear()
         self.records.reset()
+        self.thresholds.restart()
         self.self_tests.abort()
         self.copies.lose()
         self._survey()

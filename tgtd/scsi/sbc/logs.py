@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tgtd.scsi.log import BINARY_LIST, COUNTER, SAVED_ASCII_LIST, SAVED_BINARY_LIST, LogPage, Parameter
 from tgtd.scsi.sbc.selftest import SELF_TEST_RESULTS
+from tgtd.scsi.sbc.thresholds import RESOURCES
 from tgtd.scsi.spc.application import APPLICATION_CLIENT
 from tgtd.scsi.spc.counting import error_page, reset, since_reset
 
@@ -92,6 +93,7 @@ LOG_PAGES = (
     error_page(0x03, "read error counters", _read),
     error_page(0x05, "verify error counters", _verified),
     LogPage(0x06, 0, "non-medium error", _non_medium, partial(reset, 0x06, _faults)),
+    RESOURCES,
     LogPage(0x0E, 0, "start-stop cycle counter", _start_stop, _set_date, saved=True),
     APPLICATION_CLIENT,
     SELF_TEST_RESULTS,

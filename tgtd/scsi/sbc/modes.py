@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tgtd.scsi.mode import ModeField, ModePage, Work, constant
 from tgtd.scsi.sbc.selftest import extended_seconds
+from tgtd.scsi.sbc.thresholds import LBPERE, PROVISIONING
 from tgtd.scsi.spc.controlmode import D_SENSE, NUAR, TAS
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def _protected(disk: Disk) -> bool:
     return disk.protection > 0
 
 
-RECOVERY = ModePage(0x01, 0, "read-write error recovery", 12, ())
+RECOVERY = ModePage(0x01, 0, "read-write error recovery", 12, (LBPERE,))
 
 DISCONNECT_RECONNECT = ModePage(0x02, 0, "disconnect-reconnect", 16, (), common=True)
 
@@ -168,4 +169,5 @@ MODE_PAGES = (
     CONTROL_EXTENSION,
     POWER_CONDITION,
     INFORMATIONAL_EXCEPTIONS,
+    PROVISIONING,
 )

@@ -13,7 +13,8 @@ from tgtd.scsi.sense import CAPACITY_DATA_CHANGED, INQUIRY_DATA_CHANGED, MODE_PA
 @dataclass(frozen=True, slots=True)
 class DiskSettings:
     """What the administrator chose. Sizes in bytes; rotation_rate as in VPD page B1h (1: none, 0: unsaid);
-    mode_pages: what declaredmodes.py makes of them; management: URLs of VPD page 85h."""
+    mode_pages: what declaredmodes.py makes of them; management: URLs of VPD page 85h; pool_warning: percent of the
+    pool that are used when thresholds.py tells of it, 0: never."""
 
     write_cache: bool = True
     block_size: int = 512
@@ -24,6 +25,7 @@ class DiskSettings:
     rotation_rate: int = 1
     mode_pages: tuple[Declared, ...] = ()
     management: tuple[str, ...] = ()
+    pool_warning: int = 0
 
 
 def check_fit(medium: BlockMedium | None, settings: DiskSettings) -> None:
@@ -39,9 +41,10 @@ def tidings(old: DiskSettings, new: DiskSettings, renamed: bool) -> list[Sense]:
     """The unit attentions that a change of settings calls for."""
     found = []
     told = attrgetter("removable", "thin", "rotation_rate", "management")
-    if renamed or told(old) != told(new):
+    if renamed or told(old) != told(new) or bool(old.pool_warning) != bool(new.pool_warning):
         found.append(INQUIRY_DATA_CHANGED)
-    if (old.write_cache, old.read_only, old.mode_pages) != (new.write_cache, new.read_only, new.mode_pages):
+    moded = attrgetter("write_cache", "read_only", "mode_pages", "pool_warning")
+    if moded(old) != moded(new):
         found.append(MODE_PARAMETERS_CHANGED)
     if (old.block_size, old.physical_block_size) != (new.block_size, new.physical_block_size):
         found.append(CAPACITY_DATA_CHANGED)

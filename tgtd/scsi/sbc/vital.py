@@ -68,10 +68,11 @@ def _characteristics(disk: Disk, itl: LunNexus) -> bytes:
 
 
 def _provisioning(disk: Disk, itl: LunNexus) -> bytes:
-    """SBC-4 6.6.7: LBPU, LBPWS, LBPWS10, LBPRZ; thin (2h) or fully provisioned (0h)."""
+    """SBC-4 6.6.7: THRESHOLD EXPONENT, LBPU, LBPWS, LBPWS10, LBPRZ; thin (2h) or fully provisioned (0h)."""
     if not disk.thin:
         return bytes(4)
-    return bytes((0, 0xE0 | reads_zeros(disk) << 2, 0x02, 0))
+    exponent = disk.thresholds.exponent if disk.thresholds.active else 0
+    return bytes((exponent, 0xE0 | reads_zeros(disk) << 2, 0x02, 0))
 
 
 def _block_lengths(disk: Disk, itl: LunNexus) -> bytes:
