@@ -112,6 +112,15 @@ def test_a_flood_is_cut_short_and_counted(stream: io.StringIO) -> None:
     assert len(storm(5000)) == 1000
 
 
+@pytest.mark.parametrize("module", ["tgtd.ledger", "tgtd.memories", "tgtd.protecting", "tgtd.scsi.lun"])
+def test_what_initiators_cause_is_no_flood_while_nothing_can_be_kept(stream: io.StringIO, module: str) -> None:
+    """Each command that wants something kept fails for as long as the state directory is full."""
+    log.set_up("info", "text", stream)
+    for _ in range(3000):
+        logging.getLogger(module).error("it could not be kept")
+    assert len(stream.getvalue().splitlines()) < 1100
+
+
 def test_what_is_our_own_is_never_left_out(stream: io.StringIO) -> None:
     log.set_up("info", "text", stream)
     for number in range(3000):

@@ -20,7 +20,16 @@ from systemd.journal import JournalHandler
 FIELDS = ("TARGET", "LUN", "INITIATOR", "ADDRESS", "PORTAL", "FILE", "WORKER")
 LEVELS = ("debug", "info", "warning", "error")
 
-_FOREIGN = ("tgtd.net.", "tgtd.scsi.", "tgtd.control", "tgtd.ledger", "tgtd.loop", "tgtd.workers")
+_FOREIGN = (
+    "tgtd.net.",
+    "tgtd.scsi.",
+    "tgtd.control",
+    "tgtd.ledger",
+    "tgtd.loop",
+    "tgtd.memories",
+    "tgtd.protecting",
+    "tgtd.workers",
+)
 """Who logs what others cause: initiators, clients of the control socket."""
 _AT_ONCE = 1000
 _PER_SECOND = 10

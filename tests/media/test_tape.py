@@ -38,3 +38,11 @@ def test_made_and_opened(tmp_path: Path) -> None:
     reader = TapeMedium.open(path, writable=False)
     assert not reader.writable
     reader.close()
+
+
+def test_a_link_to_nothing(tmp_path: Path) -> None:
+    """As when the file system with the cartridges is not mounted: a blank one is not what is wanted then."""
+    path = tmp_path / "A00001L8"
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(MediumError, match="is a link to a file that is not there; restore"):
+        TapeMedium.open(str(path), create=True)

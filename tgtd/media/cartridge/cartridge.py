@@ -45,6 +45,9 @@ class Cartridge:
         try:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         except OSError as error:
+            if error.errno == errno.EEXIST and not os.path.exists(path):
+                what = f"{path} is a link to a file that is not there"
+                raise MediumError(errno.ENOENT, what, "restore that file, or remove the link") from error
             if error.errno == errno.EEXIST:
                 raise MediumError(errno.EEXIST, f"{path} exists", "choose another name, or remove it first") from error
             raise explain_creation(error, path) from error
