@@ -14,7 +14,7 @@ from tgtd.media.keyheader import SIZE, KeyHeader
 from tgtd.media.ram import RamMedium
 from tgtd.scsi.keyed import keyed
 from tgtd.scsi.layer import Layer, bottom
-from tgtd.scsi.medium import BlockMedium
+from tgtd.scsi.medium import BlockMedium, Taker
 
 MIB = 1 << 20
 SECRET = b"a passphrase"
@@ -130,3 +130,14 @@ def test_no_layer_can_be_taken_away() -> None:
     assert keyed(stacked) is medium
     assert keyed(Layer(RamMedium(MIB))) is None
     assert keyed(None) is None
+
+
+def test_copies_go_through_it(tmp_path: Path) -> None:
+    """The kernel would hand ciphertext over, from either side."""
+    plain, below = (FileMedium.open(str(tmp_path / name), size=MIB, create=True) for name in "ab")
+    medium, _ = make(below)
+    other: object = medium
+    assert not isinstance(other, Taker)
+    assert plain.taking(medium, 0, 0, 4096, False) is None
+    plain.close()
+    medium.close()
