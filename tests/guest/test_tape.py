@@ -110,3 +110,19 @@ def test_what_it_is(guest: Guest, st: str, open_iscsi: OpenIscsi) -> None:
     for command in (f"sg_vpd -a {generic}", f"sg_opcodes -u {generic}", f"sg_modes -a {generic}", f"sg_turs {generic}"):
         assert guest.run(command, status=None).status == 0, command
     assert "Maximum capacity in partition" in guest.run(f"sg_read_attr {generic}").output
+
+
+def test_logs_and_compression(guest: Guest, st: str, open_iscsi: OpenIscsi) -> None:
+    """What st compresses is counted, sg_logs reads every page, and tapeinfo finds no alert."""
+    generic = open_iscsi.device(0, "scsi_generic")
+    guest.run(f"mt-st -f {st} compression 1 && seq 1000000 | head -c 4M >/run/text && dd if=/run/text of={st} bs=256k")
+    guest.run(f"mt-st -f {st} rewind && dd if={st} bs=256k status=none | cmp - /run/text", timeout=120)
+    pages = guest.run(f"sg_logs -a {generic}").output
+    assert "Bytes transferred from server" in pages
+    for code in ("0x0c", "0x11", "0x14", "0x17", "0x1b", "0x2e"):
+        assert guest.run(f"sg_logs -p {code} {generic}").status == 0, code
+    counters = bytes.fromhex(guest.run(f"sg_logs -r -p 0xc {generic} | od -An -v -tx1").output)
+    received, stored = (int.from_bytes(counters[at : at + 8], "big") for at in (8, 20))
+    assert received == 4 << 20
+    assert stored < received // 2
+    assert "DataCompEnabled: yes" in guest.run(f"tapeinfo -f {generic}").output
