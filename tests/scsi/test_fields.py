@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.scsi.reserving import FULL_STATUS, REGISTER, out, read
+from tests.scsi.test_keyed import Locked
 from tests.scsi.workbench import CHECK_CONDITION, Bench, Pooled, cdb10, pointer_of, sense_of
 from tgtd.scsi.access import PortGroup
 from tgtd.scsi.command import Command
@@ -33,9 +34,11 @@ UNITS: dict[str, dict[str, Any] | None] = {
     "type-1": {"kind": 1},
     "type-2": {"kind": 2, "removable": True},
     "full-type-2": {"kind": 2, "thin": False},
+    "encrypted": {"medium": Locked},
     "controller": None,
 }
-"""Settings of a disk at LUN 0, kind being its protection type; None: the controller that is there without one.
+"""Settings of a disk at LUN 0, kind being its protection type, medium what it is on; None: the controller that is there
+without one.
 Together they have every row."""
 
 
@@ -48,7 +51,8 @@ class Furnished(Bench):
         if settings is not None and "kind" in settings:
             self.protected(**settings)
         elif settings is not None:
-            self.disk(Pooled(1 << 20), **settings)
+            medium = settings.get("medium", Pooled)
+            self.disk(medium(1 << 20), **{key: value for key, value in settings.items() if key != "medium"})
         self.target.regroup((PortGroup(1, explicit=True),))
         self.other = self.connect("other")
         self.ready(0)
