@@ -29,7 +29,7 @@ class Touching(Layer, ABC):
         """Whether this one has to be done by a worker, as `before` has something to do. Loop thread."""
         return verb in self.verbs
 
-    def _before(self, verb: str, offset: int, length: int) -> None:
+    def consult(self, verb: str, offset: int, length: int) -> None:
         if verb in self.verbs:
             self.before(verb, offset, length)
 
@@ -50,25 +50,25 @@ class Touching(Layer, ABC):
         return self.medium.writing(offset, data, durable)
 
     def read(self, offset: int, into: memoryview) -> None:
-        self._before("read", offset, len(into))
+        self.consult("read", offset, len(into))
         self.medium.read(offset, into)
 
     def write(self, offset: int, data: Buffer, durable: bool) -> None:
-        self._before("write", offset, len(data))
+        self.consult("write", offset, len(data))
         self.medium.write(offset, data, durable)
 
     def flush(self) -> None:
-        self._before("flush", 0, 0)
+        self.consult("flush", 0, 0)
         self.medium.flush()
 
     def discard(self, offset: int, length: int) -> None:
-        self._before("discard", offset, length)
+        self.consult("discard", offset, length)
         self.medium.discard(offset, length)
 
     def zero(self, offset: int, length: int, may_discard: bool) -> None:
-        self._before("zero", offset, length)
+        self.consult("zero", offset, length)
         self.medium.zero(offset, length, may_discard)
 
     def extents(self, offset: int, length: int) -> Iterator[tuple[int, int, bool]]:
-        self._before("extents", offset, length)
+        self.consult("extents", offset, length)
         return self.medium.extents(offset, length)

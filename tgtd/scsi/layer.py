@@ -29,6 +29,10 @@ class Layer:
         self.block_sizes = medium.block_sizes
         self.atomic_bytes = medium.atomic_bytes
 
+    def consult(self, verb: str, offset: int, length: int) -> None:
+        """Asked in a worker before something is done below all layers that no verb of theirs stands for: what they do
+        before this one. May block, and may raise OSError."""
+
     def read_now(self, offset: int, into: memoryview) -> bool:
         return self.medium.read_now(offset, into)
 
@@ -75,6 +79,13 @@ def layers(medium: Store | None) -> Iterator[Store]:
     while medium is not None:
         yield medium
         medium = medium.medium if isinstance(medium, Layer) else None
+
+
+def consult(medium: Store | None, verb: str, offset: int, length: int) -> None:
+    """Every layer's `consult`, from the top. Blocks."""
+    for layer in layers(medium):
+        if isinstance(layer, Layer):
+            layer.consult(verb, offset, length)
 
 
 def bottom(medium: Store) -> Store:

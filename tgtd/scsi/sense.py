@@ -112,7 +112,6 @@ UNSUPPORTED_SEGMENT_DESCRIPTOR = Sense(ILLEGAL_REQUEST, 0x26, 0x09, "unsupported
 INLINE_DATA_LENGTH_EXCEEDED = Sense(ILLEGAL_REQUEST, 0x26, 0x0B, "inline data length exceeded")
 COMMAND_SEQUENCE_ERROR = Sense(ILLEGAL_REQUEST, 0x2C, 0x00, "command sequence error")
 GENERATION_DOES_NOT_MATCH = Sense(ILLEGAL_REQUEST, 0x2C, 0x0C, "ORWRITE generation does not match")
-SAVING_PARAMETERS_NOT_SUPPORTED = Sense(ILLEGAL_REQUEST, 0x39, 0x00, "saving parameters not supported")
 INVALID_MESSAGE_ERROR = Sense(ILLEGAL_REQUEST, 0x49, 0x00, "invalid message error")
 POSITION_PAST_BEGINNING = Sense(ILLEGAL_REQUEST, 0x3B, 0x0C, "position past beginning of medium")
 MEDIUM_REMOVAL_PREVENTED = Sense(ILLEGAL_REQUEST, 0x53, 0x02, "medium removal prevented")

@@ -26,6 +26,10 @@ from tests.scsi.sbc.protection.cdbs import (
     ten,
 )
 from tests.scsi.workbench import Bench, sense_of
+from tgtd.media.failing import FailingMedium
+from tgtd.media.ram import RamMedium
+from tgtd.scsi.sbc.disk import Disk
+from tgtd.scsi.sbc.protection.medium import ProtectedMedium, room
 
 MISSING = 0xFFFFFFFF
 
@@ -244,3 +248,45 @@ def test_blocks_that_are_marked_bad() -> None:
     assert bench.refused(ten(READ, 3, 2, 1)) == (3, 0x11, 0x14)
     bench.good(ten(WRITE, 4, 1, 1), block(1, 4))
     assert bench.good(ten(READ, 4, 1, 1)) == block(1, 4)
+
+
+VERBS = {
+    "read": (ten(READ, 4, 1, 1), None),
+    "write": (ten(WRITE, 4, 1, 1), block(1, 4)),
+    "compare": (ten(0x2F, 4, 1, 1, 2), block(0, 4)),
+    "verify": (ten(WRITE_VERIFY, 4, 1, 1), block(1, 4)),
+    "or": (sixteen(OR, 4, 1, 1), block(1, 4)),
+    "atomic": (sixteen(0x9C, 4, 1, 1), block(1, 4)),
+    "same": (ten(0x41, 4, 2, 1), block(1, 4)),
+    "no data": (sixteen(0x93, 4, 2, 1, 1), b""),
+}
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_filters_have_their_say(name: str) -> None:
+    """What carries protection information passes the filters before the medium as all else does."""
+    bench = make(1)
+    disk = bench.target.luns[0]
+    assert isinstance(disk, Disk)
+    assert disk.medium is not None
+    disk.relayer(FailingMedium(disk.medium, (), "EIO", 4 << 9, 512, 1.0, 1))
+    cdb, data = VERBS[name]
+    sense = bench.refused(cdb, data)
+    assert sense[:2] in ((3, 0x11), (3, 0x0C))
+    if name != "compare":
+        bench.good(cdb, data)  # it fails but once
+
+
+@pytest.mark.parametrize("command", ["read", "same", "no data"])
+def test_flushes_pass_the_filters_too(command: str) -> None:
+    bench = Bench()
+    medium = ProtectedMedium(Volatile(1 << 20), Volatile(room(1 << 20, 512)), 512, 1)
+    disk = bench.disk(FailingMedium(medium, ("flush",), "EIO", 0, None, 1.0, 1), write_cache=command == "read")
+    bench.ready()
+    cdb, data = (ten(READ, 4, 1, 1, 8), None) if command == "read" else VERBS[command]
+    assert bench.refused(cdb, data)[0] == 3
+    assert disk.counters.medium_errors == 1
+
+
+class Volatile(RamMedium):
+    volatile = True

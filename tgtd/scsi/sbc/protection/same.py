@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tgtd.scsi.layer import consult
 from tgtd.scsi.sbc.flaws import FlawedMedium
 from tgtd.scsi.sbc.protection.access import Access, access, guarded, steps, unit_of
 from tgtd.scsi.sbc.protection.rules import SENT, SIZE, check, generate
@@ -66,11 +67,12 @@ def write_same(disk: Disk, task: Task) -> int:
 
 def _blank(disk: Disk, what: Access, unmap: bool) -> None:
     offset, length = what.lba << disk.shift, what.blocks << disk.shift
+    consult(disk.medium, "zero", offset, length)
     guarded(disk).blank(offset, length, unmap)
     if isinstance(disk.medium, FlawedMedium):
         disk.medium.heal(offset, length)
     if disk.durable:
-        guarded(disk).flush()
+        disk.store().flush()
 
 
 def _repeat(disk: Disk, what: Access, block: bytes, information: bytes) -> None:
@@ -83,4 +85,4 @@ def _repeat(disk: Disk, what: Access, block: bytes, information: bytes) -> None:
             beside = generate(medium.rules(lba), lba, data, disk.block_size)
         put(disk, lba, data, beside, False)
     if disk.durable:
-        medium.flush()
+        disk.store().flush()

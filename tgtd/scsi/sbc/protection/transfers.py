@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tgtd.scsi.layer import consult
 from tgtd.scsi.medium import Buffer
 from tgtd.scsi.sbc.atomic import most_atomic
 from tgtd.scsi.sbc.flaws import FlawedMedium
@@ -49,7 +50,7 @@ def read(disk: Disk, task: Task) -> int:
 def _read(disk: Disk, what: Access, buffer: memoryview, through: bool) -> None:
     medium, size = guarded(disk), disk.block_size
     if through:
-        medium.flush()
+        disk.store().flush()
     for first, count in steps(size, what.blocks):
         data, information = fetch(disk, what.lba + first, count)
         if what.protect or not medium.policy.lenient:
@@ -68,11 +69,13 @@ def fetch(disk: Disk, lba: int, count: int) -> tuple[memoryview, bytes]:
     offset, length = lba << disk.shift, count << disk.shift
     if isinstance(disk.medium, FlawedMedium):
         disk.medium.refuse_bad(offset, length)
+    consult(disk.medium, "read", offset, length)
     return guarded(disk).fetch(offset, length)
 
 
 def put(disk: Disk, lba: int, data: Buffer, information: bytes, durable: bool) -> None:
     """Blocks with their protection information; what was marked bad is so no more."""
+    consult(disk.medium, "write", lba << disk.shift, len(data))
     guarded(disk).put(lba << disk.shift, data, information, durable)
     if isinstance(disk.medium, FlawedMedium):
         disk.medium.heal(lba << disk.shift, len(data))
