@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.scsi.test_keyed import Locked
 from tests.scsi.workbench import Bench, cdb10
 from tgtd.scsi.access import PortGroup
 from tgtd.scsi.command import Command
@@ -37,7 +38,11 @@ def able(row: Command, **settings: object) -> tuple[Bench, Disk]:
             bench.ready()
             if row in rows_of(disk):
                 return bench, disk
-    raise AssertionError(f"no disk performs {row.name}")
+    bench = Bench()
+    disk = bench.disk(Locked(1 << 20), **settings)
+    bench.ready()
+    assert row in rows_of(disk), f"no disk performs {row.name}"
+    return bench, disk
 
 
 def shortest(row: Command) -> bytes:
@@ -50,7 +55,7 @@ def shortest(row: Command) -> bytes:
 @pytest.mark.parametrize("row", OTHERS, ids=lambda row: row.name)
 def test_others_are_counted(row: Command) -> None:
     bench = Bench()
-    disk = bench.disk(removable=True)
+    disk = bench.disk(Locked(1 << 20), removable=True)
     bench.target.regroup((PortGroup(1, explicit=True),))
     bench.ready()
     bench.run(bytes((row.opcode, row.action or 0)))
