@@ -129,7 +129,8 @@ def test_cut_at_every_offset(tmp_path: Path) -> None:
         (tmp_path / "cut").write_bytes(whole[: DATA + length])
         os.truncate(tmp_path / "cut", DATA + MIB)
         found = Cartridge.open(str(tmp_path / "cut"))
-        count = max(number for end, number in ends if end <= length)
+        cut = whole[: DATA + length].ljust(len(whole), b"\0")  # bytes that were zero are no loss
+        count = max(number for end, number in ends if cut[: DATA + end] == whole[: DATA + end])
         assert contents(found.partitions[0]) == model[:count]
         found.partitions[0].append_block(b"after", 5, 0)
         found.close()
