@@ -16,6 +16,7 @@ from tgtd.scsi.lun import LogicalUnit
 from tgtd.scsi.passthrough.device import Passthrough
 from tgtd.scsi.passthrough.opcodes import refused
 from tgtd.scsi.sbc.disk import Disk
+from tgtd.scsi.smc.changer import Changer
 from tgtd.scsi.spc.absent import AbsentUnit
 from tgtd.scsi.spc.controller import Controller
 from tgtd.scsi.ssc.drive import TapeDrive
@@ -32,6 +33,7 @@ DEVICES: tuple[tuple[str, type[LogicalUnit]], ...] = (
     ("Disk", Disk),
     ("Passthrough", Passthrough),
     ("Tape", TapeDrive),
+    ("Changer", Changer),
     ("LUN 0", Controller),
     ("Absent", AbsentUnit),
 )

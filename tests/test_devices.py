@@ -34,6 +34,7 @@ def wish(device: str) -> model.Lun:
         rotation_rate=0,
         mode_page=(),
         management=(),
+        library=model.Library((1,), 4, 1, "generic", None, False, None),
         online=True,
         allow_shrink=False,
         io_timeout=0,

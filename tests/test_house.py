@@ -58,6 +58,7 @@ MAY_DO_IO = {
     "tgtd.media.cartridge.simh": "images of tapes",
     "tgtd.media.cartridge.space": "cartridges",
     "tgtd.media.file": "files",
+    "tgtd.media.library": "directories of cartridges",
     "tgtd.media.regular": "locks of files",
     "tgtd.media.scsi": "SCSI devices of the host",
     "tgtd.media.taking": "copies between files",

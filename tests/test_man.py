@@ -140,6 +140,6 @@ def test_commands_that_share_an_operation_code() -> None:
     """34h is another command on a tape than on a disk: each has a line of its own."""
     lines = [line.removeprefix(".It ") for line in generate.command_lines() if line.startswith(".It 34h")]
     assert lines == [
-        "34h Ta PRE-FETCH(10) Ta yes Ta device Ta no Ta no Ta no",
-        "34h Ta READ POSITION Ta no Ta device Ta yes Ta no Ta no",
+        "34h Ta PRE-FETCH(10) Ta yes Ta device Ta no Ta no Ta no Ta no",
+        "34h Ta READ POSITION Ta no Ta device Ta yes Ta no Ta no Ta no",
     ]

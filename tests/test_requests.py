@@ -154,6 +154,46 @@ def test_the_medium_of_a_unit_that_is_offline(desk: Desk) -> None:
         desk.ask("medium", what="load", target=IQN, lun=1)
 
 
+def test_a_library_is_shown_and_moved_in(desk: Desk) -> None:
+    """A real one: its cartridge is made, goes into the drive, and is where it was after the edit of another key."""
+    site = desk.site
+    robot = (
+        f'[[target.lun]]\nnumber = 0\ndevice = "changer"\nmedium = {{ type = "library", path = "{site.media}" }}\n'
+        'library = { drives = [2], slots = 3, cartridges = ["A00001L8"], create = true, size = "8 MiB" }\n'
+    )
+    drive = '[[target.lun]]\nnumber = 2\ndevice = "tape"\nmedium = { type = "tape" }\n'
+    site.write(site.lun(1), robot, drive)
+    assert desk.ask("reload")["result"] == "applied"
+    device: Any = site.unit(0).device
+    site.turn_until(lambda: device.obstacle is None and site.unit(2).device.medium is not None)
+    assert desk.ask("library", what="load", target=IQN, lun=0, words=["A00001L8", 2])["done"]
+    assert site.unit(2).device.medium.cartridge.barcode == "A00001L8"
+    site.write(site.lun(1), robot.replace("slots = 3", "slots = 4, ports = 0"), drive)
+    assert "library" in desk.ask("plan")["steps"][0]["fields"]
+    desk.ask("reload")
+    rows = {row["address"]: row for row in desk.ask("library", what="show", target=IQN, lun=0, words=[])["elements"]}
+    assert (rows[500]["barcode"], rows[500]["lun"]) == ("A00001L8", 2)
+    assert sorted(rows) == [1, 500, 1000, 1001, 1002, 1003]
+    said = desk.ask("library", what="move", target=IQN, lun=0, words=[1000, 1001])
+    assert said == {"done": False, "cause": "medium source element empty"}
+    with pytest.raises(Unanswerable, match="LUN 0: there is no Z"):
+        desk.ask("library", what="export", target=IQN, lun=0, words=["Z"])
+
+
+@pytest.mark.parametrize(
+    ("what", "words", "why"),
+    [
+        ("shake", [], "one of show, move"),
+        ("move", [1000, "x"], "move wants to know: int, int"),
+        ("export", "A", "wants to know"),
+        ("show", [], "is a disk"),
+    ],
+)
+def test_libraries_that_are_none(desk: Desk, what: str, words: object, why: str) -> None:
+    with pytest.raises(Unanswerable, match=why):
+        desk.ask("library", what=what, target=IQN, lun=1, words=words)
+
+
 def test_plan_then_reload(desk: Desk) -> None:
     desk.site.write(desk.site.lun(1), desk.site.lun(2))
     assert len(desk.ask("plan")["steps"]) == 1

@@ -16,6 +16,9 @@ from tgtd.scsi.medium import Offload
 from tgtd.scsi.passthrough.device import Passthrough, PassthroughSettings
 from tgtd.scsi.sbc.disk import Disk
 from tgtd.scsi.sbc.settings import DiskSettings
+from tgtd.scsi.smc.changer import Changer
+from tgtd.scsi.smc.model import MODELS
+from tgtd.scsi.smc.shelf import LibrarySettings
 from tgtd.scsi.ssc.drive import TapeDrive, TapeSettings
 from tgtd.scsi.ssc.personality import PERSONALITIES
 
@@ -66,9 +69,28 @@ def _drive_names(wish: model.Lun) -> Names:
     return drive.vendor, drive.product, drive.revision
 
 
+def library_settings(wish: model.Lun) -> LibrarySettings:
+    library = wish.library
+    assert library is not None
+    return LibrarySettings(
+        MODELS[library.model].layout(library.slots, library.ports, len(library.drives)),
+        library.drives,
+        library.cartridges,
+        library.create,
+        library.size,
+    )
+
+
+def _library_names(wish: model.Lun) -> Names:
+    assert wish.library is not None
+    library = MODELS[wish.library.model]
+    return library.vendor, library.product, library.revision
+
+
 KINDS: Mapping[str, Kind] = {
     "disk": Kind(_disk, disk_settings, _own_names),
     "passthrough": Kind(Passthrough, passthrough_settings, _own_names),
     "tape": Kind(TapeDrive, tape_settings, _drive_names),
+    "changer": Kind(Changer, library_settings, _library_names),
 }
 """By the configuration's `device`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,9 @@ from tgtd.config import model
 from tgtd.config.plan import Plan
 from tgtd.control import Result, Unanswerable
 from tgtd.net.iscsi.session import Session
+from tgtd.opening import reason
+from tgtd.scsi.smc import operator
+from tgtd.scsi.smc.changer import Changer
 from tgtd.status import (
     Census,
     Health,
@@ -103,6 +106,39 @@ def move_medium(
     reply({"medium": "ejected" if eject else "loaded"})
 
 
+def library(
+    tree: Tree, target: object, lun: object, what: str, words: Sequence[object], reply: Callable[[Result], None]
+) -> None:
+    """Show a library that runs in this process, or do in it what its operator does. words: barcodes, LUNs of drives or
+    element addresses. Raises Unanswerable."""
+    unit = _unit(tree, target, lun)
+    changer = unit.device
+    if not isinstance(changer, Changer):
+        raise Unanswerable(f"{unit.place} is a {unit.wish.device}; name the LUN of a changer")
+    if unit.state is not State.ONLINE:
+        raise Unanswerable(f"{unit.place} is {unit.state.value}" + (f": {unit.cause}" if unit.cause else ""))
+    if what == "show":
+        reply({"elements": operator.rows(changer), "homeless": list(changer.homeless)})
+        return
+
+    def then(error: BaseException | None) -> None:
+        if error is None:
+            log.warning("%s: %s %s by tgtctl", unit.place, what, " ".join(map(str, words)))
+        reply({"done": error is None, "cause": None if error is None else reason(error)})
+
+    deeds: Mapping[str, Callable[..., None]] = {
+        "move": operator.move,
+        "load": operator.load,
+        "unload": operator.unload,
+        "export": operator.export,
+        "import": operator.bring,
+    }
+    try:
+        deeds[what](changer, *words, then)
+    except ValueError as trouble:
+        raise Unanswerable(f"{unit.place}: {trouble}") from trouble
+
+
 def _unit(tree: Tree, target: object, lun: object) -> Unit:
     found = tree.targets.get(str(target))
     if found is None:
@@ -149,6 +185,11 @@ class Estate(Protocol):
         self, target: object, lun: object, eject: bool, force: bool, reply: Callable[[Result], None]
     ) -> None:
         """See `move_medium`."""
+
+    def library(
+        self, target: object, lun: object, what: str, words: Sequence[object], reply: Callable[[Result], None]
+    ) -> None:
+        """See `library`."""
 
     def log_level(self, level: str) -> None:
         """Other processes shall log as this one does."""
@@ -207,6 +248,11 @@ class Alone:
         self, target: object, lun: object, eject: bool, force: bool, reply: Callable[[Result], None]
     ) -> None:
         move_medium(self._tree, target, lun, eject, force, reply)
+
+    def library(
+        self, target: object, lun: object, what: str, words: Sequence[object], reply: Callable[[Result], None]
+    ) -> None:
+        library(self._tree, target, lun, what, words, reply)
 
     def log_level(self, level: str) -> None:
         """There is nobody else."""

@@ -16,6 +16,16 @@ from tgtd.status import Health, Reload
 
 Arguments = Mapping[str, object]
 
+_DEEDS: Mapping[str, tuple[type, ...]] = {
+    "show": (),
+    "move": (int, int),
+    "load": (str, int),
+    "unload": (int,),
+    "export": (str,),
+    "import": (str,),
+}
+"""What can be done with a library, and what must be said with it."""
+
 
 class Stoppable(Protocol):
     settings: model.Daemon
@@ -41,6 +51,7 @@ class Requests:
             "clear-reservations": self._clear_reservations,
             "fault": self._fault,
             "medium": self._medium,
+            "library": self._library,
             "plan": self._plan,
             "reload": self._reload,
             "log-level": self._log_level,
@@ -71,6 +82,15 @@ class Requests:
             raise Unanswerable("what is to be done with the medium: eject, or load")
         force = arguments.get("force") is True
         self._estate.move_medium(arguments.get("target"), arguments.get("lun"), what == "eject", force, reply)
+
+    def _library(self, arguments: Arguments, reply: Reply) -> None:
+        what, words = arguments.get("what"), arguments.get("words")
+        shape = _DEEDS.get(str(what))
+        if shape is None:
+            raise Unanswerable(f"what is to be done with the library: one of {', '.join(_DEEDS)}")
+        if not isinstance(words, list) or tuple(map(type, words)) != shape:
+            raise Unanswerable(f"{what} wants to know: {', '.join(kind.__name__ for kind in shape) or 'nothing more'}")
+        self._estate.library(arguments.get("target"), arguments.get("lun"), str(what), words, reply)
 
     def _plan(self, arguments: Arguments, reply: Reply) -> None:
         self._must_run()

@@ -74,7 +74,12 @@ class Tree:
         return LiveTarget(wish, iscsi)
 
     def link(self) -> list[LiveTarget]:
-        """Have every shared LUN lead to the unit it is; the targets for which something changed."""
+        """Have every shared LUN lead to the unit it is, and the devices of each target know of each other; the targets
+        for which something changed."""
+        for target in self.targets.values():
+            devices = {number: unit.device for number, unit in target.units.items()}
+            for device in devices.values():
+                device.meet(devices)
         changed: dict[LiveTarget, None] = {}
         for target in self.targets.values():
             for number, share in target.wish.shared.items():

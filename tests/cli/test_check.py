@@ -76,7 +76,12 @@ def test_the_examples(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(ROOT / "etc")]) == 0
     assert capsys.readouterr().out == "ok: 1 file, 0 targets, 0 luns\n"
     examples = sorted((ROOT / "etc/targets.d").iterdir())
-    assert [path.name for path in examples] == ["disk.toml.example", "everything.toml.example", "tape.toml.example"]
+    assert [path.name for path in examples] == [
+        "disk.toml.example",
+        "everything.toml.example",
+        "library.toml.example",
+        "tape.toml.example",
+    ]
     for path in examples:
         assert main(["check", str(path)]) == 0
 
@@ -94,7 +99,7 @@ def test_an_editor_accepts_the_examples_by_the_schema_they_name(tmp_path: Path) 
         path.rename(path.with_suffix(""))
     good = _taplo(tmp_path / "etc")
     assert good.returncode == 0, good.stderr
-    assert "total=4 excluded=0" in good.stderr
+    assert "total=5 excluded=0" in good.stderr
     disk = tmp_path / "etc/targets.d/disk.toml"
     disk.write_text(disk.read_text() + "thick = true\n")
     assert "thick" in _taplo(tmp_path / "etc").stderr

@@ -88,7 +88,7 @@ def test_closing_twice_is_harmless(medium: BlockMedium) -> None:
 
 
 def test_table() -> None:
-    assert set(OPENERS) == {"file", "block", "ram", "null", "scsi", "tape"}
+    assert set(OPENERS) == {"file", "block", "ram", "null", "scsi", "tape", "library"}
 
 
 @pytest.mark.parametrize("kind", OPENERS.keys() - {"tape"})  # an empty drive lacks nothing

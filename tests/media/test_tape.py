@@ -12,7 +12,7 @@ from tgtd.media.tape import TapeMedium
 
 def test_an_empty_drive() -> None:
     medium = TapeMedium.open(None)
-    assert (medium.cartridge, medium.size, medium.writable) == (None, 0, False)
+    assert (medium.cartridge, medium.size, medium.writable) == (None, 0, True)
     medium.flush()
     medium.close()
 

@@ -16,7 +16,20 @@ from pathlib import Path
 from types import ModuleType
 
 from tgtd import __version__
-from tgtd.cli import cat_config, check, fault, log_level, medium, plan, reload, reservations, sessions, status, stop
+from tgtd.cli import (
+    cat_config,
+    check,
+    fault,
+    library,
+    log_level,
+    medium,
+    plan,
+    reload,
+    reservations,
+    sessions,
+    status,
+    stop,
+)
 from tgtd.cli.client import Trouble
 
 COMMANDS: dict[str, ModuleType] = {
@@ -25,6 +38,7 @@ COMMANDS: dict[str, ModuleType] = {
     "reservations": reservations,
     "fault": fault,
     "medium": medium,
+    "library": library,
     "check": check,
     "plan": plan,
     "reload": reload,

@@ -19,9 +19,11 @@ from tgtd.config.document import Document
 from tgtd.config.encryption import SecretReader, encryption
 from tgtd.config.filters import filters_of
 from tgtd.config.iscsi_name import check_name, check_pattern
+from tgtd.config.library import library_of
 from tgtd.config.model import (
     IdentityWish,
     Iscsi,
+    Library,
     Lun,
     LunView,
     Medium,
@@ -119,6 +121,7 @@ class TargetBuilder:
         self._target = schema.section("target")
         self._lun = schema.section("target", "lun")
         self._medium = schema.section("target", "lun", "medium")
+        self._library = schema.section("target", "lun", "library")
         self._group = schema.section("target", "port_group")
         self._filter = schema.section("target", "lun", "medium", "filters")
         self._redirect = schema.section("target", "redirect")
@@ -233,6 +236,7 @@ class TargetBuilder:
             management=tuple(url for url in filled.get("management", ()) if url is not None),
             mode_page=tuple(mode_pages(document, (*path, "mode_page"), filled.get("mode_page", []))),
             pool_warning=pool_warning(document, path, filled),
+            library=self._library_of(document, path, filled),
             protection=filled.get("protection"),
             protection_path=protection_path(document, path, filled),
             online=filled["online"],
@@ -241,6 +245,11 @@ class TargetBuilder:
             io_timeout_policy=filled["io_timeout_policy"],
             command_timeout=filled["command_timeout"],
             origin=origin,
+        )
+
+    def _library_of(self, document: Document, path: Path, lun: Mapping[str, Any]) -> Library | None:
+        return library_of(
+            document, path, lun, fill(document, (*path, "library"), self._library, lun.get("library") or {})
         )
 
     def _medium_of(self, document: Document, path: Path, table: dict[str, Any] | None, block: int) -> Medium:

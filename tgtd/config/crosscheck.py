@@ -9,6 +9,7 @@ from typing import Any
 
 from tgtd.config.address import clashes, parse_portal
 from tgtd.config.build import Placed
+from tgtd.config.library import served
 from tgtd.config.model import Lun, Portal
 from tgtd.config.positions import Path
 from tgtd.config.problem import Mistake, Problem
@@ -46,6 +47,8 @@ def crosscheck(targets: Sequence[Placed]) -> Iterator[Problem]:
     yield from _twice(targets, "wwid", lambda lun: lun.identity.wwid, "world wide id")
     yield from _shared_media(targets)
     yield from shared_luns(targets)
+    for placed in targets:
+        yield from served(placed.document, placed.luns)
 
 
 def _names(targets: Iterable[Placed]) -> Iterator[Problem]:

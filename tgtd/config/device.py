@@ -23,7 +23,7 @@ class DeviceKeys:
 DEVICES: Mapping[str, DeviceKeys] = {
     "disk": DeviceKeys(
         ("file", "block", "ram", "null"),
-        alien=frozenset({"command_timeout", "personality"}),
+        alien=frozenset({"command_timeout", "personality", "library"}),
         reason="is not for disks",
         filters=True,
     ),
@@ -36,6 +36,11 @@ DEVICES: Mapping[str, DeviceKeys] = {
         ("tape",),
         keys=_ANY | {"personality", "read_only", "vendor", "product", "revision"},
         reason="is not for tape drives",
+    ),
+    "changer": DeviceKeys(
+        ("library",),
+        keys=_ANY | {"library", "vendor", "product", "revision"},
+        reason="is not for changers",
     ),
 }
 

@@ -122,8 +122,9 @@ class Encryption:
 
 @dataclass(frozen=True, slots=True)
 class Medium:
-    """type: "file", "block", "ram", "null", "scsi", "tape". path: of a file or device. size: bytes, None: as large
-    as it is. filters: what stands before it, the first nearest to the initiator."""
+    """type: "file", "block", "ram", "null", "scsi", "tape", "library". path: of a file, device or
+    directory. size: bytes, None: as large as it is. filters: what stands before it, the first nearest to the
+    initiator."""
 
     type: str
     path: str | None = None
@@ -162,9 +163,24 @@ class ModePage:
 
 
 @dataclass(frozen=True, slots=True)
+class Library:
+    """drives: LUNs of the same target. cartridges: barcodes, None: all in the directory. size: bytes of those that are
+    made, None: what their generation holds."""
+
+    drives: tuple[int, ...]
+    slots: int
+    ports: int
+    model: str
+    cartridges: tuple[str, ...] | None
+    create: bool
+    size: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Lun:
-    """mode_page: in the order of their codes. protection: the type of protection information of a new disk; None: it
-    never has any. protection_path: the file that keeps it; None: memory, or nothing is kept at all."""
+    """library: of a changer. mode_page: in the order of their codes. protection: the type of protection information
+    of a new disk; None: it never has any. protection_path: the file that keeps it; None: memory, or nothing is kept at
+    all."""
 
     number: int
     device: str
@@ -186,6 +202,7 @@ class Lun:
     protection_path: str | None = field(default=None, kw_only=True)
     pool_warning: int = field(default=0, kw_only=True)
     """Percent of the file system; 0: none."""
+    library: Library | None = field(default=None, kw_only=True)
     io_timeout: float
     io_timeout_policy: str
     command_timeout: int

@@ -56,6 +56,7 @@ _LUN_FIELDS = (
     "mode_page",
     "management",
     "pool_warning",
+    "library",
     "online",
     "allow_shrink",
     "io_timeout",

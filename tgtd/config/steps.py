@@ -244,14 +244,15 @@ _LUN_EFFECTS = {
     "mode_page": MODE_CHANGED,
     "read_only": MODE_CHANGED,
     "pool_warning": MODE_CHANGED,
+    "library": MEDIUM_CHANGED,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeLun(LunStep):
     """fields: of identity, write_cache, physical_block_size, read_only, removable, thin, rotation_rate, mode_page,
-    management, pool_warning, online, allow_shrink, io_timeout, io_timeout_policy, command_timeout, medium.create,
-    medium.filters."""
+    management, pool_warning, library, online, allow_shrink, io_timeout, io_timeout_policy, command_timeout,
+    medium.create, medium.filters."""
 
     fields: tuple[str, ...]
 

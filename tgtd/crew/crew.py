@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -182,6 +182,11 @@ class Crew:
         self, target: object, lun: object, eject: bool, force: bool, reply: Callable[[Result], None]
     ) -> None:
         self._ask_about(target, speech.MEDIUM, (lun, eject, force), reply)
+
+    def library(
+        self, target: object, lun: object, what: str, words: Sequence[object], reply: Callable[[Result], None]
+    ) -> None:
+        self._ask_about(target, speech.LIBRARY, (lun, what, words), reply)
 
     def _ask_about(
         self, target: object, topic: str, arguments: tuple[object, ...], reply: Callable[[Result], None]

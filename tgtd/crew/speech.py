@@ -41,6 +41,7 @@ GUESTS = "guests"
 CLEAR = "clear"
 FAULT = "fault"
 MEDIUM = "medium"
+LIBRARY = "library"
 
 
 @dataclass(frozen=True, slots=True)

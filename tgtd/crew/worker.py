@@ -27,7 +27,7 @@ from tgtd.control import Result, Unanswerable
 from tgtd.crew import speech
 from tgtd.crew.channel import Channel
 from tgtd.crew.speech import Hire
-from tgtd.estate import clear_reservations, fault, guests, move_medium
+from tgtd.estate import clear_reservations, fault, guests, library, move_medium
 from tgtd.ledger import Ledger
 from tgtd.loop import Loop
 from tgtd.media import OPENERS
@@ -69,6 +69,7 @@ _ORDERS: Mapping[str, Callable[..., None]] = {
     speech.CLEAR: clear_reservations,
     speech.FAULT: fault,
     speech.MEDIUM: move_medium,
+    speech.LIBRARY: library,
 }
 """What is asked of one LUN: with the tree, the target, what else was said, and where the answer goes."""
 

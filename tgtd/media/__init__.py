@@ -10,6 +10,7 @@ from typing import Protocol
 
 from tgtd.media.block import BlockDeviceMedium
 from tgtd.media.file import FileMedium
+from tgtd.media.library import LibraryMedium
 from tgtd.media.null import NullMedium
 from tgtd.media.problem import MediumError
 from tgtd.media.ram import RamMedium
@@ -41,6 +42,7 @@ OPENERS: Mapping[str, Opener] = {
     "null": NullMedium.open,
     "scsi": ScsiDeviceMedium.open,
     "tape": TapeMedium.open,
+    "library": LibraryMedium.open,
 }
 """By the configuration's `type`; the keyword arguments are the other keys of `medium`, and whether it is written to."""
 

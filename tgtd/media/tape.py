@@ -49,7 +49,7 @@ class TapeMedium:
     def __init__(self, cartridge: Cartridge | None) -> None:
         self.cartridge = cartridge
         self.size = 0 if cartridge is None else cartridge.capacity
-        self.writable = cartridge is not None and cartridge.writable
+        self.writable = cartridge is None or cartridge.writable
 
     def flush(self) -> None:
         if self.cartridge is not None and self.cartridge.writable:

@@ -108,6 +108,8 @@ class TapeDrive(Device[Mount, TapeSettings]):
         self.loaded = False
         self._absence: Sense | None = None
         self._threadings = 0
+        self.mounted: Callable[[], None] | None = None
+        """Plugged in by a library: called when the drive has come up."""
         self.head = Head()
         self.turns = Turns()
         self.codecs = settings.codecs()
@@ -255,6 +257,8 @@ class TapeDrive(Device[Mount, TapeSettings]):
         self._absence = None
         self._thread(medium.cartridge is not None)
         self.attend_all(MEDIUM_MAY_HAVE_CHANGED)
+        if self.mounted is not None:
+            self.mounted()
 
     def offline(self, sense: Sense | None = None) -> Mount | None:
         medium, self.medium = self.medium, None
@@ -273,13 +277,20 @@ class TapeDrive(Device[Mount, TapeSettings]):
         """What was in the drive, to be closed by the caller when the lane is idle."""
         cartridge = self.cartridge
         if self.medium is not None:
-            self.medium.cartridge = None
+            self.medium.cartridge = self._absence = None
         self._thread(False)
         return cartridge
+
+    def reject(self, sense: Sense) -> None:
+        """There is something in it that it cannot use: what it answers instead of MEDIUM NOT PRESENT, until it is
+        taken out."""
+        self._absence = sense
+        self._survey()
 
     def put_in(self, cartridge: Cartridge) -> None:
         """A cartridge, and thread it. The drive must be empty and have a mount."""
         assert self.medium is not None
+        self._absence = None
         self.medium.cartridge = cartridge
         self._thread(True)
         self.attend_all(MEDIUM_MAY_HAVE_CHANGED)

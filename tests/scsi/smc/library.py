@@ -1,0 +1,140 @@
+"""A library of six slots, two import/export elements and two drives, on the workbench."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.scsi.workbench import IDENTITY, Bench
+from tgtd.scsi.memory import Forgetful
+from tgtd.scsi.sense import MEDIUM_REMOVAL_PREVENTED, CheckCondition, Sense
+from tgtd.scsi.smc.changer import Changer
+from tgtd.scsi.smc.inventory import Inventory, Kind, Layout, Range, Resting
+from tgtd.scsi.smc.shelf import LibrarySettings
+from tgtd.scsi.ssc.cartridge import Cartridge
+
+Then = Callable[[BaseException | None], None]
+
+LAYOUT = Layout(
+    Range(Kind.TRANSPORT, 1, 1), Range(Kind.STORAGE, 1000, 6), Range(Kind.PORT, 10, 2), Range(Kind.DRIVE, 500, 2)
+)
+TAPES = {f"A0000{number}L8": 1000 + number for number in range(3)}
+SETTINGS = LibrarySettings(LAYOUT, (1, 2))
+
+
+@dataclass
+class FakeBay:
+    """Tells what it was asked; answers when the test says so, or at once."""
+
+    number: int
+    said: list[str] = field(default_factory=list)
+    locked: bool = False
+    usable: bool = True
+    refused: tuple[str, Sense] | None = None
+    inside: str | None = None
+    waiting: list[Then] = field(default_factory=list)
+    slow: bool = False
+
+    @property
+    def identifier(self) -> tuple[int, int, bytes]:
+        return 2, 1, b"DRIVE%d" % self.number
+
+    def check(self, leaving: bool) -> None:
+        if self.locked and leaving:
+            raise CheckCondition(MEDIUM_REMOVAL_PREVENTED)
+
+    def settled(self, barcode: str | None, present: bool) -> bool:
+        return self.inside == barcode
+
+    def accept(self, volume: Resting, then: Then) -> None:
+        self.inside = volume.barcode
+        self._answer(f"accept {volume.barcode}", then)
+
+    def release(self, then: Then) -> None:
+        self.inside = None
+        self._answer("release", then)
+
+    def _answer(self, what: str, then: Then) -> None:
+        self.said.append(what)
+        if self.slow:
+            self.waiting.append(then)
+        else:
+            then(None)
+
+
+class FakeShelf:
+    """barcodes: that are there. made: that were asked for."""
+
+    size = 0
+    writable = True
+
+    def __init__(self, barcodes: Iterable[str]) -> None:
+        self.barcodes = set(barcodes)
+        self.made: list[str] = []
+        self.trouble: OSError | None = None
+
+    def look(self, wanted: Iterable[str], size: int | None) -> frozenset[str]:
+        if self.trouble is not None:
+            raise self.trouble
+        for one in wanted:
+            self.made.append(one)
+            self.barcodes.add(one)
+        return frozenset(self.barcodes)
+
+    def fetch(self, barcode: str) -> Cartridge:
+        raise FileNotFoundError(barcode)
+
+    def flush(self) -> None: ...
+
+    def resize_probe(self) -> int:
+        return 0
+
+    def grow(self, size: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Remembering(Forgetful):
+    """kept: the inventories, as they were kept one after the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[Inventory] = []
+        self.trouble: OSError | None = None
+
+    def keep(self, name: str, value: bytes | None, then: Then) -> None:
+        if self.trouble is not None:
+            then(self.trouble)
+            return
+        assert (name, value is None) == ("inventory", False)
+        self.kept.append(Inventory.decode(value or b""))
+        super().keep(name, value, then)
+
+
+class Library(Bench):
+    def __init__(self, settings: LibrarySettings = SETTINGS) -> None:
+        super().__init__()
+        self.keeper = Remembering()
+        self.changer = Changer(IDENTITY, self.pool, self.lane, settings)
+        self.changer.remember(self.keeper)
+        self.bays = {500: FakeBay(0), 501: FakeBay(1)}
+        self.changer.bays.update(self.bays)
+        self.shelf = FakeShelf(TAPES)
+        self.target.add_lun(0, self.changer)
+        self.changer.insert(self.shelf)
+        self.lane.drain()
+        self.ready()
+
+    def move(self, source: int, destination: int) -> bytes:
+        return struct.pack(">BxHHHxxxx", 0xA5, 0, source, destination)
+
+    def holds(self) -> dict[int, str]:
+        return {at: one.barcode for at, one in self.changer.inventory.contents.items()}
+
+
+@pytest.fixture
+def library() -> Library:
+    return Library()

@@ -1,0 +1,165 @@
+"""A bay with a real drive and cartridges in files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.scsi.smc.library import LAYOUT, SETTINGS
+from tests.scsi.workbench import IDENTITY, TUR, Bench
+from tgtd.media.cartridge.cartridge import Cartridge, Making
+from tgtd.media.codecs import codecs
+from tgtd.media.library import LibraryMedium
+from tgtd.media.tape import TapeMedium
+from tgtd.scsi.smc.bay import DriveBay
+from tgtd.scsi.smc.changer import Changer
+from tgtd.scsi.ssc.drive import TapeDrive, TapeSettings
+from tgtd.scsi.ssc.personality import PERSONALITIES
+
+
+class Shop(Bench):
+    """LUN 0 is the changer, LUNs 1 and 2 are its drives. The tapes are A00001L8, OLD001L4, CLNU01L8, BAD001L8."""
+
+    def __init__(self, place: Path) -> None:
+        super().__init__()
+        self.place = place
+        for barcode, kind, density in (
+            ("A00001L8", "data", 0x5E),
+            ("OLD001L4", "data", 0x46),
+            ("CLNU01L8", "clean", 0x5E),
+            ("BAD001L8", "data", 0x5E),
+        ):
+            Cartridge.create(str(place / f"{barcode}.tape"), Making(barcode, 8 << 20, kind, density)).close()
+        (place / "BAD001L8.tape").rename(place / "BAD002L8.tape")
+        identity = replace(IDENTITY, vendor="IBM", product="ULT3580-TD8", serial="S1")
+        self.drives = [
+            TapeDrive(identity, self.pool, self.lane, TapeSettings(PERSONALITIES["lto-8"], codecs)) for _ in range(2)
+        ]
+        self.changer = Changer(IDENTITY, self.pool, self.lane, SETTINGS)
+        for number, device in enumerate((self.changer, *self.drives)):
+            self.target.add_lun(number, device)
+        self.changer.meet({0: self.changer, 1: self.drives[0], 2: self.drives[1]})
+        for drive in self.drives:
+            drive.insert(TapeMedium(None))
+        self.changer.insert(LibraryMedium.open(str(place)))
+        self.lane.drain()
+        self.ready(0, 1, 2)
+
+    def put(self, barcode: str, address: int = 500) -> None:
+        source = self.changer.inventory.find(barcode) or 0
+        self.good(b"\xa5\0\0\0" + source.to_bytes(2, "big") + address.to_bytes(2, "big") + bytes(4))
+        self.lane.drain()
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path)
+
+
+def test_in_and_out(shop: Shop) -> None:
+    assert shop.refused(TUR, lun=1) == (2, 0x3A, 0)
+    shop.put("A00001L8")
+    assert shop.refused(TUR, lun=1) == (6, 0x28, 0)
+    shop.good(TUR, lun=1)
+    shop.good(bytes.fromhex("0a0000000500"), b"hello", lun=1)
+    shop.put("A00001L8", 501)
+    assert shop.refused(TUR, lun=1) == (2, 0x3A, 0)
+    shop.ready(2)
+    assert shop.good(bytes.fromhex("080000000500"), lun=2) == b"hello"
+    assert shop.changer.bays[500].identifier == (2, 1, b"IBM     ULT3580-TD8     S1")
+
+
+@pytest.mark.parametrize(
+    ("barcode", "sense"),
+    [("OLD001L4", (3, 0x30, 0)), ("CLNU01L8", (2, 0x30, 3)), ("BAD002L8", (3, 0x53, 0))],
+)
+def test_what_a_drive_does_not_take(shop: Shop, barcode: str, sense: tuple[int, int, int]) -> None:
+    """It is in there, says why, looks once, and can be taken out again."""
+    shop.put(barcode)
+    assert shop.refused(TUR, lun=1) == sense
+    one = next(status for status in shop.changer.statuses() if status.address == 500)
+    assert one.volume is not None
+    assert one.trouble is not None
+    assert (one.trouble.asc, one.trouble.ascq) == sense[1:]
+    shop.changer.looked_at()
+    shop.lane.drain()
+    assert shop.refused(TUR, lun=1) == sense
+    shop.put(barcode, 1005)
+    assert shop.refused(TUR, lun=1) == (2, 0x3A, 0)
+    shop.put("A00001L8")
+    shop.ready(1)
+
+
+def test_a_file_that_comes_back(shop: Shop) -> None:
+    """Missing when the robot puts the cartridge in; used as soon as it is there again."""
+    file = shop.place / "A00001L8.tape"
+    file.rename(shop.place / "away")
+    shop.put("A00001L8")
+    shop.changer.looked_at()
+    shop.lane.drain()
+    assert shop.refused(TUR, lun=1) == (3, 0x53, 0)
+    (shop.place / "away").rename(file)
+    shop.changer.looked_at()
+    shop.lane.drain()
+    shop.ready(1)
+
+
+def test_removal_is_prevented(shop: Shop) -> None:
+    shop.put("A00001L8")
+    shop.ready(1)
+    shop.good(bytes.fromhex("1e0000000100"), lun=1)
+    assert shop.refused(bytes.fromhex("a500 0000 01f4 03ed 00000000")) == (5, 0x53, 2)
+    shop.good(bytes.fromhex("1e0000000000"), lun=1)
+    shop.put("A00001L8", 1005)
+
+
+def test_a_drive_that_goes_and_comes(shop: Shop) -> None:
+    shop.put("A00001L8")
+    mount = shop.drives[0].offline()
+    assert mount is not None
+    assert shop.refused(bytes.fromhex("a500 0000 01f4 03ed 00000000")) == (2, 4, 3)
+    mount.close()
+    shop.drives[0].insert(TapeMedium(None))
+    shop.lane.drain()
+    shop.ready(1)
+
+
+def test_a_drive_that_leaves_the_library(shop: Shop) -> None:
+    """It gives its cartridge back, and is a drive of its own."""
+    shop.put("A00001L8")
+    layout = replace(LAYOUT, drives=replace(LAYOUT.drives, count=1))
+    shop.changer.change(replace(SETTINGS, layout=layout, drives=(2,)), IDENTITY)
+    shop.changer.meet({1: shop.drives[0], 2: shop.drives[1]})
+    shop.lane.drain()
+    bay = shop.changer.bays[500]
+    assert isinstance(bay, DriveBay)
+    assert bay.drive is shop.drives[1]
+    assert shop.drives[0].cartridge is None
+    assert shop.drives[0].mounted is None
+    assert bay.holds == "A00001L8"
+
+
+def test_a_drive_that_leaves_while_it_is_filled(shop: Shop) -> None:
+    """The cartridge does not get lost in it: it can be had at once."""
+    source = shop.changer.inventory.find("A00001L8") or 0
+    shop.start(b"\xa5\0\0\0" + source.to_bytes(2, "big") + b"\x01\xf4" + bytes(4))
+    shop.changer.meet({2: shop.drives[1]})
+    shop.lane.drain()
+    assert shop.drives[0].cartridge is None
+    Cartridge.open(str(shop.place / "A00001L8.tape")).close()
+
+
+def test_a_library_that_is_made_anew(shop: Shop) -> None:
+    """It finds its cartridge in the drive, where it left it."""
+    shop.put("A00001L8")
+    inside = shop.drives[0].cartridge
+    again = Changer(IDENTITY, shop.pool, shop.lane, SETTINGS)
+    again.remember(shop.changer.memory)
+    again.meet({1: shop.drives[0], 2: shop.drives[1]})
+    again.insert(LibraryMedium.open(str(shop.place)))
+    shop.lane.drain()
+    assert shop.drives[0].cartridge is inside
+    assert again.bays[500].usable
+    assert again.inventory == shop.changer.inventory

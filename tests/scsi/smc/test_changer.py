@@ -1,0 +1,92 @@
+"""What a changer says of itself, and forgets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.scsi.smc.library import SETTINGS, TAPES, Library
+from tests.scsi.workbench import IDENTITY, TUR
+from tgtd.scsi.sense import LOAD_FAILED
+
+
+def test_inquiry(library: Library) -> None:
+    assert library.good(bytes.fromhex("12000000ff00"))[:2] == b"\x08\x80"
+    assert library.good(bytes.fromhex("1201 0000ff00"))[4:] == bytes((0x00, 0x80, 0x83, 0x86))
+
+
+def test_a_missing_cartridge_is_shown(library: Library) -> None:
+    library.shelf.barcodes.remove("A00001L8")
+    library.changer.looked_at()
+    library.lane.drain()
+    one = next(status for status in library.changer.statuses() if status.address == 1001)
+    assert (one.trouble, one.medium) == (LOAD_FAILED, 1)
+    assert library.changer.traits() == {"cartridge-trouble": True, "no-room": False}
+    library.good(library.move(1001, 1004))
+
+
+def test_new_cartridges_come_into_free_slots(library: Library) -> None:
+    library.shelf.barcodes.add("B00000L8")
+    library.changer.looked_at()
+    library.lane.drain()
+    assert library.holds()[1003] == "B00000L8"
+    assert library.keeper.kept[-1] == library.changer.inventory
+    assert library.refused(TUR) == (6, 0x28, 0)
+    kept = len(library.keeper.kept)
+    library.changer.looked_at()
+    library.lane.drain()
+    assert len(library.keeper.kept) == kept
+
+
+def test_a_list_is_edited(library: Library) -> None:
+    """What is new is made, once; what is not there any more leaves, also a drive."""
+    listed = replace(SETTINGS, cartridges=("A00000L8", "C00000L8"), create=True)
+    library.good(library.move(1001, 500))
+    library.changer.change(listed, IDENTITY)
+    library.lane.drain()
+    assert library.holds() == {1000: "A00000L8", 1001: "C00000L8"}
+    assert library.shelf.made == ["C00000L8"]
+    assert library.bays[500].said[-1] == "release"
+    library.shelf.barcodes.remove("C00000L8")
+    library.changer.looked_at()
+    library.lane.drain()
+    assert library.shelf.made == ["C00000L8"]
+    assert library.changer.trouble("C00000L8") is LOAD_FAILED
+
+
+def test_a_shelf_that_cannot_be_read(library: Library) -> None:
+    library.shelf.trouble = OSError(5, "gone")
+    for _ in range(3):
+        library.changer.looked_at()
+        library.lane.drain()
+    assert library.changer.counters.medium_errors == 1
+    assert library.holds() == {at: barcode for barcode, at in TAPES.items()}
+
+
+def test_not_ready_until_it_has_looked(library: Library) -> None:
+    library.changer.offline()
+    assert library.refused(TUR) == (2, 4, 3)
+    library.changer.insert(library.shelf)
+    assert library.refused(TUR) == (2, 4, 1)
+    library.lane.drain()
+    library.good(TUR)
+
+
+def test_the_inventory_is_taken_up_again(library: Library) -> None:
+    library.good(library.move(1000, 500))
+    library.changer.offline()
+    library.bays[500].inside = None
+    library.changer.insert(library.shelf)
+    library.lane.drain()
+    assert library.holds()[500] == "A00000L8"
+    assert library.bays[500].said[-1] == "accept A00000L8"
+
+
+def test_a_nexus_that_goes_takes_its_wishes_along(library: Library) -> None:
+    second = library.connect("b")
+    library.ready(nexus=second)
+    library.good(bytes.fromhex("1e0000000100"), nexus=second)
+    library.target.disconnect(second)
+    assert not library.changer.preventing
+    library.good(bytes.fromhex("1e0000000100"))
+    library.changer.reset(None)
+    assert not library.changer.preventing

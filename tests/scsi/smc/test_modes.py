@@ -1,0 +1,27 @@
+"""Mode pages of libraries, byte for byte."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.scsi.smc.library import LAYOUT, SETTINGS, Library
+from tests.scsi.workbench import IDENTITY
+from tgtd.scsi.smc.inventory import Kind, Range
+
+
+def page(library: Library, code: int) -> bytes:
+    return library.good(bytes((0x1A, 8, code, 0, 255, 0)))[4:]
+
+
+def test_element_addresses(library: Library) -> None:
+    assert page(library, 0x1D) == bytes.fromhex("1d12 0001 0001 03e8 0006 000a 0002 01f4 0002 0000")
+    library.changer.change(replace(SETTINGS, layout=replace(LAYOUT, ports=Range(Kind.PORT, 10, 0))), IDENTITY)
+    library.lane.drain()
+    assert library.refused(bytes(6)) == (6, 0x2A, 1)
+    assert page(library, 0x1D)[10:14] == bytes(4)
+    assert page(library, 0x1F)[2:8] == bytes.fromhex("0a00 00 0a 00 0a")
+
+
+def test_geometry_and_capabilities(library: Library) -> None:
+    assert page(library, 0x1E) == bytes.fromhex("1e020000")
+    assert page(library, 0x1F) == bytes.fromhex("1f12 0e00 000e0e0e 00000000 000e0e0e 00000000")

@@ -1,0 +1,106 @@
+"""What the operator does by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.scsi.smc.library import SETTINGS, Library
+from tests.scsi.workbench import IDENTITY, TUR
+from tgtd.scsi.smc import operator
+from tgtd.scsi.smc.inventory import Resting
+
+
+def do(library: Library, deed: Callable[..., None], *words: Any) -> BaseException | None:
+    answers: list[BaseException | None] = []
+    deed(library.changer, *words, answers.append)
+    library.lane.drain()
+    assert len(answers) == 1
+    return answers[0]
+
+
+def test_into_a_drive_and_back(library: Library) -> None:
+    assert do(library, operator.load, "A00001L8", 2) is None
+    assert library.holds()[501] == "A00001L8"
+    assert library.refused(TUR) == (6, 0x28, 0)
+    assert do(library, operator.unload, 2) is None
+    assert library.holds()[1001] == "A00001L8"
+
+
+def test_back_to_a_slot_that_was_taken_meanwhile(library: Library) -> None:
+    do(library, operator.load, "A00001L8", 2)
+    assert do(library, operator.move, 1002, 1001) is None
+    assert do(library, operator.unload, 2) is None
+    assert library.holds()[1002] == "A00001L8"
+
+
+def test_out_and_in(library: Library) -> None:
+    do(library, operator.load, "A00000L8", 1)
+    assert do(library, operator.export, "A00000L8") is None
+    assert "A00000L8" not in library.holds().values()
+    assert library.bays[500].said[-1] == "release"
+    library.changer.looked_at()
+    library.lane.drain()
+    assert "A00000L8" not in library.holds().values()
+    library.ready()
+    assert do(library, operator.bring, "A00000L8") is None
+    assert library.changer.inventory.at(10) == Resting("A00000L8", None, imported=True)
+    assert library.refused(TUR) == (6, 0x28, 1)
+    assert do(library, operator.export, "A00000L8") is None
+    assert library.refused(TUR) == (6, 0x28, 1)
+
+
+@pytest.mark.parametrize(
+    ("deed", "words", "why"),
+    [
+        (operator.move, (1, 1000), "address 1;"),
+        (operator.move, (1000, 7), "address 7;"),
+        (operator.load, ("Z", 1), "no Z in"),
+        (operator.load, ("A00000L8", 9), "LUN 9"),
+        (operator.unload, (1,), "nothing in the drive"),
+        (operator.export, ("Z",), "no Z in"),
+        (operator.bring, ("A00000L8",), "already"),
+        (operator.bring, ("Z",), "directory"),
+        (operator.bring, ("Z" * 33,), "no barcode"),
+    ],
+)
+def test_what_cannot_be(library: Library, deed: Callable[..., None], words: tuple[Any, ...], why: str) -> None:
+    before = library.holds()
+    with pytest.raises(ValueError, match=why):
+        deed(library.changer, *words, lambda _: None)
+    assert library.holds() == before
+
+
+def test_what_the_list_does_not_have(library: Library) -> None:
+    library.changer.change(SETTINGS.__class__(SETTINGS.layout, SETTINGS.drives, cartridges=("A00000L8",)), IDENTITY)
+    library.lane.drain()
+    with pytest.raises(ValueError, match="to that list"):
+        operator.bring(library.changer, "A00001L8", lambda _: None)
+
+
+def test_what_comes_too_late(library: Library) -> None:
+    answer = do(library, operator.move, 1003, 1004)
+    assert str(answer) == "medium source element empty"
+    library.bays[500].locked = True
+    do(library, operator.load, "A00000L8", 1)
+    assert str(do(library, operator.unload, 1)) == "medium removal prevented"
+
+
+def test_rows(library: Library) -> None:
+    do(library, operator.load, "A00001L8", 2)
+    library.shelf.barcodes.remove("A00001L8")
+    library.changer.looked_at()
+    library.lane.drain()
+    rows = {row["address"]: row for row in operator.rows(library.changer)}
+    assert rows[501] == {
+        "address": 501,
+        "kind": "drive",
+        "lun": 2,
+        "barcode": "A00001L8",
+        "source": 1001,
+        "imported": False,
+        "trouble": "no such file",
+    }
+    assert (rows[1]["kind"], rows[10]["kind"], rows[1001]["barcode"]) == ("robot", "import/export", None)

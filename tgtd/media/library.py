@@ -1,0 +1,80 @@
+"""The shelf of a tape library: a directory with a file for each cartridge, named by its barcode (BARCODE.tape)."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from tgtd.media.cartridge.cartridge import MOST_BARCODE, Cartridge
+from tgtd.media.problem import MediumError
+from tgtd.media.tape import make
+
+_SUFFIX = ".tape"
+_SHAPE = re.compile(f"[!-~]{{1,{MOST_BARCODE}}}")
+
+
+class LibraryMedium:
+    """Nothing is kept open but what is in drives. size: 0, there is none."""
+
+    size = 0
+    writable = True
+
+    @classmethod
+    def open(
+        cls,
+        path: str | None,
+        *,
+        size: int | None = None,
+        create: bool = False,
+        writable: bool = True,
+        direct: bool = False,
+        sync: bool = False,
+        preallocate: bool = False,
+    ) -> LibraryMedium:
+        """Raises MediumError."""
+        if path is None:
+            raise MediumError(errno.EINVAL, "a library needs a path", "name the directory that holds its cartridges")
+        if not os.path.isdir(path):
+            number, what = (errno.ENOTDIR, "is no directory") if os.path.exists(path) else (errno.ENOENT, "is missing")
+            raise MediumError(number, f"{path} {what}", "make the directory that is to hold the cartridges")
+        return cls(Path(path))
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def look(self, wanted: Iterable[str], size: int | None) -> frozenset[str]:
+        """The barcodes that are there, after those `wanted` that were missing have been made. Raises OSError."""
+        for barcode in wanted:
+            if not self._path(barcode).exists():
+                make(str(self._path(barcode)), size).close()
+        with os.scandir(self.directory) as entries:
+            names = [entry.name[: -len(_SUFFIX)] for entry in entries if entry.name.endswith(_SUFFIX)]
+        return frozenset(name for name in names if _SHAPE.fullmatch(name))
+
+    def fetch(self, barcode: str) -> Cartridge:
+        """Raises MediumError. One that must not be written is opened for reading."""
+        path = str(self._path(barcode))
+        try:
+            return Cartridge.open(path)
+        except MediumError as trouble:
+            if trouble.errno not in (errno.EACCES, errno.EROFS, errno.EPERM):
+                raise
+            return Cartridge.open(path, writable=False)
+
+    def _path(self, barcode: str) -> Path:
+        return self.directory / f"{barcode}{_SUFFIX}"
+
+    def flush(self) -> None:
+        """Drives do that for what is in them."""
+
+    def resize_probe(self) -> int:
+        return self.size
+
+    def grow(self, size: int) -> None:
+        """A directory grows by itself."""
+
+    def close(self) -> None:
+        """Nothing is open."""

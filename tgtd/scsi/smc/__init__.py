@@ -1,0 +1,1 @@
+"""Media changer commands (SMC-3)."""

@@ -1,0 +1,147 @@
+"""A bay: where a tape drive stands in a library, and how the robot puts cartridges into it.
+
+A volume that its drive cannot use is in the drive nevertheless: the drive says why, and so does the element.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tgtd.scsi.sense import (
+    CLEANING_CARTRIDGE,
+    INCOMPATIBLE_MEDIUM,
+    LOAD_FAILED,
+    MANUAL_INTERVENTION_REQUIRED,
+    MEDIUM_REMOVAL_PREVENTED,
+    CheckCondition,
+    Sense,
+)
+from tgtd.scsi.smc.change import Then
+from tgtd.scsi.smc.inventory import Resting
+from tgtd.scsi.ssc.cartridge import Cartridge
+from tgtd.scsi.ssc.drive import TapeDrive
+
+if TYPE_CHECKING:
+    from tgtd.scsi.smc.changer import Changer
+
+log = logging.getLogger(__name__)
+
+_ASCII, _T10 = 2, 1
+
+
+class DriveBay:
+    """A bay with a drive of this target (change.Bay). refused: the volume in it that the drive does not take, and
+    why."""
+
+    def __init__(self, changer: Changer, drive: TapeDrive) -> None:
+        self.drive = drive
+        self.refused: tuple[str, Sense] | None = None
+        self._changer = changer
+        self._cartridge = drive.cartridge  # left there by a library that is gone
+        self._barcode = "" if self._cartridge is None else self._cartridge.barcode
+
+    @property
+    def identifier(self) -> tuple[int, int, bytes]:
+        """T10 vendor ID designator (SPC-5 7.7.6.3): vendor, product and serial number, as LTO libraries have it."""
+        identity = self.drive.identity
+        text = f"{identity.vendor:<8.8}{identity.product:<16.16}{identity.serial:.32}"
+        return _ASCII, _T10, text.encode("ascii", "replace")
+
+    @property
+    def usable(self) -> bool:
+        """Whether the drive is there, and has nothing in it that the robot does not know."""
+        mounted = self.drive.cartridge
+        return self.drive.medium is not None and (mounted is None or mounted is self._cartridge)
+
+    @property
+    def holds(self) -> str | None:
+        """The barcode of what the robot has put into it, and is still there."""
+        return self._barcode if self.drive.cartridge is not None and self.drive.cartridge is self._cartridge else None
+
+    def check(self, leaving: bool) -> None:
+        """Raises CheckCondition when the drive takes none, or gives none back, now."""
+        if not self.usable:
+            raise CheckCondition(MANUAL_INTERVENTION_REQUIRED)
+        if leaving and self.drive.preventing:
+            raise CheckCondition(MEDIUM_REMOVAL_PREVENTED)
+
+    def settled(self, barcode: str | None, present: bool) -> bool:
+        """Whether nothing has to be done for this volume to be in it. present: whether the volume is on the shelf."""
+        if self.holds == barcode and (barcode is not None or self.refused is None):
+            return True
+        if self.holds is not None or self.refused is None or self.refused[0] != barcode:
+            return False
+        return self.refused[1] is not LOAD_FAILED or not present
+
+    def started(self) -> None:
+        """The drive has come up, with nothing in it."""
+        self.refused = self._cartridge = None
+        self._changer.look()
+
+    def accept(self, volume: Resting, then: Then) -> None:
+        """The robot has put it into the drive."""
+        shelf = self._changer.medium
+        found: list[Cartridge] = []
+
+        def fetch() -> None:
+            assert shelf is not None
+            cartridge = shelf.fetch(volume.barcode)
+            if cartridge.barcode != volume.barcode:
+                cartridge.close()
+                raise ValueError(f"its label says {cartridge.barcode}")
+            found.append(cartridge)
+
+        self._changer.lane.submit(fetch, partial(self._fetched, volume.barcode, found, then))
+
+    def _fetched(self, barcode: str, found: list[Cartridge], then: Then, error: BaseException | None) -> None:
+        if error is not None:
+            self._refuse(barcode, LOAD_FAILED, str(error))
+            then(None)
+            return
+        cartridge = found[0]
+        trouble = self._trouble(cartridge)
+        stands = self in self._changer.bays.values()
+        if trouble is None and stands and self.drive.medium is not None and self.drive.cartridge is None:
+            self.refused = None
+            self._barcode, self._cartridge = barcode, cartridge
+            self.drive.put_in(cartridge)
+            then(None)
+            return
+        if trouble is not None and stands:
+            self._refuse(barcode, trouble, trouble.text)
+        self._changer.lane.submit(cartridge.close, lambda _: then(None))
+
+    def _trouble(self, cartridge: Cartridge) -> Sense | None:
+        if cartridge.kind == "clean":
+            return CLEANING_CARTRIDGE
+        return None if self.drive.personality.density(cartridge.density) is not None else INCOMPATIBLE_MEDIUM
+
+    def _refuse(self, barcode: str, sense: Sense, why: str) -> None:
+        if self.refused != (barcode, sense):
+            log.warning("%s: the drive does not take cartridge %s: %s", self.drive.describe(), barcode, why)
+        self.refused = (barcode, sense)
+        self.drive.reject(sense)
+
+    def release(self, then: Then) -> None:
+        """The robot takes out what is in the drive, after the commands that use it."""
+        self.drive.turns.take(partial(self._take_out, then))
+
+    def _take_out(self, then: Then) -> bool:
+        self.refused = self._cartridge = None
+        cartridge = self.drive.take_out()
+        if cartridge is None:
+            then(None)
+            return False
+
+        self._changer.lane.submit(cartridge.close, partial(self._out, then))  # the drive's may be closed by now
+        return True
+
+    def _out(self, then: Then, error: BaseException | None) -> None:
+        """What could not be written is lost with or without the drive; it counts as an error of its medium."""
+        if isinstance(error, OSError):
+            self.drive.counters.medium_errors += 1
+            self.drive.last_medium_error = error
+        self.drive.turns.end()
+        then(None)

@@ -1,0 +1,300 @@
+"""The media changer (SMC-3): a robot that moves volumes between slots, import/export elements and drives.
+
+It decides and remembers; what a move means to a drive is its bay's affair. Moves are made one after the other, and the
+inventory is on stable storage before the initiator hears that one was made. Does no I/O.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from tgtd.scsi.buffers import BufferPool
+from tgtd.scsi.device import AnyDevice, Device
+from tgtd.scsi.lun import Identity
+from tgtd.scsi.medium import Offload
+from tgtd.scsi.nexus import LunNexus
+from tgtd.scsi.savedmodes import restore
+from tgtd.scsi.sense import (
+    BECOMING_READY,
+    GOOD,
+    INQUIRY_DATA_CHANGED,
+    LOAD_FAILED,
+    MANUAL_INTERVENTION_REQUIRED,
+    MEDIUM_MAY_HAVE_CHANGED,
+    MODE_PARAMETERS_CHANGED,
+    Sense,
+)
+from tgtd.scsi.smc.bay import DriveBay
+from tgtd.scsi.smc.change import MEMORY, Bay, Change, Then
+from tgtd.scsi.smc.commands import ROWS
+from tgtd.scsi.smc.inventory import Inventory, Kind, Layout, medium_type, reconcile
+from tgtd.scsi.smc.modes import MODE_PAGES
+from tgtd.scsi.smc.report import Status, in_order
+from tgtd.scsi.smc.shelf import LibrarySettings, Shelf
+from tgtd.scsi.smc.status import Search
+from tgtd.scsi.smc.vital import VITAL_PAGES
+from tgtd.scsi.ssc.drive import TapeDrive
+from tgtd.scsi.task import PENDING, Task
+from tgtd.scsi.turns import Turns
+
+if TYPE_CHECKING:
+    from tgtd.scsi.inquiry import VitalPage
+    from tgtd.scsi.mode import ModePage
+
+log = logging.getLogger(__name__)
+
+SMC_3 = 0x0480
+
+
+@dataclass(slots=True)
+class ChangerCounters:
+    """Plain counts since the changer was made. moves: inventories that came into force."""
+
+    moves: int = 0
+    errors: int = 0
+    medium_errors: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+class Changer(Device[Shelf, LibrarySettings]):
+    """bays: of the drives, by element address. present: barcodes on the shelf when it was looked at last. homeless:
+    those for which no element is free."""
+
+    device_type = 0x08
+    rows = ROWS
+    versions = (SMC_3,)
+    removable = True
+    vital_pages: ClassVar[tuple[VitalPage, ...]] = VITAL_PAGES
+    mode_pages: tuple[ModePage, ...] = MODE_PAGES
+
+    def __init__(self, identity: Identity, pool: BufferPool, lane: Offload, settings: LibrarySettings) -> None:
+        self.settings = settings
+        self.counters: ChangerCounters = ChangerCounters()
+        self.last_medium_error = None
+        self.medium = None
+        self.block_size = 0
+        self.inventory = Inventory()
+        self.bays: dict[int, Bay] = {}
+        self.present: frozenset[str] = frozenset()
+        self.homeless: tuple[str, ...] = ()
+        self.preventing: dict[LunNexus, None] = {}
+        self.searches: dict[LunNexus, Search] = {}
+        """What each nexus has looked for last."""
+        self.turns = Turns()
+        self._absence: Sense | None = None
+        self._counted = False  # whether it is known what there is
+        self._looking: Shelf | None = None
+        self._again = False
+        self._leaving: list[Bay] = []
+        super().__init__(identity, pool, lane)
+        self._survey()
+
+    @property
+    def layout(self) -> Layout:
+        return self.settings.layout
+
+    @property
+    def capacity(self) -> None:
+        """Volumes have one, a library has none."""
+        return None
+
+    def statuses(self) -> list[Status]:
+        """All elements, by address."""
+        return in_order(self._status(kinds.kind, address) for kinds in self.layout.ranges for address in kinds)
+
+    def _status(self, kind: Kind, address: int) -> Status:
+        volume, bay = self.inventory.at(address), self.bays.get(address)
+        return Status(
+            address,
+            kind,
+            volume,
+            accessible=kind is not Kind.DRIVE or (bay is not None and bay.usable),
+            trouble=self.trouble(volume.barcode) if volume is not None else None,
+            identifier=bay.identifier if bay is not None else None,
+            medium=medium_type(volume.barcode) if volume is not None else 0,
+        )
+
+    def trouble(self, barcode: str) -> Sense | None:
+        """Why a volume cannot be used: its file is missing, or the drive that it is in does not take it."""
+        for bay in self.bays.values():
+            if bay.refused is not None and bay.refused[0] == barcode:
+                return bay.refused[1]
+        return None if barcode in self.present or not self._counted else LOAD_FAILED
+
+    def traits(self) -> Mapping[str, bool]:
+        volumes = self.inventory.contents.values()
+        return {
+            "cartridge-trouble": any(self.trouble(one.barcode) is not None for one in volumes),
+            "no-room": bool(self.homeless),
+        }
+
+    # Moves
+
+    def change_inventory(self, task: Task, plan: Callable[[], Change]) -> int:
+        """Make a change when those before it are made. plan: called then; raises CheckCondition."""
+
+        def done(error: BaseException | None) -> None:
+            self.finish(task, GOOD if error is None or task.aborted else self.refuse(task, error))
+
+        self.in_turn(plan, done, lambda: task.aborted)
+        return PENDING
+
+    def in_turn(self, plan: Callable[[], Change], done: Then, vain: Callable[[], bool] = lambda: False) -> None:
+        """The same for whoever wants it. done: called once, with what went wrong, or None; not if it was in vain."""
+        self.turns.take(partial(self._begin, plan, done, vain))
+
+    def _begin(self, plan: Callable[[], Change], done: Then, vain: Callable[[], bool]) -> bool:
+        if vain():
+            return False
+        try:
+            change = plan()
+        except Exception as trouble:
+            done(trouble)
+            return False
+        self.counters.moves += 1
+        return change.begin(done, self.turns.end)
+
+    # What is there
+
+    def look(self) -> None:
+        """See what is on the shelf, and have the library hold what it is to hold."""
+        shelf = self.medium
+        if shelf is None:
+            return
+        if self._looking is shelf:
+            self._again = True
+            return
+        self._looking, self._again = shelf, False
+        settings, inventory = self.settings, self.inventory
+        known = {*(volume.barcode for volume in inventory.contents.values()), *inventory.exported}
+        new = [one for one in settings.cartridges or () if settings.create and one not in known]
+        found: list[frozenset[str]] = []
+        self.lane.submit(lambda: found.append(shelf.look(new, settings.size)), partial(self._looked, shelf, found))
+
+    def _looked(self, shelf: Shelf, found: list[frozenset[str]], error: BaseException | None) -> None:
+        if self.medium is not shelf:
+            return
+        self._looking = None
+        if isinstance(error, OSError):
+            if str(error) != str(self.last_medium_error):
+                self.counters.medium_errors += 1
+            self.last_medium_error = error
+        elif error is not None:
+            log.error("%s: looking for its cartridges failed", self.describe(), exc_info=error)
+        else:
+            self.present = found[0]
+        self.turns.take(self._settle)
+        if self._again:
+            self.look()
+
+    def _settle(self) -> bool:
+        """Bring what is wished and what is remembered together, and the drives with that."""
+        if self.medium is None:
+            return False
+        remembered = (volume.barcode for volume in self.inventory.contents.values())
+        wished = self.settings.cartridges
+        found = reconcile(
+            self.layout, (*remembered, *sorted(self.present)) if wished is None else wished, self.inventory
+        )
+        self.homeless = found.homeless
+        after = found.inventory
+        leaving, self._leaving = self._leaving, []
+        releases: list[Bay] = [bay for bay in leaving if not bay.settled(None, True)]
+        accepts = []
+        for address, bay in self.bays.items():
+            volume = after.at(address)
+            barcode = None if volume is None else volume.barcode
+            if not bay.usable or bay.settled(barcode, barcode in self.present):
+                continue
+            releases.append(bay)
+            if volume is not None:
+                accepts.append((bay, volume))
+        differs = after.contents != self.inventory.contents
+        change = Change(self, after, [(bay, None) for bay in releases], accepts)
+        return change.begin(partial(self._settled, differs), self.turns.end)
+
+    def _settled(self, differs: bool, error: BaseException | None) -> None:
+        if error is not None:
+            log.error("%s: what it holds could not be remembered", self.describe())
+        if not self._counted and self.medium is not None:
+            self._counted = True
+            self._survey()
+        if differs and error is None:
+            self.attend_all(MEDIUM_MAY_HAVE_CHANGED)
+
+    # The shelf comes and goes, and so do drives
+
+    def insert(self, medium: Shelf) -> None:
+        kept = self.memory.recall(MEMORY)
+        self.inventory = Inventory() if kept is None else Inventory.decode(kept)
+        self.medium = medium
+        self._absence = None
+        self._survey()
+        self.look()
+
+    def offline(self, sense: Sense | None = None) -> Shelf | None:
+        medium, self.medium = self.medium, None
+        self._absence = sense or MANUAL_INTERVENTION_REQUIRED
+        self._counted = False
+        self._looking = None
+        self._survey()
+        return medium
+
+    def change(self, settings: LibrarySettings, identity: Identity) -> None:
+        before, self.settings = (self.identity, self.layout), settings
+        self.identity = identity
+        if before[0] != identity:
+            self.attend_all(INQUIRY_DATA_CHANGED)
+        if before[1] != settings.layout:
+            self.attend_all(MODE_PARAMETERS_CHANGED)
+        self.look()
+
+    def meet(self, others: Mapping[int, AnyDevice]) -> None:
+        stand = {bay.drive: bay for bay in self.bays.values() if isinstance(bay, DriveBay)}
+        bays: dict[int, Bay] = {}
+        for address, number in zip(self.layout.drives, self.settings.drives, strict=True):
+            drive = others.get(number)
+            if isinstance(drive, TapeDrive):
+                bay = stand.pop(drive, None) or DriveBay(self, drive)
+                drive.mounted = bay.started
+                bays[address] = bay
+        for drive, bay in stand.items():
+            drive.mounted = None
+            self._leaving.append(bay)
+        if bays != self.bays:
+            self.bays = bays
+            self.look()
+
+    def looked_at(self) -> None:
+        self.look()
+
+    def _survey(self) -> None:
+        if self.medium is None:
+            self.obstacle = self._absence or MANUAL_INTERVENTION_REQUIRED
+        else:
+            self.obstacle = None if self._counted else BECOMING_READY
+        self.refresh_commands()
+        self.regate_all()
+
+    def refuse(self, task: Task, trouble: BaseException, writing: bool = False) -> int:
+        self.counters.errors += 1
+        return super().refuse(task, trouble, writing)
+
+    def restore_defaults(self) -> None:
+        self.preventing.clear()
+        restore(self)
+
+    def lose(self, itl: LunNexus) -> None:
+        super().lose(itl)
+        self.searches.pop(itl, None)
+        self.preventing.pop(itl, None)
+
+    def preempted(self, itl: LunNexus) -> None:
+        super().preempted(itl)
+        self.preventing.pop(itl, None)

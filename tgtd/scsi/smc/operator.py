@@ -1,0 +1,141 @@
+"""What the operator of a library does, as somebody would at its panel and its door; initiators are told.
+
+Each raises ValueError, in words, when it cannot be done now; `then` is called once, later, with what went wrong, or
+None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tgtd.scsi.sense import IMPORT_EXPORT_ACCESSED, MEDIUM_MAY_HAVE_CHANGED, CheckCondition
+from tgtd.scsi.smc.change import Bay, Change, Then
+from tgtd.scsi.smc.inventory import Kind, Resting
+from tgtd.scsi.smc.moves import moving
+
+if TYPE_CHECKING:
+    from tgtd.scsi.smc.changer import Changer
+
+_WORDS = {Kind.TRANSPORT: "robot", Kind.STORAGE: "slot", Kind.PORT: "import/export", Kind.DRIVE: "drive"}
+
+
+def rows(changer: Changer) -> list[dict[str, object]]:
+    """All elements as data: address, kind, lun (of a drive), barcode, source, imported, trouble (in words)."""
+    numbers = dict(zip(changer.layout.drives, changer.settings.drives, strict=True))
+    return [
+        {
+            "address": one.address,
+            "kind": _WORDS[one.kind],
+            "lun": numbers.get(one.address),
+            "barcode": None if one.volume is None else one.volume.barcode,
+            "source": None if one.volume is None else one.volume.source,
+            "imported": one.volume is not None and one.volume.imported,
+            "trouble": _trouble(changer, one.volume),
+        }
+        for one in changer.statuses()
+    ]
+
+
+def _trouble(changer: Changer, volume: Resting | None) -> str | None:
+    if volume is None:
+        return None
+    sense = changer.trouble(volume.barcode)
+    if sense is None:
+        return None
+    return "no such file" if volume.barcode not in changer.present else sense.text
+
+
+def move(changer: Changer, source: int, destination: int, then: Then) -> None:
+    """Between elements, by address."""
+    for address in (source, destination):
+        if changer.layout.kind(address) in (None, Kind.TRANSPORT):
+            raise ValueError(f"no volume can be at address {address}; tgtctl library show lists the elements")
+    _carry_out(changer, partial(moving, changer, source, destination), False, then)
+
+
+def load(changer: Changer, barcode: str, lun: int, then: Then) -> None:
+    """A volume into the drive that is this LUN."""
+    move(changer, _where(changer, barcode), _drive(changer, lun), then)
+
+
+def unload(changer: Changer, lun: int, then: Then) -> None:
+    """What is in a drive, to where it came from, or to a free slot."""
+    address = _drive(changer, lun)
+    volume = changer.inventory.at(address)
+    if volume is None:
+        raise ValueError(f"there is nothing in the drive that is LUN {lun}")
+    home = volume.source
+    if home is None or home not in changer.layout.storage or changer.inventory.at(home) is not None:
+        home = _free(changer, Kind.STORAGE)
+    if home is None:
+        raise ValueError("no slot is free: move or export another cartridge first")
+    move(changer, address, home, then)
+
+
+def export(changer: Changer, barcode: str, then: Then) -> None:
+    """Out of the library. Its file stays where it is, and is not taken in again before `bring`."""
+    _where(changer, barcode)
+
+    def plan() -> Change:
+        address = _where(changer, barcode)
+        bay = changer.bays.get(address)
+        if bay is not None:
+            bay.check(leaving=True)
+        releases: list[tuple[Bay, Resting | None]] = [] if bay is None else [(bay, changer.inventory.at(address))]
+        return Change(changer, changer.inventory.taken(address), releases, ())
+
+    by_port = changer.layout.kind(_where(changer, barcode)) is Kind.PORT
+    _carry_out(changer, plan, by_port, then)
+
+
+def bring(changer: Changer, barcode: str, then: Then) -> None:
+    """Into the library: an import/export element, or a slot where there is none free."""
+    if not 0 < len(barcode) <= 32 or not barcode.isascii() or not barcode.isprintable():
+        raise ValueError(f'"{barcode}" is no barcode')
+    if changer.inventory.find(barcode) is not None:
+        raise ValueError(f"{barcode} is in the library already")
+    if barcode not in changer.present:
+        raise ValueError(f"there is no cartridge {barcode} in the directory of the library; tgtctl medium create tape")
+    allowed = changer.settings.cartridges
+    if allowed is not None and barcode not in allowed:
+        raise ValueError(f"{barcode} is not among the library's cartridges: add it to that list")
+    address = _free(changer, Kind.PORT) or _free(changer, Kind.STORAGE)
+    if address is None:
+        raise ValueError("no element is free: export another cartridge first")
+    by_port = changer.layout.kind(address) is Kind.PORT
+
+    def plan() -> Change:
+        return Change(changer, changer.inventory.brought(address, barcode, by_port), (), ())
+
+    _carry_out(changer, plan, by_port, then)
+
+
+def _carry_out(changer: Changer, plan: Callable[[], Change], by_port: bool, then: Then) -> None:
+    def done(error: BaseException | None) -> None:
+        if error is None:
+            changer.attend_all(IMPORT_EXPORT_ACCESSED if by_port else MEDIUM_MAY_HAVE_CHANGED)
+        elif isinstance(error, CheckCondition):
+            error = ValueError(error.sense.text)
+        then(error)
+
+    changer.in_turn(plan, done)
+
+
+def _where(changer: Changer, barcode: str) -> int:
+    address = changer.inventory.find(barcode)
+    if address is None:
+        raise ValueError(f"there is no {barcode} in the library")
+    return address
+
+
+def _drive(changer: Changer, lun: int) -> int:
+    for address, number in zip(changer.layout.drives, changer.settings.drives, strict=True):
+        if number == lun:
+            return address
+    raise ValueError(f"the library has no drive that is LUN {lun}")
+
+
+def _free(changer: Changer, kind: Kind) -> int | None:
+    return next((address for address in changer.layout.of(kind) if changer.inventory.at(address) is None), None)
