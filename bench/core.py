@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from bench.result import Result
+from tgtd.media.options import OpenOptions
 from tgtd.media.ram import RamMedium
 from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.lun import Identity
@@ -51,7 +52,7 @@ class Backlog:
 def run() -> Iterator[Result]:
     """Raises RuntimeError when a command does not end with GOOD."""
     backlog, pool = Backlog(), BufferPool(SIZE)
-    disk = Disk(IDENTITY, pool, backlog, RamMedium.open(size=SIZE), DiskSettings())
+    disk = Disk(IDENTITY, pool, backlog, RamMedium.open(None, OpenOptions(size=SIZE)), DiskSettings())
     target = Target("iqn.2026-11.com.example:bench", lambda number: Controller(IDENTITY, pool, backlog))
     target.add_lun(1, disk)
     nexus = Nexus(target, "iqn.2026-11.com.example:initiator", "initiator,i,0x0", b"")

@@ -7,7 +7,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,6 +17,7 @@ from tgtd.config.model import Config
 from tgtd.config.plan import diff
 from tgtd.config.steps import MEDIUM_CHANGED, MODE_CHANGED, AddPortal, ChangeTarget, RemoveTarget
 from tgtd.media.file import FileMedium
+from tgtd.media.options import OpenOptions
 from tgtd.scsi.access import STATE_NAMES
 from tgtd.scsi.medium import BlockMedium
 from tgtd.scsi.sense import (
@@ -275,10 +275,10 @@ def test_a_medium_that_hangs_does_not_hold_up_the_reload(site: Inside, monkeypat
     monkeypatch.setattr(apply, "PATIENCE", 0.1)
     gate = threading.Event()
 
-    def slow(path: str | None, **options: Any) -> BlockMedium:
+    def slow(path: str | None, options: OpenOptions) -> BlockMedium:
         if path is not None and path.endswith("2.img"):
             gate.wait(20)
-        return FileMedium.open(path, **options)
+        return FileMedium.open(path, options)
 
     site.openers["file"] = slow
     site.write(site.lun(1))

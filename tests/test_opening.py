@@ -13,6 +13,7 @@ import pytest
 from tests.inside import Inside, inside
 from tgtd.media import MediumError
 from tgtd.media.file import FileMedium
+from tgtd.media.options import OpenOptions
 from tgtd.opening import Opening, put_away, reason
 from tgtd.scsi.medium import BlockMedium
 
@@ -29,9 +30,9 @@ def test_an_abandoned_opening_closes_what_it_brings(site: Inside) -> None:
     gate = threading.Event()
     brought: list[Any] = []
 
-    def slow(path: str | None, **options: Any) -> BlockMedium:
+    def slow(path: str | None, options: OpenOptions) -> BlockMedium:
         gate.wait(20)
-        medium = FileMedium.open(path, **options)
+        medium = FileMedium.open(path, options)
         brought.append(medium)
         return medium
 
@@ -49,7 +50,7 @@ def test_an_abandoned_opening_closes_what_it_brings(site: Inside) -> None:
 
 def test_a_failing_flush_is_logged_and_the_medium_closed(site: Inside, caplog: pytest.LogCaptureFixture) -> None:
     path = site.media / "x"
-    medium: Any = FileMedium.open(str(path), size=MIB, create=True)
+    medium: Any = FileMedium.open(str(path), OpenOptions(size=MIB, create=True))
 
     def fail() -> None:
         raise OSError(errno.EIO, "the disk is broken")

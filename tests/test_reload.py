@@ -14,6 +14,7 @@ from tests.daemon import free_port
 from tests.inside import IQN, Inside, inside
 from tgtd import apply
 from tgtd.media.file import FileMedium
+from tgtd.media.options import OpenOptions
 from tgtd.reload import FILE_CHANGE
 from tgtd.scsi.medium import BlockMedium
 from tgtd.status import Reload
@@ -123,9 +124,9 @@ def test_stopping_gives_up_what_is_not_visible_yet(site: Inside, monkeypatch: py
     monkeypatch.setattr(site.reloader._notifier, "_send", told.append)
     gate = threading.Event()
 
-    def slow(path: str | None, **options: Any) -> BlockMedium:
+    def slow(path: str | None, options: OpenOptions) -> BlockMedium:
         gate.wait(20)
-        return FileMedium.open(path, **options)
+        return FileMedium.open(path, options)
 
     site.openers["file"] = slow
     extra = free_port()

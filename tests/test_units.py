@@ -15,6 +15,7 @@ import pytest
 
 from tests.inside import Inside, attached, inside
 from tgtd.media.file import FileMedium
+from tgtd.media.options import OpenOptions
 from tgtd.scsi.medium import BlockMedium
 from tgtd.scsi.sense import CAPACITY_DATA_CHANGED, MODE_PARAMETERS_CHANGED
 from tgtd.scsi.task import SIMPLE, Task
@@ -32,8 +33,8 @@ def site(tmp_path: Path) -> Iterator[Inside]:
 def gated(gate: threading.Event, verb: str) -> Any:
     """An opener of files of which one verb waits at the gate."""
 
-    def opener(path: str | None, **options: Any) -> BlockMedium:
-        medium = FileMedium.open(path, **options)
+    def opener(path: str | None, options: OpenOptions) -> BlockMedium:
+        medium = FileMedium.open(path, options)
         real = getattr(medium, verb)
 
         def wait(*arguments: Any) -> Any:
@@ -72,8 +73,8 @@ def test_a_pending_unit_says_why_once(site: Inside, caplog: pytest.LogCaptureFix
 
 
 def test_a_medium_that_fails_is_told_of_once(site: Inside, caplog: pytest.LogCaptureFixture) -> None:
-    def opener(path: str | None, **options: Any) -> BlockMedium:
-        medium = FileMedium.open(path, **options)
+    def opener(path: str | None, options: OpenOptions) -> BlockMedium:
+        medium = FileMedium.open(path, options)
 
         def full(*_: Any) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -222,8 +223,8 @@ def test_a_unit_is_closed_when_every_medium_it_had_is(site: Inside) -> None:
     gate = threading.Event()
     slow = gated(gate, "flush")
 
-    def opener(path: str | None, **options: Any) -> BlockMedium:
-        opened: BlockMedium = (slow if str(path).endswith("1.img") else FileMedium.open)(path, **options)
+    def opener(path: str | None, options: OpenOptions) -> BlockMedium:
+        opened: BlockMedium = (slow if str(path).endswith("1.img") else FileMedium.open)(path, options)
         return opened
 
     site.openers["file"] = opener
@@ -248,8 +249,8 @@ def test_a_unit_is_closed_when_every_medium_it_had_is(site: Inside) -> None:
 
 
 def test_a_medium_that_does_not_fit_leaves_the_unit_pending(site: Inside) -> None:
-    def coarse(path: str | None, **options: Any) -> BlockMedium:
-        medium = FileMedium.open(path, **options)
+    def coarse(path: str | None, options: OpenOptions) -> BlockMedium:
+        medium = FileMedium.open(path, options)
         medium.block_sizes = (4096,)
         return medium
 

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import cast
 
 from tgtd.config import model
-from tgtd.media import MediumError, Opener
+from tgtd.media import MediumError, Opener, OpenOptions
 from tgtd.media.cipher import KEY_SIZE, require
 from tgtd.media.encrypted import EncryptedMedium
 from tgtd.media.keyheader import SIZE, KeyHeader, in_force
@@ -44,13 +44,7 @@ def enciphered(openers: Mapping[str, Opener], wish: model.Lun, medium: Store, re
     if fresh:
         _check_empty(below, wish)
     kept = openers["file" if wanted.header else "ram"](
-        wanted.header,
-        size=SIZE,
-        create=True,
-        direct=False,
-        sync=False,
-        preallocate=False,
-        writable=not wish.read_only,
+        wanted.header, OpenOptions(SIZE, create=True, writable=not wish.read_only)
     )
     try:
         header = KeyHeader(cast(BlockMedium, kept))

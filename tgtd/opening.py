@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tgtd.config import model
 from tgtd.encrypting import enciphered
 from tgtd.ledger import Kept, Ledger
-from tgtd.media import MediumError, Opener
+from tgtd.media import MediumError, Opener, OpenOptions
 from tgtd.memories import Memories
 from tgtd.protecting import beside
 from tgtd.scsi.buffers import BufferPool
@@ -102,15 +102,10 @@ class Opening:
 def open_medium(openers: Mapping[str, Opener], wish: model.Lun) -> Store:
     """Blocks. Raises OSError or ValueError."""
     medium = wish.medium
-    return openers[medium.type](
-        medium.path,
-        size=medium.size,
-        create=medium.create,
-        direct=medium.direct,
-        sync=medium.sync,
-        preallocate=medium.preallocate,
-        writable=not wish.read_only,
+    options = OpenOptions(
+        medium.size, medium.create, not wish.read_only, medium.direct, medium.sync, medium.preallocate
     )
+    return openers[medium.type](medium.path, options)
 
 
 def put_away(workers: Workers, medium: Store, done: Callable[[], None] | None = None) -> None:

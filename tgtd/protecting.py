@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from tgtd.config import model
-from tgtd.media import MediumError, Opener
+from tgtd.media import MediumError, Opener, OpenOptions
 from tgtd.scsi.device import AnyDevice
 from tgtd.scsi.medium import BlockMedium, Store
 from tgtd.scsi.sbc.disk import Disk
@@ -32,13 +32,7 @@ def beside(openers: Mapping[str, Opener], wish: model.Lun, medium: Store, rememb
     kind = wish.protection if known is None or fresh else known.kind
     kept = "file" if wish.protection_path else wish.medium.type
     opened = openers[kept](
-        wish.protection_path,
-        size=room(medium.size, wish.block_size),
-        create=True,
-        direct=False,
-        sync=False,
-        preallocate=False,
-        writable=not wish.read_only,
+        wish.protection_path, OpenOptions(room(medium.size, wish.block_size), create=True, writable=not wish.read_only)
     )
     data, companion = cast(BlockMedium, medium), cast(BlockMedium, opened)
     try:

@@ -14,6 +14,7 @@ import pytest
 
 from tgtd.media import block
 from tgtd.media.block import BlockDeviceMedium
+from tgtd.media.options import OpenOptions
 from tgtd.media.problem import MediumError
 
 SIZE = 4 << 20
@@ -42,7 +43,7 @@ def get(medium: BlockDeviceMedium, offset: int, length: int) -> bytes:
 
 @pytest.mark.parametrize("direct", [False, True])
 def test_a_loop_device(device: str, direct: bool) -> None:
-    medium = BlockDeviceMedium.open(device, direct=direct)
+    medium = BlockDeviceMedium.open(device, OpenOptions(direct=direct))
     assert medium.size == medium.resize_probe() == SIZE
     assert medium.block_sizes == (512, 1024, 2048, 4096)
     data = bytes(range(256)) * 32
@@ -63,7 +64,7 @@ def test_a_loop_device(device: str, direct: bool) -> None:
 
 
 def test_one_at_a_time(device: str) -> None:
-    medium = BlockDeviceMedium.open(device, size=SIZE // 2)
+    medium = BlockDeviceMedium.open(device, OpenOptions(size=SIZE // 2))
     assert medium.size == SIZE // 2
     with pytest.raises(MediumError, match="mounted or otherwise in use"):
         BlockDeviceMedium.open(device)
@@ -73,12 +74,12 @@ def test_one_at_a_time(device: str) -> None:
 def test_more_is_declared_than_there_is(device: str) -> None:
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(MediumError, match=f"has {SIZE} bytes, {2 * SIZE} are declared"):
-        BlockDeviceMedium.open(device, size=2 * SIZE, direct=True)
+        BlockDeviceMedium.open(device, OpenOptions(size=2 * SIZE, direct=True))
     assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_read_only(device: str) -> None:
-    medium = BlockDeviceMedium.open(device, writable=False)
+    medium = BlockDeviceMedium.open(device, OpenOptions(writable=False))
     assert not medium.can_discard
     medium.close()
 
@@ -93,7 +94,7 @@ def test_read_only(device: str) -> None:
 )
 def test_what_cannot_be_opened(path: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(MediumError, match=message):
-        BlockDeviceMedium.open(path, **options)
+        BlockDeviceMedium.open(path, OpenOptions(**options))
 
 
 @pytest.mark.parametrize(
@@ -166,7 +167,7 @@ def test_ranges_of_more_than_4_gib(tmp_path: Path) -> None:
         with back.open("r+b") as file:
             file.truncate(13 * gib)
         subprocess.run(["losetup", "--set-capacity", name], check=True)
-        medium = BlockDeviceMedium.open(name, size=12 * gib)
+        medium = BlockDeviceMedium.open(name, OpenOptions(size=12 * gib))
         assert (medium.size, medium.resize_probe()) == (12 * gib, 13 * gib)
         medium.grow(13 * gib)
         assert get(medium, 13 * gib - 4096, 4096) == bytes(4096)

@@ -11,6 +11,7 @@ from tests.media.test_keyheader import Fragile
 from tgtd.media.encrypted import EncryptedMedium
 from tgtd.media.file import FileMedium
 from tgtd.media.keyheader import SIZE, KeyHeader
+from tgtd.media.options import OpenOptions
 from tgtd.media.ram import RamMedium
 from tgtd.scsi.keyed import keyed
 from tgtd.scsi.layer import Layer, bottom
@@ -65,7 +66,7 @@ def test_the_same_everywhere_is_different_everywhere() -> None:
 
 def test_holes(tmp_path: Path) -> None:
     """Space is given back, and reads as zeros."""
-    below = FileMedium.open(str(tmp_path / "disk"), size=MIB, create=True)
+    below = FileMedium.open(str(tmp_path / "disk"), OpenOptions(size=MIB, create=True))
     medium, _ = make(below)
     medium.write(0, b"x" * 65536, False)
     medium.discard(0, 16384)
@@ -134,7 +135,7 @@ def test_no_layer_can_be_taken_away() -> None:
 
 def test_copies_go_through_it(tmp_path: Path) -> None:
     """The kernel would hand ciphertext over, from either side."""
-    plain, below = (FileMedium.open(str(tmp_path / name), size=MIB, create=True) for name in "ab")
+    plain, below = (FileMedium.open(str(tmp_path / name), OpenOptions(size=MIB, create=True)) for name in "ab")
     medium, _ = make(below)
     other: object = medium
     assert not isinstance(other, Taker)

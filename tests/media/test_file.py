@@ -15,13 +15,14 @@ import pytest
 from tgtd.media import file
 from tgtd.media.descriptor import KEEP_SIZE, PUNCH_HOLE, fallocate
 from tgtd.media.file import FileMedium
+from tgtd.media.options import OpenOptions
 from tgtd.media.problem import MediumError
 
 SIZE = 1 << 20
 
 
 def make(path: Path, **more: Any) -> FileMedium:
-    return FileMedium.open(str(path), size=SIZE, create=True, **more)
+    return FileMedium.open(str(path), OpenOptions(size=SIZE, create=True, **more))
 
 
 def test_created_sparse_private_and_locked(tmp_path: Path) -> None:
@@ -45,7 +46,7 @@ def test_a_new_file_that_another_took_is_not_removed(tmp_path: Path, monkeypatch
     def opened(path: str, size: int | None, create: bool, writable: bool, more: int) -> tuple[int, bool]:
         found = real(path, size, create, writable, more)
         monkeypatch.setattr(file, "_open", real)
-        first.append(FileMedium.open(path, size=SIZE))
+        first.append(FileMedium.open(path, OpenOptions(size=SIZE)))
         return found
 
     monkeypatch.setattr(file, "_open", opened)
@@ -83,8 +84,8 @@ def test_the_lock_holds_against_another_process(tmp_path: Path) -> None:
 
 def test_readers_share(tmp_path: Path) -> None:
     make(tmp_path / "disk").close()
-    one = FileMedium.open(str(tmp_path / "disk"), writable=False)
-    two = FileMedium.open(str(tmp_path / "disk"), writable=False)
+    one = FileMedium.open(str(tmp_path / "disk"), OpenOptions(writable=False))
+    two = FileMedium.open(str(tmp_path / "disk"), OpenOptions(writable=False))
     assert not one.writable
     assert not one.can_discard
     with pytest.raises(MediumError, match="in use"):
@@ -113,7 +114,7 @@ def test_what_is_there_is_served_as_large_as_it_is(tmp_path: Path) -> None:
 def test_a_shorter_file_is_extended_and_a_longer_one_is_left_alone(tmp_path: Path) -> None:
     for there, after in ((100, SIZE), (2 * SIZE, 2 * SIZE)):
         (tmp_path / "disk").write_bytes(b"x" * there)
-        medium = FileMedium.open(str(tmp_path / "disk"), size=SIZE)
+        medium = FileMedium.open(str(tmp_path / "disk"), OpenOptions(size=SIZE))
         assert medium.size == SIZE
         assert (tmp_path / "disk").stat().st_size == after
         medium.close()
@@ -141,13 +142,13 @@ def test_what_cannot_be_opened(tmp_path: Path, prepare: str | None, options: dic
         path.write_bytes(b"" if prepare == "empty" else b"short")
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(MediumError, match=message):
-        FileMedium.open(str(path), **options)
+        FileMedium.open(str(path), OpenOptions(**options))
     assert len(os.listdir("/proc/self/fd")) == before, "a descriptor leaked"
 
 
 def test_a_device_is_pointed_at_the_other_type() -> None:
     with pytest.raises(MediumError, match="is not a regular file"):
-        FileMedium.open("/dev/zero", writable=False)
+        FileMedium.open("/dev/zero", OpenOptions(writable=False))
 
 
 @pytest.mark.parametrize(
@@ -165,7 +166,7 @@ def test_errors_of_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n
 
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(MediumError, match=message):
-        FileMedium.open(str(tmp_path / "disk"), size=SIZE)
+        FileMedium.open(str(tmp_path / "disk"), OpenOptions(size=SIZE))
 
 
 @pytest.mark.parametrize(
@@ -183,7 +184,7 @@ def test_files_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(MediumError, match=message.replace("{}", str(tmp_path))):
-        FileMedium.open(str(tmp_path / "disk"), size=SIZE, create=True)
+        FileMedium.open(str(tmp_path / "disk"), OpenOptions(size=SIZE, create=True))
 
 
 def test_no_room_to_extend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,7 +318,7 @@ def test_punching_past_the_end_leaves_the_size_alone(tmp_path: Path) -> None:
 
 
 def test_whole_pages_are_written_at_once(tmp_path: Path) -> None:
-    medium = FileMedium.open(str(tmp_path / "disk"), size=1 << 20, create=True)
+    medium = FileMedium.open(str(tmp_path / "disk"), OpenOptions(size=1 << 20, create=True))
     try:
         if medium.write_now.__name__ == "never_now":
             pytest.fail("the temporary directory's file system is none that tests should be run on")
@@ -334,14 +335,14 @@ def test_whole_pages_are_written_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", [{"direct": True}, {"writable": False}])
 def test_what_is_never_written_at_once(tmp_path: Path, how: dict[str, bool]) -> None:
     (tmp_path / "disk").write_bytes(bytes(1 << 20))
-    medium = FileMedium.open(str(tmp_path / "disk"), **how)
+    medium = FileMedium.open(str(tmp_path / "disk"), OpenOptions(**how))
     assert not medium.write_now(0, bytes(4096))
     medium.close()
 
 
 def test_sync(tmp_path: Path) -> None:
     path = tmp_path / "disk"
-    medium = FileMedium.open(str(path), size=1 << 20, create=True, sync=True)
+    medium = FileMedium.open(str(path), OpenOptions(size=1 << 20, create=True, sync=True))
     try:
         assert not medium.volatile
         assert not medium.write_now(0, bytes(4096)), "a write that must be durable is for a worker"
@@ -360,13 +361,13 @@ def test_sync(tmp_path: Path) -> None:
 
 def test_preallocate(tmp_path: Path) -> None:
     path = tmp_path / "disk"
-    medium = FileMedium.open(str(path), size=1 << 20, create=True, preallocate=True)
+    medium = FileMedium.open(str(path), OpenOptions(size=1 << 20, create=True, preallocate=True))
     assert path.stat().st_blocks * 512 >= 1 << 20
     medium.write(0, b"x" * 4096, True)
     medium.grow(2 << 20)
     assert path.stat().st_blocks * 512 >= 2 << 20
     medium.close()
-    again = FileMedium.open(str(path), preallocate=True)
+    again = FileMedium.open(str(path), OpenOptions(preallocate=True))
     into = memoryview(bytearray(4096))
     again.read(0, into)
     assert into == b"x" * 4096
@@ -383,14 +384,14 @@ def test_preallocate_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, numb
     monkeypatch.setattr("tgtd.media.file.fallocate", fail)
     path = tmp_path / "disk"
     with pytest.raises(MediumError, match=word):
-        FileMedium.open(str(path), size=1 << 20, create=True, preallocate=True)
+        FileMedium.open(str(path), OpenOptions(size=1 << 20, create=True, preallocate=True))
     assert not path.exists(), "what was made just now goes again"
 
 
 def test_ranges_of_more_than_4_gib(tmp_path: Path) -> None:
     """Sparse: nothing of it is ever allocated but two pages."""
     gib = 1 << 30
-    medium = FileMedium.open(str(tmp_path / "disk"), size=20 * gib, create=True)
+    medium = FileMedium.open(str(tmp_path / "disk"), OpenOptions(size=20 * gib, create=True))
     try:
         if not medium.can_discard:
             pytest.skip("the file system makes no holes")

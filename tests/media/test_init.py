@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tgtd.media import OPENERS, BlockMedium, MediumError
+from tgtd.media.options import OpenOptions
 
 SIZE = 1 << 20
 DATA = bytes(range(256)) * 16
@@ -20,7 +21,7 @@ def medium(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BlockMedi
     path = shm if kind == "memory file" else tmp_path / "disk"
     opener = OPENERS["ram" if kind == "ram" else "file"]
     try:
-        opened = opener(str(path), size=SIZE, create=True, writable=True, direct=kind == "direct")
+        opened = opener(str(path), OpenOptions(size=SIZE, create=True, direct=kind == "direct"))
     except MediumError as error:
         if kind != "direct":
             raise
@@ -94,5 +95,5 @@ def test_table() -> None:
 @pytest.mark.parametrize("kind", OPENERS.keys() - {"tape"})  # an empty drive lacks nothing
 def test_what_is_missing_is_named(kind: str) -> None:
     with pytest.raises(MediumError) as error:
-        OPENERS[kind](None, size=None, create=False, writable=True, direct=False)
+        OPENERS[kind](None)
     assert error.value.advice

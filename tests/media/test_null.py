@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tgtd.media.null import NullMedium
+from tgtd.media.options import OpenOptions
 from tgtd.media.problem import MediumError
 
 
 def test_reads_zeros_whatever_was_written() -> None:
-    medium = NullMedium.open(size=1 << 40)
+    medium = NullMedium.open(None, OpenOptions(size=1 << 40))
     medium.write(5, b"data", True)
     medium.flush()
     medium.discard(0, 512)
@@ -28,4 +29,4 @@ def test_reads_zeros_whatever_was_written() -> None:
 
 def test_a_size_is_needed() -> None:
     with pytest.raises(MediumError, match="give the medium a size"):
-        NullMedium.open()
+        NullMedium.open(None)

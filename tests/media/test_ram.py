@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tgtd.media.options import OpenOptions
 from tgtd.media.problem import MediumError
 from tgtd.media.ram import RamMedium
 
@@ -17,7 +18,7 @@ def get(medium: RamMedium, offset: int, length: int) -> bytes:
 
 
 def test_address_space_is_not_memory() -> None:
-    medium = RamMedium.open(size=100 << 30)
+    medium = RamMedium.open(None, OpenOptions(size=100 << 30))
     medium.write((100 << 30) - 512, b"x" * 512, False)
     assert get(medium, (100 << 30) - 512, 512) == b"x" * 512
     medium.close()
@@ -76,10 +77,10 @@ def test_growing_moves_nothing() -> None:
 
 def test_a_size_is_needed_and_must_be_possible() -> None:
     with pytest.raises(MediumError, match="give the medium a size"):
-        RamMedium.open()
+        RamMedium.open(None)
     with pytest.raises(MediumError, match="choose less"):
-        RamMedium.open(size=1 << 62)
+        RamMedium.open(None, OpenOptions(size=1 << 62))
 
 
 def test_read_only() -> None:
-    assert not RamMedium.open(size=4096, writable=False).writable
+    assert not RamMedium.open(None, OpenOptions(size=4096, writable=False)).writable

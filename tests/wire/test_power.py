@@ -50,7 +50,7 @@ class Volatile(Layer):
             self.pending.clear()
             self.medium.flush()
 
-media.OPENERS["file"] = lambda *more, **options: Volatile(FileMedium.open(*more, **options))
+media.OPENERS["file"] = lambda *more: Volatile(FileMedium.open(*more))
 from tgtd.__main__ import main
 raise SystemExit(main())
 """

@@ -12,6 +12,7 @@ from tgtd.media.block import BlockDeviceMedium
 from tgtd.media.file import FileMedium
 from tgtd.media.library import LibraryMedium
 from tgtd.media.null import NullMedium
+from tgtd.media.options import PLAIN, OpenOptions
 from tgtd.media.problem import MediumError
 from tgtd.media.ram import RamMedium
 from tgtd.media.scsi import ScsiDeviceMedium
@@ -22,17 +23,7 @@ from tgtd.scsi.medium import BlockMedium, Store
 class Opener(Protocol):
     """Opens a medium. May block. Raises MediumError, whose text names cause and fix."""
 
-    def __call__(
-        self,
-        path: str | None,
-        *,
-        size: int | None,
-        create: bool,
-        writable: bool,
-        direct: bool,
-        sync: bool,
-        preallocate: bool,
-    ) -> Store: ...
+    def __call__(self, path: str | None, options: OpenOptions = PLAIN) -> Store: ...
 
 
 OPENERS: Mapping[str, Opener] = {
@@ -44,6 +35,6 @@ OPENERS: Mapping[str, Opener] = {
     "tape": TapeMedium.open,
     "library": LibraryMedium.open,
 }
-"""By the configuration's `type`; the keyword arguments are the other keys of `medium`, and whether it is written to."""
+"""By the configuration's `type`; the options are the other keys of `medium`, and whether it is written to."""
 
-__all__ = ["OPENERS", "BlockMedium", "MediumError", "Opener", "Store"]
+__all__ = ["OPENERS", "BlockMedium", "MediumError", "OpenOptions", "Opener", "Store"]

@@ -12,6 +12,7 @@ import stat
 import struct
 
 from tgtd.media.descriptor import DescriptorMedium
+from tgtd.media.options import PLAIN, OpenOptions
 from tgtd.media.problem import MediumError
 
 BLKROGET, BLKSSZGET, BLKDISCARD, BLKZEROOUT, BLKGETSIZE64 = 0x125E, 0x1268, 0x1277, 0x127F, 0x80081272
@@ -21,31 +22,21 @@ class BlockDeviceMedium(DescriptorMedium):
     """A block device. Made by `open`."""
 
     @classmethod
-    def open(
-        cls,
-        path: str | None,
-        *,
-        size: int | None = None,
-        create: bool = False,
-        writable: bool = True,
-        direct: bool = False,
-        sync: bool = False,
-        preallocate: bool = False,
-    ) -> BlockDeviceMedium:
+    def open(cls, path: str | None, options: OpenOptions = PLAIN) -> BlockDeviceMedium:
         """Open a device. size: bytes to serve of it, None: all. May block. Raises MediumError."""
         if path is None:
             raise MediumError(errno.EINVAL, "no path is given", "say which block device holds the data")
-        if create:
-            raise MediumError(errno.EINVAL, f"{path}: a block device cannot be created", "leave create out")
-        flags = (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC
+        if options.create:
+            raise MediumError(errno.EINVAL, f"{path}: a block device cannot be created", "leave options.create out")
+        flags = (os.O_RDWR if options.writable else os.O_RDONLY) | os.O_CLOEXEC
         opened: list[int] = []
         try:
             if not stat.S_ISBLK(os.stat(path).st_mode):
                 raise MediumError(errno.ENOTBLK, f"{path} is not a block device", 'use type = "file"')
             opened.append(os.open(path, flags | os.O_EXCL))
-            if direct:
+            if options.direct:
                 opened.append(os.open(path, flags | os.O_DIRECT))
-            return cls(opened[0], opened[1] if direct else None, path, size, writable)
+            return cls(opened[0], opened[1] if options.direct else None, path, options.size, options.writable)
         except OSError as error:
             for fd in opened:
                 os.close(fd)

@@ -15,6 +15,7 @@ from tgtd.media.descriptor import (
     DescriptorMedium,
     fallocate,
 )
+from tgtd.media.options import PLAIN, OpenOptions
 from tgtd.media.problem import MediumError
 from tgtd.media.regular import explain, explain_creation, lock
 from tgtd.media.taking import Taking
@@ -41,38 +42,27 @@ class FileMedium(DescriptorMedium):
     """A regular file. Made by `open`."""
 
     @classmethod
-    def open(
-        cls,
-        path: str | None,
-        *,
-        size: int | None = None,
-        create: bool = False,
-        writable: bool = True,
-        direct: bool = False,
-        sync: bool = False,
-        preallocate: bool = False,
-    ) -> FileMedium:
+    def open(cls, path: str | None, options: OpenOptions = PLAIN) -> FileMedium:
         """Open, lock and size a file. May block.
 
-        size: bytes; None: as large as the file is. A shorter file is extended with a hole when it is writable.
-        sync: every write is on stable storage on return. preallocate: space for all of it is taken now, and when it
-        grows. Raises MediumError.
+        A file shorter than the size is extended with a hole when it is writable. Raises MediumError.
         """
         if path is None:
             raise MediumError(errno.EINVAL, "no path is given", "say which file holds the data")
-        flags = os.O_DSYNC if sync else 0
-        fd, made = _open(path, size, create, writable, flags)
-        unaligned = -1
+        writable = options.writable
+        flags = os.O_DSYNC if options.sync else 0
+        fd, made = _open(path, options.size, options.create, writable, flags)
+        unaligned = None
         try:
             lock(fd, path, writable)
-            size = _measure(fd, path, size, writable)
-            if preallocate and writable:
+            size = _measure(fd, path, options.size, writable)
+            if options.preallocate and writable:
                 _allocate(fd, path, size)
-            unaligned = _open_direct(fd, path, writable, flags) if direct else -1
-            return cls(fd, unaligned if direct else None, size, writable, sync, preallocate)
+            unaligned = _open_direct(fd, path, writable, flags) if options.direct else None
+            return cls(fd, unaligned, size, writable, options.sync, options.preallocate)
         except BaseException as error:
             for opened in (fd, unaligned):
-                if opened >= 0:
+                if opened is not None:
                     os.close(opened)
             if made and not (isinstance(error, MediumError) and error.errno == errno.EBUSY):
                 os.unlink(path)  # unless another has locked it before us: then it is that one's disk

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tgtd.media.cartridge.cartridge import MOST_BARCODE, Cartridge
+from tgtd.media.options import PLAIN, OpenOptions
 from tgtd.media.problem import MediumError
 from tgtd.media.tape import make
 
@@ -23,17 +24,7 @@ class LibraryMedium:
     writable = True
 
     @classmethod
-    def open(
-        cls,
-        path: str | None,
-        *,
-        size: int | None = None,
-        create: bool = False,
-        writable: bool = True,
-        direct: bool = False,
-        sync: bool = False,
-        preallocate: bool = False,
-    ) -> LibraryMedium:
+    def open(cls, path: str | None, options: OpenOptions = PLAIN) -> LibraryMedium:
         """Raises MediumError."""
         if path is None:
             raise MediumError(errno.EINVAL, "a library needs a path", "name the directory that holds its cartridges")

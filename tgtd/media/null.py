@@ -7,6 +7,7 @@ import mmap
 from collections.abc import Iterator
 from functools import partial
 
+from tgtd.media.options import PLAIN, OpenOptions
 from tgtd.media.problem import MediumError
 from tgtd.scsi.medium import Buffer, Work
 
@@ -25,21 +26,13 @@ class NullMedium:
     block_sizes: tuple[int, ...] = (512, 1024, 2048, 4096)
 
     @classmethod
-    def open(
-        cls,
-        path: str | None = None,
-        *,
-        size: int | None = None,
-        create: bool = False,
-        writable: bool = True,
-        direct: bool = False,
-        sync: bool = False,
-        preallocate: bool = False,
-    ) -> NullMedium:
+    def open(cls, path: str | None, options: OpenOptions = PLAIN) -> NullMedium:
         """Raises MediumError when no size is given."""
-        if not size:
-            raise MediumError(errno.EINVAL, "a null disk has no size of its own", "give the medium a size")
-        return cls(size, writable)
+        if not options.size:
+            raise MediumError(
+                errno.EINVAL, "a null disk has no size of its own", "give the medium a size"
+            )
+        return cls(options.size, options.writable)
 
     def __init__(self, size: int, writable: bool = True) -> None:
         self.size = size

@@ -7,6 +7,7 @@ import mmap
 from collections.abc import Iterator
 from functools import partial
 
+from tgtd.media.options import PLAIN, OpenOptions
 from tgtd.media.problem import MediumError
 from tgtd.scsi.medium import Buffer, Work
 
@@ -29,24 +30,18 @@ class RamMedium:
     block_sizes: tuple[int, ...] = (512, 1024, 2048, 4096)
 
     @classmethod
-    def open(
-        cls,
-        path: str | None = None,
-        *,
-        size: int | None = None,
-        create: bool = False,
-        writable: bool = True,
-        direct: bool = False,
-        sync: bool = False,
-        preallocate: bool = False,
-    ) -> RamMedium:
+    def open(cls, path: str | None, options: OpenOptions = PLAIN) -> RamMedium:
         """Raises MediumError when no size is given, or there is no address space for it."""
-        if not size:
-            raise MediumError(errno.EINVAL, "a disk in memory has no size of its own", "give the medium a size")
+        if not options.size:
+            raise MediumError(
+                errno.EINVAL, "a disk in memory has no size of its own", "give the medium a size"
+            )
         try:
-            return cls(size, writable)
+            return cls(options.size, options.writable)
         except OSError as error:
-            raise MediumError(error.errno or errno.ENOMEM, f"no memory for {size} bytes", "choose less") from error
+            raise MediumError(
+                error.errno or errno.ENOMEM, f"no memory for {options.size} bytes", "choose less"
+            ) from error
 
     def __init__(self, size: int, writable: bool = True) -> None:
         self.writable = writable

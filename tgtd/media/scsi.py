@@ -14,6 +14,7 @@ import stat
 import struct
 from collections.abc import Callable
 
+from tgtd.media.options import PLAIN, OpenOptions
 from tgtd.media.problem import MediumError
 from tgtd.scsi.medium import Buffer
 from tgtd.scsi.passthrough.exchange import Portrait, Reply
@@ -58,17 +59,7 @@ class ScsiDeviceMedium:
         self.size = self.portrait.blocks * self.portrait.block_size
 
     @classmethod
-    def open(
-        cls,
-        path: str | None,
-        *,
-        size: int | None = None,
-        create: bool = False,
-        writable: bool = True,
-        direct: bool = False,
-        sync: bool = False,
-        preallocate: bool = False,
-    ) -> ScsiDeviceMedium:
+    def open(cls, path: str | None, options: OpenOptions = PLAIN) -> ScsiDeviceMedium:
         """May block. Raises MediumError. A block device is taken for us alone: what is mounted is refused."""
         if path is None:
             raise MediumError(errno.EINVAL, "no path is given", "say which SCSI device it is, such as /dev/sg2")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tgtd.media.cartridge.cartridge import MOST_BARCODE, Cartridge, Making
 from tgtd.media.cartridge.generation import GENERATIONS, by_barcode
+from tgtd.media.options import PLAIN, OpenOptions
 from tgtd.media.problem import MediumError
 
 _USUAL = GENERATIONS[8]
@@ -16,32 +17,22 @@ class TapeMedium:
     """size: bytes that the cartridge holds, 0 without one. cartridge: may be taken, and another put in its place."""
 
     @classmethod
-    def open(
-        cls,
-        path: str | None,
-        *,
-        size: int | None = None,
-        create: bool = False,
-        writable: bool = True,
-        direct: bool = False,
-        sync: bool = False,
-        preallocate: bool = False,
-    ) -> TapeMedium:
+    def open(cls, path: str | None, options: OpenOptions = PLAIN) -> TapeMedium:
         """path None: an empty drive. create: a blank cartridge of `size` bytes, if there is no such file; its barcode
         is the file's name up to the last dot, which also says what kind it is. Raises MediumError."""
         if path is None:
             return cls(None)
         try:
-            cartridge = Cartridge.open(path, writable)
+            cartridge = Cartridge.open(path, options.writable)
         except MediumError as trouble:
-            if trouble.errno != errno.ENOENT or not create or not writable:
+            if trouble.errno != errno.ENOENT or not options.create or not options.writable:
                 raise
-            return cls(make(path, size))
-        if size is not None and size != cartridge.capacity:
+            return cls(make(path, options.size))
+        if options.size is not None and options.size != cartridge.capacity:
             cartridge.close()
             raise MediumError(
                 errno.EINVAL,
-                f"{path} is a cartridge of {cartridge.capacity} bytes, and {size} are declared",
+                f"{path} is a cartridge of {cartridge.capacity} bytes, and {options.size} are declared",
                 "leave the size out: a cartridge has the one it was made with",
             )
         return cls(cartridge)

@@ -9,7 +9,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
+from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.lun import Identity
+from tgtd.scsi.medium import Offload
+from tgtd.scsi.nexus import LunNexus
 from tgtd.scsi.sense import Sense
 from tgtd.scsi.spc.unit import PrimaryUnit
 from tgtd.scsi.stall import Stall
@@ -41,6 +44,23 @@ class Device(PrimaryUnit, ABC, Generic[M, S]):
 
     lost: Callable[[OSError], None] | None = None
     """Plugged in by who runs the device: called when a command finds that the medium is gone for good."""
+
+    def __init__(self, identity: Identity, pool: BufferPool, lane: Offload) -> None:
+        self.preventing: dict[LunNexus, None] = {}
+        """Who prevents medium removal (spc/removal.py)."""
+        super().__init__(identity, pool, lane)
+
+    def restore_defaults(self) -> None:
+        super().restore_defaults()
+        self.preventing.clear()
+
+    def lose(self, itl: LunNexus) -> None:
+        super().lose(itl)
+        self.preventing.pop(itl, None)
+
+    def preempted(self, itl: LunNexus) -> None:
+        super().preempted(itl)
+        self.preventing.pop(itl, None)
 
     @property
     @abstractmethod

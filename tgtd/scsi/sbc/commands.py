@@ -18,7 +18,7 @@ from tgtd.scsi.sbc.orwrite import ORWRITE
 from tgtd.scsi.sbc.protection.rows import LONG_OTHERS, LONG_TRANSFERS, with_protection
 from tgtd.scsi.sbc.provision import get_lba_status, unmap, wanted_same, wanted_unmap, write_same
 from tgtd.scsi.sbc.read import pre_fetch, read_6, read_10, read_12, read_16
-from tgtd.scsi.sbc.removal import allows_only, prevent_allow, start_stop_unit, starts_only
+from tgtd.scsi.sbc.removal import allows_only, start_stop_unit, starts_only
 from tgtd.scsi.sbc.sanitize import SANITIZE
 from tgtd.scsi.sbc.verify import verify
 from tgtd.scsi.sbc.verify import wanted as wanted_verify
@@ -39,6 +39,7 @@ from tgtd.scsi.spc.commands import COMMON, MODES, usage
 from tgtd.scsi.spc.identifying import IDENTIFYING
 from tgtd.scsi.spc.persistent import PERSISTENT
 from tgtd.scsi.spc.portgroups import PORT_GROUPS
+from tgtd.scsi.spc.removal import prevent_allow
 from tgtd.scsi.spc.reserve import RESERVES
 from tgtd.scsi.spc.timestamp import TIMESTAMPS
 from tgtd.scsi.task import Task

@@ -114,8 +114,6 @@ class Disk(Device[BlockMedium, DiskSettings]):
         self.reassigned: set[int] = set()
         """The grown defect list: blocks that REASSIGN BLOCKS has replaced."""
         self.copies = CopyManager(self)
-        self.preventing: dict[LunNexus, None] = {}
-        """Who prevents medium removal (SBC-4 5.17)."""
         self.unflushed: OSError | None = None
         """What a flush in the background met; the next SYNCHRONIZE CACHE reports it."""
         self.last_medium_error: OSError | None = None
@@ -388,7 +386,7 @@ class Disk(Device[BlockMedium, DiskSettings]):
         if restore(self)[1]:
             self.flush_behind()
         self.resting = None
-        self.preventing.clear()
+        super().restore_defaults()
         self.records.reset()
         self.thresholds.restart()
         self.self_tests.abort()
@@ -399,11 +397,6 @@ class Disk(Device[BlockMedium, DiskSettings]):
         super().lose(itl)
         self.records.lose(itl)
         self.copies.lose(itl.nexus)
-        self.preventing.pop(itl, None)
-
-    def preempted(self, itl: LunNexus) -> None:
-        super().preempted(itl)
-        self.preventing.pop(itl, None)
 
     def _survey(self) -> None:
         """Derive what the commands look at from the settings, the medium and the state."""

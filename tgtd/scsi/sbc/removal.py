@@ -1,4 +1,4 @@
-"""START STOP UNIT and PREVENT ALLOW MEDIUM REMOVAL (SBC-4 5.31, 5.17)."""
+"""START STOP UNIT (SBC-4 5.31), and the administrator's hand."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tgtd.scsi.sense import (
     MEDIUM_REMOVAL_PREVENTED,
     CheckCondition,
 )
+from tgtd.scsi.spc.removal import prevented_by
 from tgtd.scsi.task import Task
 
 if TYPE_CHECKING:
@@ -67,8 +68,9 @@ def take_out(disk: Disk, force: bool) -> None:
     if disk.ejected:
         raise ValueError("its medium is ejected already")
     if disk.preventing and not force:
-        names = ", ".join(sorted({itl.nexus.initiator for itl in disk.preventing}))
-        raise ValueError(f"it is in use by {names}, and removal is prevented; unmount it there, or use --force")
+        raise ValueError(
+            f"it is in use by {prevented_by(disk)}, and removal is prevented; unmount it there, or use --force"
+        )
     disk.halt(stopped=True, ejected=True)
     disk.flush_behind()
 
@@ -79,12 +81,3 @@ def put_in(disk: Disk) -> None:
         raise ValueError("its medium is not ejected")
     disk.halt(stopped=False, ejected=False)
     disk.attend_all(MEDIUM_MAY_HAVE_CHANGED)
-
-
-def prevent_allow(disk: Disk, task: Task) -> int:
-    """Each I_T nexus prevents for itself; removal is allowed when none does."""
-    if task.cdb[4] & 0x01:
-        disk.preventing[task.itl] = None
-    else:
-        disk.preventing.pop(task.itl, None)
-    return GOOD

@@ -83,7 +83,6 @@ class Changer(Device[Shelf, LibrarySettings]):
         self.bays: dict[int, Bay] = {}
         self.present: frozenset[str] = frozenset()
         self.homeless: tuple[str, ...] = ()
-        self.preventing: dict[LunNexus, None] = {}
         self.searches: dict[LunNexus, Search] = {}
         """What each nexus has looked for last."""
         self.turns = Turns()
@@ -287,14 +286,9 @@ class Changer(Device[Shelf, LibrarySettings]):
         return super().refuse(task, trouble, writing)
 
     def restore_defaults(self) -> None:
-        self.preventing.clear()
+        super().restore_defaults()
         restore(self)
 
     def lose(self, itl: LunNexus) -> None:
         super().lose(itl)
         self.searches.pop(itl, None)
-        self.preventing.pop(itl, None)
-
-    def preempted(self, itl: LunNexus) -> None:
-        super().preempted(itl)
-        self.preventing.pop(itl, None)

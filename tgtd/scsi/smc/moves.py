@@ -10,6 +10,7 @@ from tgtd.scsi.sense import GOOD, INVALID_FIELD_IN_CDB, MEDIUM_REMOVAL_PREVENTED
 from tgtd.scsi.smc.change import Bay, Change
 from tgtd.scsi.smc.inventory import Inventory, Kind, Resting, checked
 from tgtd.scsi.spc.commands import usage
+from tgtd.scsi.spc.removal import prevent_allow
 from tgtd.scsi.task import Task
 
 if TYPE_CHECKING:
@@ -94,15 +95,6 @@ def open_close(changer: Changer, task: Task) -> int:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=4, bit=4)
     if action == 0 and changer.preventing:
         raise CheckCondition(MEDIUM_REMOVAL_PREVENTED)
-    return GOOD
-
-
-def prevent_allow(changer: Changer, task: Task) -> int:
-    """PREVENT ALLOW MEDIUM REMOVAL: of the import/export elements, each I_T nexus for itself."""
-    if task.cdb[4] & 0x01:
-        changer.preventing[task.itl] = None
-    else:
-        changer.preventing.pop(task.itl, None)
     return GOOD
 
 

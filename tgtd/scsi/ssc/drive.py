@@ -119,7 +119,6 @@ class TapeDrive(Device[Mount, TapeSettings]):
         """Of the mode parameter block descriptor; 0: blocks of any length."""
         self.division = Division()
         """How FORMAT MEDIUM shall divide a medium; as the one that is loaded is, until an initiator wants another."""
-        self.preventing: dict[LunNexus, None] = {}
         super().__init__(identity, pool, lane)
         self._survey()
 
@@ -341,7 +340,7 @@ class TapeDrive(Device[Mount, TapeSettings]):
             self.alerts.activate(READ_ONLY_FORMAT)
 
     def restore_defaults(self) -> None:
-        self.preventing.clear()
+        super().restore_defaults()
         self.alerts.clear()
         self.records.reset()
         self.block_length = 0
@@ -349,13 +348,8 @@ class TapeDrive(Device[Mount, TapeSettings]):
 
     def lose(self, itl: LunNexus) -> None:
         super().lose(itl)
-        self.preventing.pop(itl, None)
         self.alerts.lose(itl)
         self.records.lose(itl)
-
-    def preempted(self, itl: LunNexus) -> None:
-        super().preempted(itl)
-        self.preventing.pop(itl, None)
 
     def _survey(self) -> None:
         self.obstacle = self._find_obstacle()

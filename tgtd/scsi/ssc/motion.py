@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from tgtd.scsi.command import Command
 from tgtd.scsi.sense import (
-    GOOD,
     INVALID_FIELD_IN_CDB,
     MEDIUM_NOT_PRESENT,
     MEDIUM_REMOVAL_PREVENTED,
     CheckCondition,
 )
 from tgtd.scsi.spc.commands import usage
+from tgtd.scsi.spc.removal import prevent_allow
 from tgtd.scsi.ssc.cartridge import Partition
 from tgtd.scsi.ssc.head import (
     Head,
@@ -187,15 +187,6 @@ def load_unload(drive: TapeDrive, task: Task) -> int:
         drive.thread(load, task.itl.nexus)
 
     return drive.alone(task, prepare, then)
-
-
-def prevent_allow(drive: TapeDrive, task: Task) -> int:
-    """PREVENT ALLOW MEDIUM REMOVAL: each I_T nexus for itself."""
-    if task.cdb[4] & 0x01:
-        drive.preventing[task.itl] = None
-    else:
-        drive.preventing.pop(task.itl, None)
-    return GOOD
 
 
 MOTION = (
