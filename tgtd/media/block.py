@@ -27,7 +27,7 @@ class BlockDeviceMedium(DescriptorMedium):
         if path is None:
             raise MediumError(errno.EINVAL, "no path is given", "say which block device holds the data")
         if options.create:
-            raise MediumError(errno.EINVAL, f"{path}: a block device cannot be created", "leave options.create out")
+            raise MediumError(errno.EINVAL, f"{path}: a block device cannot be created", "leave create out")
         flags = (os.O_RDWR if options.writable else os.O_RDONLY) | os.O_CLOEXEC
         opened: list[int] = []
         try:

@@ -29,9 +29,7 @@ class NullMedium:
     def open(cls, path: str | None, options: OpenOptions = PLAIN) -> NullMedium:
         """Raises MediumError when no size is given."""
         if not options.size:
-            raise MediumError(
-                errno.EINVAL, "a null disk has no size of its own", "give the medium a size"
-            )
+            raise MediumError(errno.EINVAL, "a null disk has no size of its own", "give the medium a size")
         return cls(options.size, options.writable)
 
     def __init__(self, size: int, writable: bool = True) -> None:

@@ -33,9 +33,7 @@ class RamMedium:
     def open(cls, path: str | None, options: OpenOptions = PLAIN) -> RamMedium:
         """Raises MediumError when no size is given, or there is no address space for it."""
         if not options.size:
-            raise MediumError(
-                errno.EINVAL, "a disk in memory has no size of its own", "give the medium a size"
-            )
+            raise MediumError(errno.EINVAL, "a disk in memory has no size of its own", "give the medium a size")
         try:
             return cls(options.size, options.writable)
         except OSError as error:
