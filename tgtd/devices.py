@@ -9,6 +9,7 @@ from typing import Any
 from tgtd.config import model
 from tgtd.identity import Names
 from tgtd.media.codecs import codecs
+from tgtd.media.tapecipher import ciphers
 from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.device import AnyDevice
 from tgtd.scsi.lun import Identity
@@ -61,7 +62,7 @@ def _own_names(wish: model.Lun) -> Names:
 
 
 def tape_settings(wish: model.Lun) -> TapeSettings:
-    return TapeSettings(PERSONALITIES[wish.personality], codecs, wish.read_only)
+    return TapeSettings(PERSONALITIES[wish.personality], codecs, wish.read_only, ciphers())
 
 
 def _drive_names(wish: model.Lun) -> Names:

@@ -136,6 +136,9 @@ REGISTRATIONS_PREEMPTED = Sense(UNIT_ATTENTION, 0x2A, 0x05, "registrations preem
 LOG_PARAMETERS_CHANGED = Sense(UNIT_ATTENTION, 0x2A, 0x02, "log parameters changed")
 ERROR_HISTORY_NEXUS_CLEARED = Sense(UNIT_ATTENTION, 0x2A, 0x0A, "error history I_T nexus cleared")
 TIMESTAMP_CHANGED = Sense(UNIT_ATTENTION, 0x2A, 0x10, "timestamp changed")
+PARAMETERS_CHANGED_BY_ANOTHER = Sense(
+    UNIT_ATTENTION, 0x2A, 0x11, "data encryption parameters changed by another I_T nexus"
+)
 ASYMMETRIC_ACCESS_STATE_CHANGED = Sense(UNIT_ATTENTION, 0x2A, 0x06, "asymmetric access state changed")
 CAPACITY_DATA_CHANGED = Sense(UNIT_ATTENTION, 0x2A, 0x09, "capacity data has changed")
 SOFT_THRESHOLD_REACHED = Sense(UNIT_ATTENTION, 0x38, 0x07, "thin provisioning soft threshold reached")
@@ -148,9 +151,17 @@ DEVICE_IDENTIFIER_CHANGED = Sense(UNIT_ATTENTION, 0x3F, 0x05, "device identifier
 REPORTED_LUNS_CHANGED = Sense(UNIT_ATTENTION, 0x3F, 0x0E, "reported LUNs data has changed")
 
 WRITE_PROTECTED = Sense(DATA_PROTECT, 0x27, 0x00, "write protected")
+INSTANCE_COUNTER_CHANGED = Sense(DATA_PROTECT, 0x2A, 0x13, "data encryption key instance counter has changed")
 WORM_OVERWRITE = Sense(DATA_PROTECT, 0x30, 0x0C, "WORM medium - overwrite attempted")
 SOFTWARE_WRITE_PROTECTED = Sense(DATA_PROTECT, 0x27, 0x02, "logical unit software write protected")
 SPACE_ALLOCATION_FAILED = Sense(DATA_PROTECT, 0x27, 0x07, "space allocation failed write protect")
+UNABLE_TO_DECRYPT = Sense(DATA_PROTECT, 0x74, 0x01, "unable to decrypt data")
+UNENCRYPTED_WHILE_DECRYPTING = Sense(DATA_PROTECT, 0x74, 0x02, "unencrypted data encountered while decrypting")
+INCORRECT_KEY = Sense(DATA_PROTECT, 0x74, 0x03, "incorrect data encryption key")
+INTEGRITY_FAILED = Sense(DATA_PROTECT, 0x74, 0x04, "cryptographic integrity validation failed")
+ENCRYPTION_PARAMETERS_NOT_USEABLE = Sense(DATA_PROTECT, 0x74, 0x07, "encryption parameters not useable")
+ENCRYPTION_MODE_MISMATCH = Sense(DATA_PROTECT, 0x74, 0x09, "encryption mode mismatch on read")
+NOT_RAW_READ_ENABLED = Sense(DATA_PROTECT, 0x74, 0x0A, "encrypted block not raw read enabled")
 PERSISTENT_RESERVATION_INFORMATION_LOST = Sense(DATA_PROTECT, 0x44, 0x01, "persistent reservation information lost")
 
 ECHO_BUFFER_OVERWRITTEN = Sense(ABORTED_COMMAND, 0x3F, 0x0F, "echo buffer overwritten")

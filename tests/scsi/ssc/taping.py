@@ -13,6 +13,7 @@ from tests.scsi.workbench import CHECK_CONDITION, IDENTITY, Bench
 from tgtd.media.cartridge.cartridge import Cartridge, Making
 from tgtd.media.codecs import codecs
 from tgtd.media.tape import TapeMedium
+from tgtd.media.tapecipher import ciphers
 from tgtd.scsi.ssc.drive import TapeDrive, TapeSettings
 from tgtd.scsi.ssc.personality import PERSONALITIES
 from tgtd.scsi.task import Task
@@ -28,7 +29,9 @@ class Tape(Bench):
     def __init__(self, place: Path, capacity: int = 64 * MIB, kind: str = "data", personality: str = "lto-8") -> None:
         super().__init__()
         self.file = place / "cartridge"
-        self.drive = TapeDrive(IDENTITY, self.pool, self.lane, TapeSettings(PERSONALITIES[personality], codecs=codecs))
+        self.drive = TapeDrive(
+            IDENTITY, self.pool, self.lane, TapeSettings(PERSONALITIES[personality], codecs, ciphers=ciphers())
+        )
         self.target.add_lun(0, self.drive)
         code = self.drive.write_density
         self.cartridge = Cartridge.create(str(self.file), Making("A00001L8", capacity, kind, code))

@@ -6,14 +6,13 @@ the sense data of stream devices: flags, and how much was left in INFORMATION.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from tgtd.scsi.command import Command
 from tgtd.scsi.sense import (
-    CANNOT_DECOMPRESS,
     END_OF_PARTITION,
     FILEMARK_DETECTED,
     GOOD,
@@ -25,8 +24,8 @@ from tgtd.scsi.sense import (
     CheckCondition,
 )
 from tgtd.scsi.spc.commands import usage
-from tgtd.scsi.ssc.cartridge import Cartridge, Partition, Record
-from tgtd.scsi.ssc.codec import PLAIN, Codec, unpacked, worth
+from tgtd.scsi.ssc.cartridge import Cartridge, Partition
+from tgtd.scsi.ssc.coding import Coding
 from tgtd.scsi.ssc.head import EOM, FILEMARK, ILI, Head, Stopped, end_of_data, record_at
 from tgtd.scsi.task import Task
 
@@ -101,10 +100,10 @@ class Reading:
         head: Head,
         what: Wish,
         buffer: memoryview,
-        codecs: Sequence[Codec],
+        coding: Coding,
         unwanted: Callable[[], bool],
     ) -> None:
-        self._codecs = codecs
+        self._coding = coding
         self.filled = self.fetched = self.unpacked = 0
         self._partition = partition
         self._head = head
@@ -129,7 +128,11 @@ class Reading:
         record = record_at(partition, head)
         if record.run:
             raise Stopped(Head(head.partition, head.number + 1), FILEMARK_DETECTED, FILEMARK, residue)
-        length = self._take(record)
+        room = self._buffer[self.filled : self.filled + what.length]
+        try:
+            length = self._coding.fetch(partition, head.partition, record, room)
+        except CheckCondition as refused:  # the block is still ahead
+            raise Stopped(Head(head.partition, record.number), refused.sense, residue=residue) from refused
         self.fetched += record.stored
         self.unpacked += length
         self._head = Head(head.partition, record.number + 1, record)
@@ -141,22 +144,6 @@ class Reading:
         self.filled = min(length, what.length)
         if not what.quiet or (length > what.length and what.declared):
             raise Stopped(self._head, NO_ADDITIONAL_SENSE, ILI, what.length - length)
-
-    def _take(self, record: Record) -> int:
-        """A block into its place, as far as it fits; its whole length."""
-        room = self._buffer[self.filled : self.filled + self._wish.length]
-        direct = record.stored <= len(room)
-        place = room if direct else memoryview(bytearray(record.stored))
-        block = self._partition.read(record, place)
-        if block.form == PLAIN:
-            if not direct:
-                room[:] = place[: len(room)]
-        elif block.length > LONGEST:
-            raise CheckCondition(CANNOT_DECOMPRESS)
-        else:
-            data = unpacked(self._codecs, block.form, place[: record.stored], block.length)
-            room[: len(data)] = memoryview(data)[: len(room)]
-        return block.length
 
 
 def read(drive: TapeDrive, task: Task) -> int:
@@ -170,7 +157,7 @@ def read(drive: TapeDrive, task: Task) -> int:
     def prepare() -> Callable[[], Head]:
         head = _start(drive, task.cdb)
         partition = drive.tape().partitions[head.partition]
-        reading = Reading(partition, head, what, buffer, drive.codecs, task.is_aborted)
+        reading = Reading(partition, head, what, buffer, drive.decoding(task.itl), task.is_aborted)
         readings.append(reading)
         return reading.run
 
@@ -205,7 +192,8 @@ def write(drive: TapeDrive, task: Task) -> int:
     writings: list[Writing] = []
 
     def prepare() -> Callable[[], Head]:
-        writing = Writing(drive.tape(), _start(drive, task.cdb), what, data, drive.packer, task.is_aborted)
+        coding = drive.encoding(task.itl)
+        writing = Writing(drive.tape(), _start(drive, task.cdb), what, data, coding, task.is_aborted)
         early = drive.early(drive.tape().partitions[writing.head.partition])
         writings.append(writing)
         return partial(writing.run, early)
@@ -229,10 +217,10 @@ class Writing:
         head: Head,
         what: Wish,
         data: memoryview,
-        packer: Codec | None,
+        coding: Coding,
         unwanted: Callable[[], bool],
     ) -> None:
-        self._packer = packer
+        self._coding = coding
         self.head = head
         self.received = self.stored = 0
         self._cartridge = cartridge
@@ -248,7 +236,7 @@ class Writing:
             if self._unwanted():
                 break
             data = self._data[number * what.length : (number + 1) * what.length]
-            form, stored = (PLAIN, data) if self._packer is None else worth(self._packer, data)
+            form, stored = self._coding.store(data, head.partition, partition.objects)
             if partition.end + len(stored) > partition.capacity:
                 left = what.count - number if what.fixed else what.length
                 raise Stopped(Head(head.partition, partition.objects), VOLUME_FULL, EOM, left)
@@ -297,7 +285,9 @@ def verify(drive: TapeDrive, task: Task) -> int:
 
     def prepare() -> Callable[[], Head]:
         compared = expected if compare else None
-        return partial(_verify, drive.partition(), drive.head, what, compared, drive.codecs, task.is_aborted)
+        return partial(
+            _verify, drive.partition(), drive.head, what, compared, drive.decoding(task.itl), task.is_aborted
+        )
 
     return drive.alone(task, prepare)
 
@@ -307,7 +297,7 @@ def _verify(
     head: Head,
     what: Wish,
     expected: memoryview | None,
-    codecs: Sequence[Codec],
+    coding: Coding,
     unwanted: Callable[[], bool],
 ) -> Head:
     one = Wish(what.fixed, 1, what.length, what.quiet, what.declared)
@@ -315,7 +305,7 @@ def _verify(
     for number in range(what.count):
         if unwanted():
             break
-        reading = Reading(partition, head, one, buffer, codecs, unwanted)
+        reading = Reading(partition, head, one, buffer, coding, unwanted)
         try:
             head = reading.run()
         except Stopped as stopped:

@@ -14,6 +14,7 @@ from tgtd.scsi.ssc.density import LIMITS
 from tgtd.scsi.ssc.logs import TAPE_LOGS
 from tgtd.scsi.ssc.marks import MARKS
 from tgtd.scsi.ssc.motion import MOTION
+from tgtd.scsi.ssc.security import SECURITY
 
 ROWS = (
     *COMMON,
@@ -25,6 +26,7 @@ ROWS = (
     *MARKS,
     *LIMITS,
     *MEMORY,
+    *SECURITY,
     *TAPE_LOGS,
     *TIMESTAMPS,
     *BUFFERS,

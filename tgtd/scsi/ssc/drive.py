@@ -19,6 +19,7 @@ from tgtd.scsi.medium import Offload
 from tgtd.scsi.nexus import LunNexus, Nexus
 from tgtd.scsi.savedmodes import restore
 from tgtd.scsi.sense import (
+    ENCRYPTION_PARAMETERS_NOT_USEABLE,
     GOOD,
     HARDWARE_ERROR,
     INITIALIZING_COMMAND_REQUIRED,
@@ -37,12 +38,15 @@ from tgtd.scsi.ssc.alerts import READ_ONLY_FORMAT, Alerts
 from tgtd.scsi.ssc.blocks import LONGEST
 from tgtd.scsi.ssc.cartridge import Cartridge, Mount, Partition
 from tgtd.scsi.ssc.codec import Codec, Codecs
+from tgtd.scsi.ssc.coding import Coding
 from tgtd.scsi.ssc.commands import ROWS
 from tgtd.scsi.ssc.division import Division
+from tgtd.scsi.ssc.encryption import ENCRYPT, Keyring
 from tgtd.scsi.ssc.head import Head, Stopped
 from tgtd.scsi.ssc.logs import LOG_PAGES
 from tgtd.scsi.ssc.modes import MODE_PAGES
 from tgtd.scsi.ssc.personality import Personality
+from tgtd.scsi.ssc.sealing import Ciphers
 from tgtd.scsi.ssc.tally import TapeTally
 from tgtd.scsi.ssc.vital import VITAL_PAGES
 from tgtd.scsi.task import PENDING, WORKING, Task
@@ -62,11 +66,12 @@ Prepare = Callable[[], Callable[[], Head]]
 
 @dataclass(frozen=True, slots=True)
 class TapeSettings:
-    """What the administrator chose."""
+    """What the administrator chose, and what this host can do. ciphers: None where it cannot encrypt."""
 
     personality: Personality
     codecs: Codecs
     read_only: bool = False
+    ciphers: Ciphers | None = None
 
 
 @dataclass(slots=True)
@@ -113,6 +118,7 @@ class TapeDrive(Device[Mount, TapeSettings]):
         self.head = Head()
         self.turns = Turns()
         self.codecs = settings.codecs()
+        self.keys = Keyring()
         self.compression = False
         """DCE: what is written is compressed."""
         self.block_length = 0
@@ -156,6 +162,31 @@ class TapeDrive(Device[Mount, TapeSettings]):
     def packer(self) -> Codec | None:
         """What compresses that which is written now."""
         return self.codecs[0] if self.compression else None
+
+    @property
+    def encrypts(self) -> bool:
+        """Whether drives of its kind can, and this host."""
+        return self.settings.ciphers is not None and any(one.encrypted for one in self.personality.densities)
+
+    @property
+    def encryptable(self) -> bool:
+        """Whether what it would write on now can be encrypted."""
+        cartridge = self.cartridge
+        if cartridge is None or not self.loaded or not self.encrypts:
+            return False
+        density = self.personality.density(cartridge.density)
+        return density is not None and density.encrypted
+
+    def encoding(self, itl: LunNexus) -> Coding:
+        """What is done to blocks that a nexus writes. Raises CheckCondition: they cannot be encrypted as it asks."""
+        parameters = self.keys.use(itl)
+        if parameters.encryption == ENCRYPT and not self.encryptable:
+            raise CheckCondition(ENCRYPTION_PARAMETERS_NOT_USEABLE)
+        return Coding(self.codecs, self.packer, parameters, LONGEST)
+
+    def decoding(self, itl: LunNexus) -> Coding:
+        """What is done to blocks that a nexus reads."""
+        return Coding(self.codecs, None, self.keys.use(itl), LONGEST)
 
     @property
     def most_bytes(self) -> int:
@@ -326,6 +357,8 @@ class TapeDrive(Device[Mount, TapeSettings]):
             self.division = Division(additional=len(self.cartridge.partitions) - 1)
         if on and not self.loaded:
             self._fresh()
+        if self.loaded and not on:
+            self.keys.demount()
         self.loaded = on
         self._threadings += 1
         self.head = Head()
@@ -342,6 +375,7 @@ class TapeDrive(Device[Mount, TapeSettings]):
     def restore_defaults(self) -> None:
         super().restore_defaults()
         self.alerts.clear()
+        self.keys.clear()
         self.records.reset()
         self.block_length = 0
         restore(self)
@@ -349,6 +383,7 @@ class TapeDrive(Device[Mount, TapeSettings]):
     def lose(self, itl: LunNexus) -> None:
         super().lose(itl)
         self.alerts.lose(itl)
+        self.keys.lose(itl)
         self.records.lose(itl)
 
     def _survey(self) -> None:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Density:
     """A recording format (SSC-5 7.10.2). code: density code. bits_per_mm; width: of the tape in tenths of millimetres;
-    tracks; capacity: of a cartridge, in megabytes. organisation, name, description: ASCII, at most 8, 8, 20."""
+    tracks; capacity: of a cartridge, in megabytes. organisation, name, description: ASCII, at most 8, 8, 20.
+    encrypted: whether it has a place for what encryption needs."""
 
     code: int
     bits_per_mm: int
@@ -23,6 +24,7 @@ class Density:
     organisation: str
     name: str
     description: str
+    encrypted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Personality:
 
 def _lto(generation: int, code: int, bits_per_mm: int, tracks: int, terabytes: float, name: str) -> Density:
     megabytes = int(terabytes * 1_000_000)
-    return Density(code, bits_per_mm, 127, tracks, megabytes, "LTO-CVE", name, f"Ultrium {generation}")
+    return Density(code, bits_per_mm, 127, tracks, megabytes, "LTO-CVE", name, f"Ultrium {generation}", generation >= 4)
 
 
 LTO = (
