@@ -47,6 +47,8 @@ MAY_DO_IO = {
     "tgtd.demo": "writes the demo's files",
     "tgtd.encrypting": "headers of encrypted disks",
     "tgtd.folder": "small files in the state directory, replaced as a whole",
+    "tgtd.hw.configfs.tree": "the kernel's target configuration",
+    "tgtd.hw.fabrics.host": "what sysfs says of this machine's ports",
     "tgtd.identity": "the installation's id in the state directory",
     "tgtd.ledger": "reservations in the state directory",
     "tgtd.log": "journald or stderr",
