@@ -59,6 +59,7 @@ MAY_DO_IO = {
     "tgtd.media.cartridge.label": "cartridges",
     "tgtd.media.cartridge.simh": "images of tapes",
     "tgtd.media.cartridge.space": "cartridges",
+    "tgtd.media.fiemap": "where files have space",
     "tgtd.media.file": "files",
     "tgtd.media.library": "directories of cartridges",
     "tgtd.media.regular": "locks of files",

@@ -53,6 +53,42 @@ def test_unmap(guest: Guest, site: Site, thin: str) -> None:
     assert "deallocated" in told
 
 
+def statuses(guest: Guest, device: str, options: str) -> list[str]:
+    """LBA, blocks, provisioning and additional status of each descriptor, as sg_get_lba_status shows them."""
+    output = guest.run(f"sg_get_lba_status --brief --maxlen=1024 {options} {device}").output
+    assert output.startswith("Completion condition=3"), "as far as the medium goes"
+    return [line for line in output.splitlines() if line.startswith("0x")]
+
+
+@pytest.mark.parametrize("form", ["--16", "--32"])
+def test_anchor(guest: Guest, site: Site, thin: str, form: str) -> None:
+    """What is anchored reads as zeros, and keeps its space. Of small ranges a file system may keep zeros instead."""
+    guest.run(f"sg_unmap --force --anchor --lba=4096 --num=1024 {thin}")
+    guest.run(f"sg_write_same --16 --unmap --anchor --lba=8192 --num=1024 {thin}")
+    guest.run(f"sg_write_same --10 --unmap --anchor --lba=16384 --num=1024 {thin}")
+    guest.run(f"sg_unmap --force --lba=32768 --num=1024 {thin}")
+    assert blocks_used(site) == (64 << 20) - 524288
+    anchored = [f"0x{lba:016x}  0x400  2  0" for lba in (4096, 8192, 16384)]
+    assert statuses(guest, thin, f"{form} --report-type=4") == anchored
+    assert statuses(guest, thin, f"{form} --report-type=3") == [f"0x{32768:016x}  0x400  1  0"]
+    assert statuses(guest, thin, f"{form} --report-type=2")[0] == f"0x{0:016x}  0x1000  3  0"
+    assert statuses(guest, thin, f"{form} --report-type=0")[:2] == [f"0x{0:016x}  0x1000  0  0", anchored[0]]
+    guest.run(f"sg_write_long --16 --wr_uncor --lba=4100 --xfer_len=0 {thin}")
+    assert statuses(guest, thin, f"{form} --report-type=16") == [f"0x{4100:016x}  0x1  2  1"]
+    refused = guest.run(f"sg_get_lba_status {form} --report-type=5 {thin}", status=None)
+    assert refused.status == 5  # SG_LIB_CAT_ILLEGAL_REQ
+    assert "Anchored LBAs supported (ANC_SUP): 1" in guest.run(f"sg_vpd --page=lbpv {thin}").output
+    assert [block(guest, thin, lba) for lba in (4095, 4096, 8192, 17407, 17408)] == [PATTERN, *[ZEROS] * 3, PATTERN]
+
+
+def test_orwrite(guest: Guest, thin: str) -> None:
+    """ORWRITE (16) and (32)."""
+    guest.run("tr '\\0' '\\201' </dev/zero | head -c 512 >/run/bits")
+    for form, lba in (("--16", 30), ("--32", 31)):
+        guest.run(f"sg_write_x {form} --or --in=/run/bits --lba={lba} --num=1 {thin}")
+        assert [block(guest, thin, lba), block(guest, thin, 32)] == ["db" * 16, PATTERN]
+
+
 def test_write_same(guest: Guest, thin: str) -> None:
     guest.run(f"printf 'ab%.0s' $(seq 256) >/run/block; sg_write_same --lba=100 --num=50 --in=/run/block {thin}")
     assert block(guest, thin, 100) == block(guest, thin, 149) == "6162" * 8

@@ -75,6 +75,11 @@ def test_holes(tmp_path: Path) -> None:
     assert read(medium, 0, 65536) == bytes(49152) + b"x" * 16384
     assert next(medium.extents(0, MIB))[2] is False
     assert medium.zero_after_discard == below.zero_after_discard is True
+    if medium.can_anchor:
+        medium.anchor(49152, 16384)
+        assert read(medium, 49152, 16384) == bytes(16384)
+        assert list(medium.anchored(49152, 16384)) == [(49152, 16384)]
+    assert medium.can_anchor == below.can_anchor
     medium.write(0, bytes(4096), True)
     assert any(read(below, 0, 4096)), "written zeros are no hole"
     medium.grow(2 * MIB)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -221,6 +222,73 @@ def test_holes_are_told(tmp_path: Path) -> None:
     assert list(medium.extents(70000, 1000)) == [(70000, 1000, True)]
     medium.discard(65536, 65536)
     assert list(medium.extents(0, SIZE)) == [(0, SIZE, False)]
+    medium.close()
+
+
+def test_space_is_kept_without_data(tmp_path: Path) -> None:
+    medium = make(tmp_path / "disk")
+    if not medium.can_anchor:
+        pytest.skip(f"the file system of {tmp_path} does not tell")
+    assert (tmp_path / "disk").stat().st_blocks == 0, "finding out leaves nothing behind"
+    medium.write(65536, b"x" * 65536, True)
+    medium.anchor(0, 131072)
+    assert list(medium.extents(0, SIZE)) == [(0, SIZE, False)]
+    assert [sum(part) for part in medium.anchored(0, SIZE)][-1] == 131072
+    assert sum(length for _, length in medium.anchored(0, SIZE)) == 131072
+    assert (tmp_path / "disk").stat().st_blocks * 512 >= 131072
+    medium.discard(0, 65536)
+    assert sum(length for _, length in medium.anchored(0, SIZE)) == 65536
+    into = memoryview(bytearray(131072))
+    medium.read(0, into)
+    assert not any(into)
+    medium.close()
+
+
+def test_the_page_cache_and_what_was_not_written(tmp_path: Path) -> None:
+    """Data that is only there so far is data; zeros that were read are not."""
+    medium = make(tmp_path / "disk")
+    if not medium.can_anchor:
+        pytest.skip(f"the file system of {tmp_path} does not tell")
+    medium.anchor(0, SIZE)
+    medium.write(262144, b"x" * 65536, False)
+    medium.read(524288, memoryview(bytearray(65536)))
+    found = list(medium.anchored(0, SIZE))
+    assert sum(length for _, length in found) == SIZE - 65536
+    assert not any(offset < 327680 and offset + length > 262144 for offset, length in found)
+    medium.close()
+
+
+XFS, EXT, TMPFS = 0x58465342, 0xEF53, 0x01021994
+EXTENTS = 0x80000
+
+
+@pytest.mark.parametrize(
+    ("kind", "flags", "tells", "keeps"),
+    [
+        (XFS, 0, True, True),
+        (XFS, 0, False, False),
+        (EXT, EXTENTS, True, True),
+        (EXT, EXTENTS, False, False),
+        (EXT, ~EXTENTS, True, False),
+        (EXT, None, True, False),
+        (TMPFS, EXTENTS, True, False),
+    ],
+)
+def test_who_keeps_space(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: int, flags: int | None, tells: bool, keeps: bool
+) -> None:
+    """Of ext4, files that were made by ext3 do not."""
+
+    def ioctl(fd: int, request: int, value: bytes) -> bytes:
+        if flags is None:
+            raise OSError(errno.ENOTTY, "no")
+        return struct.pack("l", flags)
+
+    monkeypatch.setattr(file, "_file_system", lambda fd: kind)
+    monkeypatch.setattr(file, "can_tell", lambda fd: tells)
+    monkeypatch.setattr(fcntl, "ioctl", ioctl)
+    medium = make(tmp_path / "disk")
+    assert medium.can_anchor is (keeps and medium.can_discard)
     medium.close()
 
 

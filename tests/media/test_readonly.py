@@ -16,11 +16,13 @@ def test_nothing_is_written() -> None:
     medium = ReadOnlyMedium(ram)
     assert not medium.writable
     assert not medium.can_discard
+    assert not medium.can_anchor
     assert not medium.write_now(0, bytes(512))
     for call in (
         lambda: medium.write(0, bytes(512), False),
         medium.writing(0, bytes(512), False),
         lambda: medium.discard(0, 512),
+        lambda: medium.anchor(0, 512),
         lambda: medium.zero(0, 512, True),
     ):
         with pytest.raises(OSError, match="filter") as caught:

@@ -60,3 +60,12 @@ def test_nothing_is_done_in_the_loop_that_is_to_be_touched() -> None:
     other.reading(0, into)()
     other.writing(0, bytes(512), True)()
     assert (bytes(into), other.touched) == (b"x" * 512, [])
+
+
+def test_to_anchor_is_to_discard() -> None:
+    """And to ask what is anchored is to ask for extents."""
+    medium = Noting("discard", "extents")
+    with pytest.raises(OSError, match="not supported"):
+        medium.anchor(4096, 512)
+    assert list(medium.anchored(8192, 512)) == []
+    assert medium.touched == [("discard", 4096, 512), ("extents", 8192, 512)]

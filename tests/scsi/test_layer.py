@@ -45,6 +45,7 @@ def test_it_has_what_the_medium_has() -> None:
         "size",
         "writable",
         "can_discard",
+        "can_anchor",
         "can_zero",
         "discard_granularity",
         "zero_after_discard",

@@ -63,6 +63,20 @@ class Pooled(RamMedium):
         return self.room
 
 
+class Anchoring(RamMedium):
+    """Memory that notes for what space was to be kept."""
+
+    can_anchor = True
+
+    def __init__(self, size: int, writable: bool = True) -> None:
+        super().__init__(size, writable)
+        self.kept: list[tuple[int, int]] = []
+
+    def anchor(self, offset: int, length: int) -> None:
+        self.discard(offset, length)
+        self.kept.append((offset, length))
+
+
 class Bench:
     """One target. `run` carries a task through to its end; `start` only submits it."""
 
@@ -94,10 +108,10 @@ class Bench:
         self.target.add_lun(number, disk)
         return disk
 
-    def protected(self, kind: int, number: int = 0, **settings: Any) -> Disk:
+    def protected(self, kind: int, number: int = 0, below: RamMedium | None = None, **settings: Any) -> Disk:
         """Add a disk that keeps protection information; 1 MiB of RAM, and what is beside it."""
         size = settings.get("block_size", 512)
-        medium = ProtectedMedium(RamMedium(1 << 20), RamMedium(room(1 << 20, size)), size, kind)
+        medium = ProtectedMedium(below or RamMedium(1 << 20), RamMedium(room(1 << 20, size)), size, kind)
         return self.disk(medium, number, **settings)
 
     def itl(self, number: int = 0, nexus: Nexus | None = None) -> LunNexus:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from tgtd.media.anchorless import Anchorless
 from tgtd.scsi.medium import Buffer, Transfer, Work
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -72,7 +73,7 @@ def never_now(offset: int, data: Buffer) -> bool:
     return False
 
 
-class DescriptorMedium:
+class DescriptorMedium(Anchorless):
     """The storage verbs on a descriptor. Kinds of store differ in opening, size, discard, zero and extents.
 
     fd: buffered. direct: the same object opened with O_DIRECT, or None; what is not aligned well enough for it goes

@@ -9,33 +9,25 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Iterator
-from functools import partial
 
 from tgtd.media.cipher import KEY_SIZE, DataCipher
 from tgtd.media.keyheader import KeyHeader, uncertain
 from tgtd.scsi.keyed import Keyed
-from tgtd.scsi.medium import BlockMedium, Buffer, Work
+from tgtd.scsi.layer import Wrapper
+from tgtd.scsi.medium import BlockMedium, Buffer
 
 _STEP = 1 << 20  # of a write: its ciphertext needs memory of its own
 _AT_ONCE = 4096  # bytes whose decryption the loop thread may take the time for
 
 
-class EncryptedMedium(Keyed):
+class EncryptedMedium(Wrapper, Keyed):
     """header: of which `secret` has unlocked `key`. Closes the medium and the header."""
 
     def __init__(self, medium: BlockMedium, header: KeyHeader, secret: bytes, key: bytes) -> None:
         entry = header.entry
         assert entry is not None
-        self.medium = medium
+        super().__init__(medium)
         self.unit = entry.unit
-        self.size = medium.size
-        self.writable = medium.writable
-        self.can_discard = medium.can_discard
-        self.can_zero = medium.can_zero
-        self.discard_granularity = medium.discard_granularity
-        self.zero_after_discard = medium.zero_after_discard
-        self.volatile = medium.volatile
         self.block_sizes = tuple(size for size in medium.block_sizes if size % self.unit == 0)
         self.atomic_bytes = min(medium.atomic_bytes, _STEP)
         self._header = header
@@ -87,33 +79,8 @@ class EncryptedMedium(Keyed):
                 with room[:filled] as part:
                     self.medium.write(offset + at, part, durable)
 
-    def reading(self, offset: int, into: memoryview) -> Work:
-        return partial(self.read, offset, into)
-
-    def writing(self, offset: int, data: Buffer, durable: bool) -> Work:
-        return partial(self.write, offset, data, durable)
-
-    def flush(self) -> None:
-        self.medium.flush()
-
-    def discard(self, offset: int, length: int) -> None:
-        self.medium.discard(offset, length)
-
-    def zero(self, offset: int, length: int, may_discard: bool) -> None:
-        self.medium.zero(offset, length, may_discard)
-
-    def extents(self, offset: int, length: int) -> Iterator[tuple[int, int, bool]]:
-        return self.medium.extents(offset, length)
-
-    def resize_probe(self) -> int:
-        return self.medium.resize_probe()
-
-    def grow(self, size: int) -> None:
-        self.medium.grow(size)
-        self.size = self.medium.size
-
     def close(self) -> None:
         try:
-            self.medium.close()
+            super().close()
         finally:
             self._header.close()

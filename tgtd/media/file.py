@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import stat
+import struct
 from collections.abc import Iterator
 
 from tgtd.media.descriptor import (
@@ -15,6 +17,7 @@ from tgtd.media.descriptor import (
     DescriptorMedium,
     fallocate,
 )
+from tgtd.media.fiemap import can_tell, unwritten
 from tgtd.media.options import PLAIN, OpenOptions
 from tgtd.media.problem import MediumError
 from tgtd.media.regular import explain, explain_creation, lock
@@ -25,15 +28,21 @@ from tgtd.scsi.room import Room
 _IN_MEMORY = {0x01021994: "tmpfs", 0x858458F6: "ramfs"}
 """Magic numbers of file systems in which reading is copying memory (statfs(2))."""
 
+_EXT = 0xEF53
+_KEEPING_SPACE = {0x58465342: "xfs", 0x9123683E: "btrfs"}
+"""Those in which any file can have space for zeros that were not written, and FIEMAP calls it unwritten."""
+
 _CACHED = {
-    0xEF53: "ext2, ext3, ext4",
-    0x58465342: "xfs",
-    0x9123683E: "btrfs",
+    _EXT: "ext2, ext3, ext4",
+    **_KEEPING_SPACE,
     0xF2F52010: "f2fs",
     0x794C7630: "overlay",
     **_IN_MEMORY,
 }
 """Those in which writing whole pages is copying memory as a rule; not those behind a network or a process."""
+
+_FS_IOC_GETFLAGS = 2 << 30 | struct.calcsize("l") << 16 | ord("f") << 8 | 1
+_EXTENTS_FL = 0x00080000
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -94,6 +103,7 @@ class FileMedium(DescriptorMedium):
         self.can_discard = self.zero_after_discard = writable and _can_punch(fd, size)
         if self.can_discard:
             self.discard_granularity = os.fstat(fd).st_blksize
+            self.can_anchor = _can_anchor(fd)
         self.room = self.look_for_room()
 
     def look_for_room(self) -> Room:
@@ -106,6 +116,19 @@ class FileMedium(DescriptorMedium):
         """A hole: reads as zeros, takes no space."""
         fallocate(self._fd, KEEP_SIZE | PUNCH_HOLE, offset, length)
         self._settle()
+
+    def anchor(self, offset: int, length: int) -> None:
+        """Space without data: reads as zeros."""
+        fallocate(self._fd, KEEP_SIZE | ZERO_RANGE, offset, length)
+        self._settle()
+
+    def anchored(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
+        """Where the page cache has something of what was not written, that may be data, or the zeros that were read."""
+        for start, size in unwritten(self._fd, offset, length):
+            if _seek(self._fd, start, os.SEEK_DATA, start + size) >= start + size:
+                yield start, size
+            else:
+                yield from unwritten(self._fd, start, size, settled=True)
 
     def _settle(self) -> None:
         """O_DSYNC says nothing of holes and zeros."""
@@ -233,6 +256,21 @@ def _can_punch(fd: int, size: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _can_anchor(fd: int) -> bool:
+    """To try it would leave traces: ext4 does not give back what is past the end of a file."""
+    kind = _file_system(fd)
+    return (kind in _KEEPING_SPACE or (kind == _EXT and _in_extents(fd))) and can_tell(fd)
+
+
+def _in_extents(fd: int) -> bool:
+    """Files that were made by ext3 are not, and cannot keep space without data."""
+    try:
+        flags: int = struct.unpack("l", fcntl.ioctl(fd, _FS_IOC_GETFLAGS, bytes(struct.calcsize("l"))))[0]
+    except OSError:
+        return False
+    return bool(flags & _EXTENTS_FL)
 
 
 def _file_system(fd: int) -> int:

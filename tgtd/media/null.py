@@ -7,6 +7,7 @@ import mmap
 from collections.abc import Iterator
 from functools import partial
 
+from tgtd.media.anchorless import Anchorless
 from tgtd.media.options import PLAIN, OpenOptions
 from tgtd.media.problem import MediumError
 from tgtd.scsi.medium import Buffer, Work
@@ -14,7 +15,7 @@ from tgtd.scsi.medium import Buffer, Work
 _ZEROS = 1 << 20
 
 
-class NullMedium:
+class NullMedium(Anchorless):
     """Says of itself that nothing is mapped, that it has no cache, and that it cannot discard."""
 
     can_discard = False

@@ -7,6 +7,7 @@ import mmap
 from collections.abc import Iterator
 from functools import partial
 
+from tgtd.media.anchorless import Anchorless
 from tgtd.media.options import PLAIN, OpenOptions
 from tgtd.media.problem import MediumError
 from tgtd.scsi.medium import Buffer, Work
@@ -17,7 +18,7 @@ _HELD, _FREE = b"\0", b"\1"
 _NORESERVE = 0x4000  # Linux; mmap names it from Python 3.13 on
 
 
-class RamMedium:
+class RamMedium(Anchorless):
     """Anonymous memory in chunks of address space, so that growing moves nothing."""
 
     writable = True

@@ -16,7 +16,7 @@ class ReadOnlyMedium(Touching):
     def __init__(self, medium: BlockMedium) -> None:
         super().__init__(medium, WRITING)
         self.writable = False
-        self.can_discard = False
+        self.can_discard = self.can_anchor = False
         self.discard_granularity = 0
 
     def before(self, verb: str, offset: int, length: int) -> None:

@@ -14,7 +14,7 @@ VERBS = ("read", "write", "flush", "discard", "zero", "extents")
 class Touching(Layer, ABC):
     """Calls `before` in a worker before each of `verbs`; the others are passed on as if it were not there.
 
-    A write that must be durable is a write, not a flush.
+    A write that must be durable is a write, not a flush; to anchor is to discard.
     """
 
     def __init__(self, medium: BlockMedium, verbs: Collection[str]) -> None:
@@ -68,6 +68,14 @@ class Touching(Layer, ABC):
     def zero(self, offset: int, length: int, may_discard: bool) -> None:
         self.consult("zero", offset, length)
         self.medium.zero(offset, length, may_discard)
+
+    def anchor(self, offset: int, length: int) -> None:
+        self.consult("discard", offset, length)
+        self.medium.anchor(offset, length)
+
+    def anchored(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
+        self.consult("extents", offset, length)
+        return self.medium.anchored(offset, length)
 
     def extents(self, offset: int, length: int) -> Iterator[tuple[int, int, bool]]:
         self.consult("extents", offset, length)

@@ -11,10 +11,10 @@ from functools import partial
 from tgtd.scsi.medium import BlockMedium, Buffer, Store, Work
 
 
-class Layer:
-    """Passes everything on, and has what the medium below it has.
+class Wrapper:
+    """Passes everything on, and has what the medium in it has. No layer yet: it is what keeps the data, for `bottom`.
 
-    `reading` and `writing` are work for a thread, and go through this layer's own `read` and `write`.
+    `reading` and `writing` are work for a thread, and go through its own `read` and `write`.
     """
 
     def __init__(self, medium: BlockMedium) -> None:
@@ -22,16 +22,13 @@ class Layer:
         self.size = medium.size
         self.writable = medium.writable
         self.can_discard = medium.can_discard
+        self.can_anchor = medium.can_anchor
         self.can_zero = medium.can_zero
         self.discard_granularity = medium.discard_granularity
         self.zero_after_discard = medium.zero_after_discard
         self.volatile = medium.volatile
         self.block_sizes = medium.block_sizes
         self.atomic_bytes = medium.atomic_bytes
-
-    def consult(self, verb: str, offset: int, length: int) -> None:
-        """Asked in a worker before something is done below all layers that no verb of theirs stands for: what they do
-        before this one. May block, and may raise OSError."""
 
     def read_now(self, offset: int, into: memoryview) -> bool:
         return self.medium.read_now(offset, into)
@@ -60,6 +57,12 @@ class Layer:
     def zero(self, offset: int, length: int, may_discard: bool) -> None:
         self.medium.zero(offset, length, may_discard)
 
+    def anchor(self, offset: int, length: int) -> None:
+        self.medium.anchor(offset, length)
+
+    def anchored(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
+        return self.medium.anchored(offset, length)
+
     def extents(self, offset: int, length: int) -> Iterator[tuple[int, int, bool]]:
         return self.medium.extents(offset, length)
 
@@ -72,6 +75,14 @@ class Layer:
 
     def close(self) -> None:
         self.medium.close()
+
+
+class Layer(Wrapper):
+    """A wrapper that may come and go while what keeps the data stays."""
+
+    def consult(self, verb: str, offset: int, length: int) -> None:
+        """Asked in a worker before something is done below all layers that no verb of theirs stands for: what they do
+        before this one. May block, and may raise OSError."""
 
 
 def layers(medium: Store | None) -> Iterator[Store]:

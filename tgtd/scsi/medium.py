@@ -64,6 +64,8 @@ class BlockMedium(Store, Protocol):
     """
 
     can_discard: bool
+    can_anchor: bool
+    """Space can be kept for what is discarded, and `anchored` tells where that is so."""
     can_zero: bool
     discard_granularity: int
     """Bytes; 0 when can_discard is false."""
@@ -98,6 +100,13 @@ class BlockMedium(Store, Protocol):
     def discard(self, offset: int, length: int) -> None: ...
 
     def zero(self, offset: int, length: int, may_discard: bool) -> None: ...
+
+    def anchor(self, offset: int, length: int) -> None:
+        """Discard, and have space for all of it: it reads as zeros, and writing it cannot fail for want of space."""
+
+    def anchored(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
+        """Yields (offset, length), in order, of what has space within a range and holds no data, whatever `extents`
+        calls it: that may take zeros which were read for data."""
 
     def extents(self, offset: int, length: int) -> Iterator[tuple[int, int, bool]]:
         """Yields (offset, length, mapped), in order, covering the range."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import struct
+from itertools import product
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.scsi.test_keyed import Locked
-from tests.scsi.workbench import Bench, cdb10
+from tests.scsi.workbench import Anchoring, Bench, cdb10
+from tgtd.media.ram import RamMedium
 from tgtd.scsi.access import PortGroup
 from tgtd.scsi.command import Command
 from tgtd.scsi.sbc.commands import OTHERS, ROWS, TRANSFERS
@@ -30,14 +32,14 @@ def test_rows_are_transfers_and_others() -> None:
 
 def able(row: Command, **settings: object) -> tuple[Bench, Disk]:
     """A disk that performs this row."""
-    for kind in (None, 1, 2):
-        for thin in (True, False):
-            bench = Bench()
-            more = {"thin": thin, **settings}
-            disk = bench.disk(**more) if kind is None else bench.protected(kind, **more)
-            bench.ready()
-            if row in rows_of(disk):
-                return bench, disk
+    for kind, thin, medium in product((None, 1, 2), (True, False), (Anchoring, RamMedium)):
+        bench = Bench()
+        more = {"thin": thin, **settings}
+        below = medium(1 << 20)
+        disk = bench.disk(below, **more) if kind is None else bench.protected(kind, below=below, **more)
+        bench.ready()
+        if row in rows_of(disk):
+            return bench, disk
     bench = Bench()
     disk = bench.disk(Locked(1 << 20), **settings)
     bench.ready()
@@ -58,7 +60,7 @@ def test_others_are_counted(row: Command) -> None:
     disk = bench.disk(Locked(1 << 20), removable=True)
     bench.target.regroup((PortGroup(1, explicit=True),))
     bench.ready()
-    bench.run(bytes((row.opcode, row.action or 0)))
+    bench.run(shortest(row))
     assert disk.counters.other == 1
     assert (disk.counters.reads, disk.counters.writes) == (0, 0)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tgtd.media.ram import RamMedium
+from tests.scsi.workbench import Anchoring
 from tgtd.scsi.sbc.flaws import MOST, FlawedMedium
 from tgtd.scsi.sense import MARKED_BAD, NO_DEFECT_SPARE, CheckCondition
 
 
 def make() -> FlawedMedium:
-    flawed = FlawedMedium(RamMedium(1 << 20), 9)
+    flawed = FlawedMedium(Anchoring(1 << 20), 9)
     flawed.mark(4, 2)
     return flawed
 
@@ -28,7 +28,7 @@ def test_reading() -> None:
     flawed.reading(0, good)()
 
 
-@pytest.mark.parametrize("how", ["write", "write_now", "writing", "discard", "zero"])
+@pytest.mark.parametrize("how", ["write", "write_now", "writing", "discard", "anchor", "zero"])
 def test_writing_heals(how: str) -> None:
     flawed = make()
     block = b"x" * 512
@@ -40,6 +40,8 @@ def test_writing_heals(how: str) -> None:
         flawed.writing(2048, block, False)()
     elif how == "discard":
         flawed.discard(2048, 512)
+    elif how == "anchor":
+        flawed.anchor(2048, 512)
     else:
         flawed.zero(2048, 512, False)
     assert flawed.bad == {5}

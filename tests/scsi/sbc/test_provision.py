@@ -1,4 +1,4 @@
-"""tgtd.scsi.sbc.provision: UNMAP, WRITE SAME, GET LBA STATUS."""
+"""tgtd.scsi.sbc.provision: UNMAP, WRITE SAME."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.scsi.workbench import Bench, cdb10, cdb16, pointer_of, sense_of
+from tests.scsi.workbench import Anchoring, Bench, cdb10, cdb16, pointer_of, sense_of
 from tgtd.media.null import NullMedium
 from tgtd.media.ram import RamMedium
 from tgtd.scsi.sense import (
@@ -24,8 +24,15 @@ BLOCK = bytes(range(256)) * 2
 class Holes(RamMedium):
     """Memory that says which parts were never written or were discarded, and notes flushes."""
 
-    def __init__(self, size: int, pieces: list[tuple[int, int, bool]] | None = None, zeroes: bool = True) -> None:
-        super().__init__(size)
+    def __init__(
+        self,
+        size: int,
+        writable: bool = True,
+        *,
+        pieces: list[tuple[int, int, bool]] | None = None,
+        zeroes: bool = True,
+    ) -> None:
+        super().__init__(size, writable)
         self.pieces = pieces or [(0, size, True)]
         self.flushes = 0
         self.can_zero = zeroes
@@ -162,60 +169,60 @@ def test_write_same_refused() -> None:
     assert pointer_of(make(thin=False).run(same(0, 1, 8), BLOCK)) == (True, 1, 3)
 
 
-def status(lba: int, length: int = 1 << 16) -> bytes:
-    return struct.pack(">BBQIBB", 0x9E, 0x12, lba, length, 0, 0)
+class Keeping(Anchoring, Holes):
+    """Both."""
 
 
-def descriptors(data: bytes) -> list[tuple[int, int, int]]:
-    assert struct.unpack_from(">I", data)[0] == len(data) - 4
-    return [struct.unpack_from(">QIB", data, at) for at in range(8, len(data), 16)]
+@pytest.mark.parametrize("cache", [True, False])
+def test_unmap_with_anchor(cache: bool) -> None:
+    medium = Keeping(1 << 20)
+    bench = make(medium, write_cache=cache)
+    cdb, parameters = unmap(unmap_list((8, 16), (100, 1), (7, 0)))
+    bench.good(bytes((cdb[0], 0x01)) + cdb[2:], parameters)
+    assert medium.kept == [(4096, 8192), (51200, 512)]
+    assert content(bench, 7, 2) == FULL[:512] + bytes(512)
+    assert medium.flushes == (0 if cache else 1)
+    bench.good(cdb, parameters)
+    assert len(medium.kept) == 2, "without ANCHOR space is given back"
 
 
-@pytest.mark.parametrize(
-    ("pieces", "found"),
-    [
-        ([(0, 1 << 20, True)], [(0, 2048, 0)]),
-        ([(0, 1 << 20, False)], [(0, 2048, 1)]),
-        (
-            [(0, 4096, True), (4096, 4096, False), (8192, (1 << 20) - 8192, True)],
-            [(0, 8, 0), (8, 8, 1), (16, 2032, 0)],
-        ),
-        ([(0, 100, True), (100, (1 << 20) - 100, False)], [(0, 1, 0), (1, 2047, 1)]),
-        ([(0, 700, False), (700, 10, True), (710, (1 << 20) - 710, False)], [(0, 1, 1), (1, 1, 0), (2, 2046, 1)]),
-        ([(0, 512, True), (512, 100, False), (612, (1 << 20) - 612, True)], [(0, 2048, 0)]),
-    ],
-)
-def test_lba_status(pieces: list[tuple[int, int, bool]], found: list[tuple[int, int, int]]) -> None:
-    bench = make(Holes(1 << 20, pieces))
-    assert descriptors(bench.good(status(0))) == found
-    assert descriptors(bench.good(status(0, 24))) == found[:1]
+@pytest.mark.parametrize("sixteen", [True, False])
+@pytest.mark.parametrize("cache", [True, False])
+def test_write_same_with_anchor(sixteen: bool, cache: bool) -> None:
+    medium = Keeping(1 << 20)
+    bench = make(medium, write_cache=cache)
+    bench.good(same(3, 4, 0x18, sixteen), bytes(512))
+    assert medium.kept == [(1536, 2048)]
+    assert content(bench, 2, 6) == FULL[:512] + bytes(2048) + FULL[:512]
+    assert medium.flushes == (0 if cache else 1)
+    bench.good(same(3, 4, 0x18, sixteen), BLOCK)
+    assert content(bench, 3, 4) == BLOCK * 4, "data that are no zeros are written"
+    bench.good(same(3, 4, 0x08, sixteen), bytes(512))
+    assert len(medium.kept) == 1
 
 
-def test_lba_status_from_the_middle_and_at_the_end() -> None:
-    bench = make(Holes(1 << 20, [(0, 4096, True), (4096, (1 << 20) - 4096, False)]))
-    assert descriptors(bench.good(status(5))) == [(5, 3, 0), (8, 2040, 1)]
-    assert descriptors(bench.good(status(2047))) == [(2047, 1, 1)]
-    assert bench.refused(status(2048)) == LBA_OUT_OF_RANGE[:3]
-    assert len(bench.good(status(0, 10))) == 10
+def test_write_same_with_anchor_and_without_data() -> None:
+    medium = Keeping(1 << 20)
+    make(medium).good(same(3, 4, 0x19))
+    assert medium.kept == [(1536, 2048)]
 
 
-def test_lba_status_of_more_blocks_than_fit_32_bits() -> None:
-    """GET LBA STATUS: one hole of 2^33 blocks takes three descriptors, none longer than FFFFFFFFh."""
-    bench = Bench()
-    bench.disk(Vast(1 << 42))
-    bench.ready()
-    data = bench.good(struct.pack(">BBQIBB", 0x9E, 0x12, 0, 8 + 16 * 8, 0, 0))
-    found = [struct.unpack_from(">QIB", data, 8 + 16 * i) for i in range((len(data) - 8) // 16)]
-    most = 0xFFFFFFFF
-    assert found == [(0, most, 1), (most, most, 1), (2 * most, 2, 1)]
+@pytest.mark.parametrize("sixteen", [True, False])
+def test_anchor_says_nothing_without_unmap(sixteen: bool) -> None:
+    medium = Keeping(1 << 20)
+    bench = make(medium)
+    assert pointer_of(bench.run(same(3, 4, 0x10, sixteen), bytes(512))) == (True, 1, 4)
+    assert (medium.kept, content(bench, 3, 1)) == ([], FULL[:512])
 
 
-class Vast(RamMedium):
-    """Says that it is large, and that there is nothing."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__(1 << 20)
-        self.size = size
-
-    def extents(self, offset: int, length: int) -> Iterator[tuple[int, int, bool]]:
-        yield offset, length, False
+def test_anchor_where_no_space_is_kept() -> None:
+    """Nothing is advertised, and the bit is refused (SBC-4 6.6.7: ANC_SUP)."""
+    bench = make()
+    cdb, parameters = unmap(unmap_list((8, 16)))
+    assert pointer_of(bench.run(bytes((cdb[0], 0x01)) + cdb[2:], parameters)) == (True, 1, 0)
+    assert pointer_of(bench.run(same(3, 4, 0x18), bytes(512))) == (True, 1, 4)
+    assert content(bench, 8, 1) == FULL[:512]
+    provisioning = bytes((0x12, 0x01, 0xB2, 0, 64, 0))
+    assert bench.good(provisioning)[5] & 0x02 == 0
+    assert make(Keeping(1 << 20)).good(provisioning)[5] & 0x02 == 0x02
+    assert make(Keeping(1 << 20), thin=False).good(provisioning)[5] == 0

@@ -141,5 +141,10 @@ def test_service_actions_that_are_not_there(kind: str) -> None:
 
 def test_hidden_commands_come_and_go() -> None:
     names = {kind: {row.name for row in rows(kind)} for kind in KINDS}
-    assert names["disk"] - names["thick"] == {"UNMAP", "GET LBA STATUS(16)", "SANITIZE (BLOCK ERASE)"}
+    assert names["disk"] - names["thick"] == {
+        "UNMAP",
+        "GET LBA STATUS(16)",
+        "GET LBA STATUS(32)",
+        "SANITIZE (BLOCK ERASE)",
+    }
     assert names["removable"] - names["disk"] == {"PREVENT ALLOW MEDIUM REMOVAL"}

@@ -14,9 +14,10 @@ from tgtd.scsi.sbc.capacity import read_capacity_10, read_capacity_16
 from tgtd.scsi.sbc.defects import DEFECTS
 from tgtd.scsi.sbc.diagnostic import DIAGNOSTICS
 from tgtd.scsi.sbc.format import FORMAT
+from tgtd.scsi.sbc.lbastatus import LBA_STATUS
 from tgtd.scsi.sbc.orwrite import ORWRITE
 from tgtd.scsi.sbc.protection.rows import LONG_OTHERS, LONG_TRANSFERS, with_protection
-from tgtd.scsi.sbc.provision import get_lba_status, unmap, wanted_same, wanted_unmap, write_same
+from tgtd.scsi.sbc.provision import anchors, unmap, wanted_same, wanted_unmap, write_same
 from tgtd.scsi.sbc.read import pre_fetch, read_6, read_10, read_12, read_16
 from tgtd.scsi.sbc.removal import allows_only, start_stop_unit, starts_only
 from tgtd.scsi.sbc.sanitize import SANITIZE
@@ -53,8 +54,8 @@ _TWELVE = "FFFFFFFF FFFFFFFF 3F 04"
 _SIXTEEN = "FFFFFFFFFFFFFFFF FFFFFFFF 3F 04"
 
 
-def _thin(disk: Disk) -> bool:
-    return disk.thin
+def _lets_go(disk: Disk) -> bool:
+    return disk.thin and not anchors(disk)
 
 
 def _thick(disk: Disk) -> bool:
@@ -125,8 +126,10 @@ TRANSFERS = (
             available=available,
         )
         for opcode, name, mask, available in (
-            (0x41, "WRITE SAME(10)", f"41 08 {_TEN}", _thin),
-            (0x93, "WRITE SAME(16)", f"93 09 {_SIXTEEN}", _thin),
+            (0x41, "WRITE SAME(10)", f"41 18 {_TEN}", anchors),
+            (0x93, "WRITE SAME(16)", f"93 19 {_SIXTEEN}", anchors),
+            (0x41, "WRITE SAME(10)", f"41 08 {_TEN}", _lets_go),
+            (0x93, "WRITE SAME(16)", f"93 09 {_SIXTEEN}", _lets_go),
             (0x41, "WRITE SAME(10)", f"41 00 {_TEN}", _thick),
             (0x93, "WRITE SAME(16)", f"93 01 {_SIXTEEN}", _thick),
         )
@@ -172,16 +175,7 @@ OTHERS = (
         medium=True,
         reservation="allowed",
     ),
-    Command(
-        0x9E,
-        "GET LBA STATUS(16)",
-        get_lba_status,
-        usage("9E 12 FFFFFFFFFFFFFFFF FFFFFFFF 00 04"),
-        action=0x12,
-        medium=True,
-        reservation="read",
-        available=_thin,
-    ),
+    *LBA_STATUS,
     Command(
         0x35,
         "SYNCHRONIZE CACHE(10)",
@@ -209,16 +203,19 @@ OTHERS = (
         reservation=allows_only,
         available=_removable,
     ),
-    Command(
-        0x42,
-        "UNMAP",
-        unmap,
-        usage("42 00 00000000 3F FFFF 04"),
-        data_out=wanted_unmap,
-        medium=True,
-        writes=True,
-        reservation="write",
-        available=_thin,
+    *(
+        Command(
+            0x42,
+            "UNMAP",
+            unmap,
+            usage(mask),
+            data_out=wanted_unmap,
+            medium=True,
+            writes=True,
+            reservation="write",
+            available=available,
+        )
+        for mask, available in (("42 01 00000000 3F FFFF 04", anchors), ("42 00 00000000 3F FFFF 04", _lets_go))
     ),
 )
 

@@ -77,6 +77,10 @@ class FlawedMedium(Layer):
         self.medium.discard(offset, length)
         self.heal(offset, length)
 
+    def anchor(self, offset: int, length: int) -> None:
+        self.medium.anchor(offset, length)
+        self.heal(offset, length)
+
     def zero(self, offset: int, length: int, may_discard: bool) -> None:
         self.medium.zero(offset, length, may_discard)
         self.heal(offset, length)

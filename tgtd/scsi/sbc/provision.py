@@ -1,9 +1,9 @@
-"""UNMAP, WRITE SAME, GET LBA STATUS: what a disk holds no data for (SBC-4 4.7, 5.35, 5.48, 5.49, 5.4)."""
+"""UNMAP, WRITE SAME: what a disk holds no data for (SBC-4 4.7, 5.35, 5.52, 5.53)."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -28,11 +28,22 @@ MOST_SAME_BYTES = 128 << 20
 MOST_UNMAP_BLOCKS = 1 << 20
 """MAXIMUM UNMAP LBA COUNT of VPD page B0h."""
 MOST_UNMAP_DESCRIPTORS = 256
-MOST_STATUS_DESCRIPTORS = 1024
 
-NDOB, UNMAP = 0x01, 0x08
+NDOB, UNMAP, ANCHOR = 0x01, 0x08, 0x10
+_ANCHORS = 0x01  # of UNMAP
 _STEP = 1 << 20
 _UNMAP_HEADER, _UNMAP_DESCRIPTOR = 8, 16
+
+
+def anchors(disk: Disk) -> bool:
+    """ANC_SUP: unmapped blocks can keep their space."""
+    return disk.thin and disk.store().can_anchor
+
+
+def check_anchor(flags: int, field: int) -> None:
+    """ANCHOR says how to unmap, and nothing without UNMAP (table 147). field: the byte both are in."""
+    if flags & (ANCHOR | UNMAP) == ANCHOR:
+        raise CheckCondition(INVALID_FIELD_IN_CDB, field=field, bit=4)
 
 
 def wanted_same(disk: Disk, cdb: bytes) -> int:
@@ -56,8 +67,10 @@ def _same_range(disk: Disk, cdb: bytes) -> tuple[int, int]:
 
 
 def write_same(disk: Disk, task: Task) -> int:
-    """WRITE SAME (10), (16). Zeros are written as the medium does it best; with UNMAP they may be unmapped."""
+    """WRITE SAME (10), (16). Zeros are written as the medium does it best; with UNMAP they may be unmapped, with ANCHOR
+    too they keep their space."""
     cdb = task.cdb
+    check_anchor(cdb[1], 1)
     lba, count = _same_range(disk, cdb)
     block = exact(task, 0 if _no_data(cdb) else disk.block_size)
     disk.counters.writes += 1
@@ -66,6 +79,8 @@ def write_same(disk: Disk, task: Task) -> int:
     medium = disk.store()
     if any(block):
         return disk.defer(task, partial(_repeat, medium, offset, length, bytes(block), disk.durable), writing=True)
+    if cdb[1] & ANCHOR:
+        return disk.defer(task, partial(_each, medium.anchor, medium, [(offset, length)], disk.durable), writing=True)
     unmap = bool(cdb[1] & UNMAP)
     return disk.defer(task, partial(_zero, medium, offset, length, unmap, disk.durable), writing=True)
 
@@ -103,7 +118,9 @@ def unmap(disk: Disk, task: Task) -> int:
     disk.counters.unmaps += 1
     if not ranges:
         return GOOD
-    return disk.defer(task, partial(_discard, disk.store(), ranges, disk.durable), writing=True)
+    medium = disk.store()
+    verb = medium.anchor if task.cdb[1] & _ANCHORS else medium.discard
+    return disk.defer(task, partial(_each, verb, medium, ranges, disk.durable), writing=True)
 
 
 def _unmap_ranges(disk: Disk, data: bytes) -> list[tuple[int, int]]:
@@ -129,64 +146,8 @@ def _unmap_ranges(disk: Disk, data: bytes) -> list[tuple[int, int]]:
     return ranges
 
 
-def _discard(medium: BlockMedium, ranges: list[tuple[int, int]], durable: bool) -> None:
+def _each(verb: Callable[[int, int], None], medium: BlockMedium, ranges: list[tuple[int, int]], durable: bool) -> None:
     for offset, length in ranges:
-        medium.discard(offset, length)
+        verb(offset, length)
     if durable:
         medium.flush()
-
-
-def get_lba_status(disk: Disk, task: Task) -> int:
-    """GET LBA STATUS (16), report type 0: as many descriptors as fit, at least one (SBC-4 5.4)."""
-    cdb = task.cdb
-    lba = int.from_bytes(cdb[2:10], "big")
-    allocation = int.from_bytes(cdb[10:14], "big")
-    if lba >= disk.blocks:
-        raise CheckCondition(LBA_OUT_OF_RANGE)
-    most = min(max(1, (allocation - 8) // 16), MOST_STATUS_DESCRIPTORS)
-    answer: list[bytes] = []
-    medium, shift, blocks = disk.store(), disk.shift, disk.blocks
-
-    def look() -> None:
-        answer.append(_status_data(medium, lba, blocks, shift, most))
-
-    def tell(done: Task) -> int:
-        done.data_in = answer[0][:allocation]
-        return GOOD
-
-    return disk.defer(task, look, then=tell)
-
-
-def _status_data(medium: BlockMedium, lba: int, blocks: int, shift: int, most: int) -> bytes:
-    parts: list[bytes] = []
-    for start, count, mapped in _runs(medium, lba, blocks, shift):
-        if len(parts) == most:
-            break
-        parts.append(struct.pack(">QIBxxx", start, count, 0 if mapped else 1))
-    return struct.pack(">I4x", 4 + 16 * len(parts)) + b"".join(parts)
-
-
-def _runs(medium: BlockMedium, lba: int, blocks: int, shift: int) -> Iterator[tuple[int, int, bool]]:
-    """(first block, blocks, mapped): a block is mapped when any byte of it is; counts fit in 32 bits."""
-    at, state = lba, False
-    upto = lba
-    for offset, length, mapped in medium.extents(lba << shift, blocks - lba << shift):
-        # A mapped extent takes in the blocks it touches, an unmapped one leaves those its neighbours touch.
-        end = offset + length
-        edge = -(-end >> shift) if mapped else end >> shift
-        edge = min(max(edge, upto), blocks)
-        if edge == upto:
-            continue
-        if mapped != state and upto > at:
-            yield from _cut(at, upto, state)
-            at = upto
-        state, upto = mapped, edge
-    if upto > at:
-        yield from _cut(at, upto, state)
-
-
-def _cut(start: int, end: int, mapped: bool) -> Iterator[tuple[int, int, bool]]:
-    while start < end:
-        count = min(end - start, 0xFFFFFFFF)
-        yield start, count, mapped
-        start += count

@@ -21,7 +21,7 @@ from tgtd.scsi.nexus import LunNexus
 from tgtd.scsi.sbc.atomic import most_atomic
 from tgtd.scsi.sbc.capacity import reads_zeros
 from tgtd.scsi.sbc.power import power_condition_page
-from tgtd.scsi.sbc.provision import MOST_SAME_BYTES, MOST_UNMAP_BLOCKS, MOST_UNMAP_DESCRIPTORS
+from tgtd.scsi.sbc.provision import MOST_SAME_BYTES, MOST_UNMAP_BLOCKS, MOST_UNMAP_DESCRIPTORS, anchors
 from tgtd.scsi.sbc.write import MOST_COMPARED
 
 if TYPE_CHECKING:
@@ -68,11 +68,11 @@ def _characteristics(disk: Disk, itl: LunNexus) -> bytes:
 
 
 def _provisioning(disk: Disk, itl: LunNexus) -> bytes:
-    """SBC-4 6.6.7: THRESHOLD EXPONENT, LBPU, LBPWS, LBPWS10, LBPRZ; thin (2h) or fully provisioned (0h)."""
+    """SBC-4 6.6.7: THRESHOLD EXPONENT, LBPU, LBPWS, LBPWS10, LBPRZ, ANC_SUP; thin (2h) or fully provisioned (0h)."""
     if not disk.thin:
         return bytes(4)
     exponent = disk.thresholds.exponent if disk.thresholds.active else 0
-    return bytes((exponent, 0xE0 | reads_zeros(disk) << 2, 0x02, 0))
+    return bytes((exponent, 0xE0 | reads_zeros(disk) << 2 | anchors(disk) << 1, 0x02, 0))
 
 
 def _block_lengths(disk: Disk, itl: LunNexus) -> bytes:

@@ -108,6 +108,24 @@ def test_discard_and_zero() -> None:
     assert fields(medium, 1, 4) == [NOTHING, NOTHING, (0, 0, 3), NOTHING]
 
 
+class Anchoring(Dying):
+    can_anchor = True
+
+    def anchor(self, offset: int, length: int) -> None:
+        self.discard(offset, length)
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_anchor(kind: int) -> None:
+    data = Anchoring(SIZE)
+    medium = ProtectedMedium(data, Dying(room(SIZE, 512)), 512, kind)
+    assert medium.can_anchor
+    medium.write(0, b"x" * 2048, False)
+    medium.anchor(512, 512)
+    assert read(medium, 0, 2048) == b"x" * 512 + bytes(512) + b"x" * 1024
+    assert not kind or fields(medium, 1) == [NOTHING]
+
+
 def test_without_it_all_goes_straight_to_the_medium() -> None:
     medium, data, _ = make(0)
     assert medium.read_now == data.read_now

@@ -18,8 +18,9 @@ from tests.scsi.sbc.protection.cdbs import (
     ten,
 )
 from tests.scsi.sbc.protection.test_transfers import make
+from tests.scsi.workbench import Anchoring, pointer_of
 
-UNMAP, NDOB = 0x08, 0x01
+UNMAP, NDOB, ANCHOR = 0x08, 0x01, 0x10
 UNWRITTEN = bytes(512) + b"\xff" * 8
 
 
@@ -71,6 +72,42 @@ def test_blocks_that_are_as_if_never_written(cdb: bytes, data: bytes, write_cach
     bench.good(ten(WRITE, 4, 3, 1), blocks(1, 4, 3))
     bench.good(cdb, data)
     assert bench.good(ten(READ, 4, 3, 1)) == UNWRITTEN * 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "cdb", "data"),
+    [
+        (1, sixteen(0x93, 4, 3, 0, NDOB | UNMAP | ANCHOR), b""),
+        (1, sixteen(0x93, 4, 3, 0, UNMAP | ANCHOR), bytes(512)),
+        (1, sixteen(0x93, 4, 3, 1, UNMAP | ANCHOR), UNWRITTEN),
+        (1, ten(SAME, 4, 3, 1, UNMAP | ANCHOR), UNWRITTEN),
+        (2, long(SAME_32, 4, 3, 0, UNMAP | ANCHOR), bytes(512)),
+        (2, long(SAME_32, 4, 3, 1, NDOB | UNMAP | ANCHOR), b""),
+    ],
+)
+def test_space_is_kept(kind: int, cdb: bytes, data: bytes) -> None:
+    medium = Anchoring(1 << 20)
+    bench = make(kind, below=medium)
+    bench.good(ten(WRITE, 4, 3), b"x" * 1536)
+    bench.good(cdb, data)
+    assert medium.kept == [(2048, 1536)]
+    look = ten(READ, 4, 3, 1) if kind == 1 else long(READ_32, 4, 3, 1)
+    assert bench.good(look) == UNWRITTEN * 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "cdb", "at"),
+    [
+        (1, sixteen(0x93, 4, 3, 1, ANCHOR), 1),
+        (1, ten(SAME, 4, 3, 1, ANCHOR), 1),
+        (2, long(SAME_32, 4, 3, 1, ANCHOR), 10),
+    ],
+)
+def test_anchor_says_nothing_without_unmap(kind: int, cdb: bytes, at: int) -> None:
+    bench = make(kind, below=Anchoring(1 << 20))
+    assert pointer_of(bench.run(cdb, UNWRITTEN)) == (True, at, 4)
+    bench = make(kind)
+    assert pointer_of(bench.run(cdb, UNWRITTEN)) == (True, at, 4), "nor where no space is kept"
 
 
 def test_what_is_wrong() -> None:

@@ -19,9 +19,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 
-from tgtd.scsi.medium import BlockMedium, Buffer, Work
+from tgtd.scsi.layer import Wrapper
+from tgtd.scsi.medium import BlockMedium, Buffer
 from tgtd.scsi.sbc.protection.rules import READ, SIZE, Rules, check, generate
 from tgtd.scsi.sense import CheckCondition
 
@@ -30,7 +30,7 @@ _AT_ONCE = 32 << 10  # bytes whose checking the loop thread may take the time fo
 _STEP = 1 << 20
 _INVERSE = bytes(range(255, -1, -1))
 _PAGE = 4096
-_VERBS = ("read_now", "write_now", "read", "write", "reading", "writing", "discard", "zero", "flush")
+_VERBS = ("read_now", "write_now", "read", "write", "reading", "writing", "discard", "anchor", "zero", "flush")
 """What is straight the medium's without protection information."""
 
 
@@ -48,27 +48,19 @@ class Policy:
     lenient: bool = False
 
 
-class ProtectedMedium:
+class ProtectedMedium(Wrapper):
     """Both media as one. kind: the protection type, 0 for none: then all goes straight to the medium. declared: the
     type that the configuration wants for a new disk."""
 
     def __init__(
         self, medium: BlockMedium, companion: BlockMedium, block_size: int, kind: int = 0, declared: int = 0
     ) -> None:
-        self.medium = medium
+        super().__init__(medium)
         self.companion = companion
         self.block_size = block_size
         self.declared = declared
         self.policy = Policy()
-        self.size = medium.size
-        self.writable = medium.writable
-        self.can_discard = medium.can_discard
-        self.can_zero = medium.can_zero
-        self.discard_granularity = medium.discard_granularity
-        self.zero_after_discard = medium.zero_after_discard
-        self.volatile = medium.volatile
-        self.block_sizes: tuple[int, ...] = (block_size,)
-        self.atomic_bytes = medium.atomic_bytes
+        self.block_sizes = (block_size,)
         self._shift = block_size.bit_length() - 1
         self._locks = [threading.Lock() for _ in range(_STRIPES)]
         self.become(kind)
@@ -166,12 +158,6 @@ class ProtectedMedium:
         """Two media are too much for the loop thread."""
         return False
 
-    def reading(self, offset: int, into: memoryview) -> Work:
-        return partial(self.read, offset, into)
-
-    def writing(self, offset: int, data: Buffer, durable: bool) -> Work:
-        return partial(self.write, offset, data, durable)
-
     def read(self, offset: int, into: memoryview) -> None:
         self.medium.read(offset, into)
         if self.policy.lenient:
@@ -192,6 +178,11 @@ class ProtectedMedium:
             self.forget(offset, length)
             self.medium.discard(offset, length)
 
+    def anchor(self, offset: int, length: int) -> None:
+        with self.alone(offset, length):
+            self.forget(offset, length)
+            self.medium.anchor(offset, length)
+
     def zero(self, offset: int, length: int, may_discard: bool) -> None:
         unmaps = may_discard and self.can_discard
         with self.alone(offset, length):
@@ -208,21 +199,12 @@ class ProtectedMedium:
         self.medium.flush()
         self.companion.flush()
 
-    # The rest is the medium's
-
-    def extents(self, offset: int, length: int) -> Iterator[tuple[int, int, bool]]:
-        return self.medium.extents(offset, length)
-
-    def resize_probe(self) -> int:
-        return self.medium.resize_probe()
-
     def grow(self, size: int) -> None:
         self.companion.grow(room(size, self.block_size))
-        self.medium.grow(size)
-        self.size = self.medium.size
+        super().grow(size)
 
     def close(self) -> None:
         try:
-            self.medium.close()
+            super().close()
         finally:
             self.companion.close()

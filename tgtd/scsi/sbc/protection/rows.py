@@ -15,7 +15,7 @@ from tgtd.scsi.sbc.atomic import most_atomic
 from tgtd.scsi.sbc.orwrite import ORWRITE_32
 from tgtd.scsi.sbc.protection import same, transfers, verify
 from tgtd.scsi.sbc.protection.access import VARIABLE, flags_at, protect_of
-from tgtd.scsi.sbc.provision import NDOB
+from tgtd.scsi.sbc.provision import NDOB, anchors
 from tgtd.scsi.spc.commands import usage
 from tgtd.scsi.task import Task
 
@@ -119,8 +119,12 @@ def _row(action: int, name: str, way: Way, flags: str, writes: bool, available: 
     )
 
 
-def _thin(disk: Disk) -> bool:
-    return _long(disk) and disk.thin
+def _anchors(disk: Disk) -> bool:
+    return _long(disk) and anchors(disk)
+
+
+def _lets_go(disk: Disk) -> bool:
+    return _long(disk) and disk.thin and not anchors(disk)
 
 
 def _thick(disk: Disk) -> bool:
@@ -135,7 +139,8 @@ LONG_TRANSFERS = (
     _row(0x09, "READ(32)", _READ, "F8", writes=False),
     _row(0x0B, "WRITE(32)", _WRITE, "F8", writes=True),
     _row(0x0C, "WRITE AND VERIFY(32)", _WRITE_AND_VERIFY, "F2", writes=True),
-    _row(0x0D, "WRITE SAME(32)", _SAME, "E9", writes=True, available=_thin),
+    _row(0x0D, "WRITE SAME(32)", _SAME, "F9", writes=True, available=_anchors),
+    _row(0x0D, "WRITE SAME(32)", _SAME, "E9", writes=True, available=_lets_go),
     _row(0x0D, "WRITE SAME(32)", _SAME, "E1", writes=True, available=_thick),
     _row(0x0F, "WRITE ATOMIC(32)", _ATOMIC, "F8", writes=True, available=_atomic),
 )

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from tgtd.scsi.layer import consult
 from tgtd.scsi.sbc.flaws import FlawedMedium
-from tgtd.scsi.sbc.protection.access import Access, access, guarded, steps, unit_of
+from tgtd.scsi.sbc.protection.access import Access, access, flags_at, guarded, steps, unit_of
 from tgtd.scsi.sbc.protection.rules import SENT, SIZE, check, generate
 from tgtd.scsi.sbc.protection.transfers import put
 from tgtd.scsi.sbc.protection.verify import repeated_information
-from tgtd.scsi.sbc.provision import MOST_SAME_BYTES, NDOB, UNMAP
+from tgtd.scsi.sbc.provision import ANCHOR, MOST_SAME_BYTES, NDOB, UNMAP, check_anchor
 from tgtd.scsi.sense import BUSY, INVALID_FIELD_IN_CDB, CheckCondition, Refused
 from tgtd.scsi.task import Task
 
@@ -48,6 +48,7 @@ def write_same(disk: Disk, task: Task) -> int:
     that come without any.
     """
     what = _range(disk, task.cdb)
+    check_anchor(what.flags, flags_at(task.cdb))
     length = _sent(disk, what, task.cdb)
     if task.expected_out != length:
         raise CheckCondition(INVALID_FIELD_IN_CDB)
@@ -67,8 +68,12 @@ def write_same(disk: Disk, task: Task) -> int:
 
 def _blank(disk: Disk, what: Access, unmap: bool) -> None:
     offset, length = what.lba << disk.shift, what.blocks << disk.shift
-    consult(disk.medium, "zero", offset, length)
-    guarded(disk).blank(offset, length, unmap)
+    anchor = bool(what.flags & ANCHOR)
+    consult(disk.medium, "discard" if anchor else "zero", offset, length)
+    if anchor:
+        guarded(disk).anchor(offset, length)
+    else:
+        guarded(disk).blank(offset, length, unmap)
     if isinstance(disk.medium, FlawedMedium):
         disk.medium.heal(offset, length)
     if disk.durable:
