@@ -49,6 +49,7 @@ MAY_DO_IO = {
     "tgtd.folder": "small files in the state directory, replaced as a whole",
     "tgtd.hw.configfs.tree": "the kernel's target configuration",
     "tgtd.hw.fabrics.host": "what sysfs says of this machine's ports",
+    "tgtd.hw.tcmu.uio": "UIO devices, shared memory",
     "tgtd.identity": "the installation's id in the state directory",
     "tgtd.ledger": "reservations in the state directory",
     "tgtd.log": "journald or stderr",
