@@ -9,6 +9,7 @@ from typing import Any
 from tgtd.config import model
 from tgtd.identity import Names
 from tgtd.media.codecs import codecs
+from tgtd.media.guards import GUARDS
 from tgtd.media.tapecipher import ciphers
 from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.device import AnyDevice
@@ -62,7 +63,7 @@ def _own_names(wish: model.Lun) -> Names:
 
 
 def tape_settings(wish: model.Lun) -> TapeSettings:
-    return TapeSettings(PERSONALITIES[wish.personality], codecs, wish.read_only, ciphers())
+    return TapeSettings(PERSONALITIES[wish.personality], codecs, wish.read_only, ciphers(), GUARDS)
 
 
 def _drive_names(wish: model.Lun) -> Names:

@@ -102,7 +102,8 @@ class ModePage:
     common: MLUS of the mode page policy, its parameters are those of the target port and all its logical units
     (SPC-5 7.7.9). savable: what can be changed can be saved, and a reset makes the saved values current; false where
     it is about the medium that happens to be there. available: None, or asked with the unit: false
-    hides the page.
+    hides the page. wrong: asked with the unit and a page that somebody wants to be in force, whose fields are right by
+    themselves: byte and bit of what does not go together, if anything.
     """
 
     code: int
@@ -113,6 +114,7 @@ class ModePage:
     common: bool = False
     savable: bool = True
     available: Callable[[Any], bool] | None = None
+    wrong: Callable[[Any, bytes], tuple[int, int] | None] | None = None
 
     def offered(self, unit: PrimaryUnit) -> bool:
         return self.available is None or self.available(unit)
@@ -161,7 +163,7 @@ def mode_sense_6(unit: PrimaryUnit, task: Task) -> int:
     length = 3 + len(descriptors) + len(pages)
     if length > 0xFF:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=2, bit=5)
-    header = bytes((length, 0, unit.device_specific(), len(descriptors)))
+    header = bytes((length, unit.medium_type(), unit.device_specific(), len(descriptors)))
     task.data_in = (header + descriptors + pages)[: cdb[4]]
     return GOOD
 
@@ -175,7 +177,7 @@ def mode_sense_10(unit: PrimaryUnit, task: Task) -> int:
     header = struct.pack(
         ">HBBBxH",
         6 + len(descriptors) + len(pages),
-        0,
+        unit.medium_type(),
         unit.device_specific(),
         int(long and bool(descriptors)),
         len(descriptors),
@@ -354,6 +356,8 @@ def _changes(unit: PrimaryUnit, data: bytes, at: int) -> Iterable[Change]:
                 raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=at + field.byte, bit=bit)
             if field.changes(unit):
                 yield page, field, value
+        if page.wrong is not None and (place := page.wrong(unit, new)) is not None:
+            raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=at + place[0], bit=place[1])
         at += page.length
 
 

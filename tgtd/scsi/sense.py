@@ -88,6 +88,7 @@ FORMAT_FAILED = Sense(MEDIUM_ERROR, 0x31, 0x01, "format command failed")
 SANITIZE_FAILED = Sense(MEDIUM_ERROR, 0x31, 0x03, "sanitize command failed")
 NO_DEFECT_SPARE = Sense(MEDIUM_ERROR, 0x32, 0x00, "no defect spare location available")
 
+BLOCK_GUARD_FAILED = Sense(HARDWARE_ERROR, 0x10, 0x01, "logical block guard check failed")
 COMMUNICATION_TIMEOUT = Sense(HARDWARE_ERROR, 0x08, 0x01, "logical unit communication time-out")
 FAILED_SELF_TEST = Sense(HARDWARE_ERROR, 0x3E, 0x03, "logical unit failed self-test")
 UNABLE_TO_UPDATE_SELF_TEST_LOG = Sense(HARDWARE_ERROR, 0x3E, 0x04, "logical unit unable to update self-test log")

@@ -12,6 +12,7 @@ import pytest
 from tests.scsi.workbench import CHECK_CONDITION, IDENTITY, Bench
 from tgtd.media.cartridge.cartridge import Cartridge, Making
 from tgtd.media.codecs import codecs
+from tgtd.media.guards import GUARDS
 from tgtd.media.tape import TapeMedium
 from tgtd.media.tapecipher import ciphers
 from tgtd.scsi.ssc.drive import TapeDrive, TapeSettings
@@ -30,7 +31,10 @@ class Tape(Bench):
         super().__init__()
         self.file = place / "cartridge"
         self.drive = TapeDrive(
-            IDENTITY, self.pool, self.lane, TapeSettings(PERSONALITIES[personality], codecs, ciphers=ciphers())
+            IDENTITY,
+            self.pool,
+            self.lane,
+            TapeSettings(PERSONALITIES[personality], codecs, ciphers=ciphers(), guards=GUARDS),
         )
         self.target.add_lun(0, self.drive)
         code = self.drive.write_density

@@ -156,14 +156,6 @@ def test_explicit_addresses(tape: Tape) -> None:
     assert tape.refused(struct.pack(">BBxBQBHx", 0x88, 0, 0, 9, 0, 3)) == (8, 0, 5)
 
 
-def test_verify(tape: Tape) -> None:
-    tape.write(b"one", b"two", b"abc")
-    tape.good(REWIND)
-    tape.good(bytes.fromhex("130000000300"))
-    assert tape.refused(bytes.fromhex("130200000300"), b"twx") == (14, 0x1D, 0)
-    tape.good(bytes.fromhex("130200000300"), b"abc")
-
-
 def test_an_aborted_write_that_was_done_has_moved_the_tape(tape: Tape) -> None:
     """What comes next begins where the tape is, not where the initiator thinks."""
     task = tape.start(bytes.fromhex("0a0000000300"), b"one")

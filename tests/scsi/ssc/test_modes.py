@@ -21,13 +21,14 @@ def select(length: int) -> bytes:
 
 def test_header_and_descriptor(tape: Tape) -> None:
     answer = tape.good(SENSE_ALL)
-    assert answer[:12] == bytes((len(answer) - 1, 0, 0x10, 8, 0x5E, 0, 0, 0, 0, 0, 0, 0))
-    assert len(answer) == 12 + sum(page.length for page in MODE_PAGES)
+    assert answer[:12] == bytes((len(answer) - 1, 0x88, 0x10, 8, 0x5E, 0, 0, 0, 0, 0, 0, 0))
+    assert len(answer) == 12 + sum(page.length for page in MODE_PAGES if not page.subpage)
+    assert len(tape.good(bytes.fromhex("1a003fffff00"))) == 12 + sum(page.length for page in MODE_PAGES)
 
 
 def test_no_page_at_all(tape: Tape) -> None:
     """What Linux asks for whenever it opens a tape."""
-    assert tape.good(bytes.fromhex("1a0000000c00")) == bytes.fromhex("0b001008 5e000000 00000000")
+    assert tape.good(bytes.fromhex("1a0000000c00")) == bytes.fromhex("0b881008 5e000000 00000000")
     assert tape.refused(bytes.fromhex("1a0000010c00")) == (5, 0x24, 0)
 
 
@@ -53,7 +54,7 @@ def test_what_cannot_be_chosen(tape: Tape, descriptor: str) -> None:
 
 def test_worm_shows(tmp_path: Path) -> None:
     tape = other(tmp_path / "x", kind="worm")
-    assert tape.good(bytes.fromhex("1a081d00ff00"))[4:10] == bytes.fromhex("1d1e01000202")
+    assert tape.good(bytes.fromhex("1a081d00ff00"))[1:10] == bytes.fromhex("8c10001d1e01000202")
     tape.cartridge.close()
 
 

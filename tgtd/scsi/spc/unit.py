@@ -73,6 +73,10 @@ class PrimaryUnit(LogicalUnit):
         """Number and length of blocks for mode parameter block descriptors; None: the device type has none."""
         return None
 
+    def medium_type(self) -> int:
+        """The MEDIUM TYPE of the mode parameter header."""
+        return 0
+
     def device_specific(self) -> int:
         """The DEVICE-SPECIFIC PARAMETER of the mode parameter header."""
         return 0

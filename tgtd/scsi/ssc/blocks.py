@@ -1,4 +1,4 @@
-"""READ, WRITE and VERIFY of logical blocks, of fixed length or of any (SSC-5).
+"""READ and WRITE of logical blocks, of fixed length or of any (SSC-5).
 
 A worker goes from block to block; what stops it (a filemark, the end, a block of another length) ends the command with
 the sense data of stream devices: flags, and how much was left in INFORMATION.
@@ -6,9 +6,10 @@ the sense data of stream devices: flags, and how much was left in INFORMATION.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from tgtd.scsi.command import Command
@@ -17,7 +18,6 @@ from tgtd.scsi.sense import (
     FILEMARK_DETECTED,
     GOOD,
     INVALID_FIELD_IN_CDB,
-    MISCOMPARE_DURING_VERIFY,
     NO_ADDITIONAL_SENSE,
     VOLUME_FULL,
     WORM_OVERWRITE,
@@ -26,6 +26,7 @@ from tgtd.scsi.sense import (
 from tgtd.scsi.spc.commands import usage
 from tgtd.scsi.ssc.cartridge import Cartridge, Partition
 from tgtd.scsi.ssc.coding import Coding
+from tgtd.scsi.ssc.guarding import SIZE as PROTECTION
 from tgtd.scsi.ssc.head import EOM, FILEMARK, ILI, Head, Stopped, end_of_data, record_at
 from tgtd.scsi.task import Task
 
@@ -36,7 +37,6 @@ LONGEST = 0xFFFFFF
 """Bytes of the longest block: as many as READ(6) can ask for (READ BLOCK LIMITS)."""
 
 FIXED, SILI = 0x01, 0x02
-_BYTCMP = 0x02
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def wish(drive: TapeDrive, cdb: bytes) -> Wish:
     return Wish(True, asked, declared, False, declared)
 
 
-def _start(drive: TapeDrive, cdb: bytes) -> Head:
+def start(drive: TapeDrive, cdb: bytes) -> Head:
     """Where a command begins: where the drive is, or where READ(16) and WRITE(16) say. Raises INVALID FIELD IN CDB for
     a partition that is not there, Stopped for a place behind the data."""
     if cdb[0] < 0x80:
@@ -135,6 +135,7 @@ class Reading:
             raise Stopped(Head(head.partition, record.number), refused.sense, residue=residue) from refused
         self.fetched += record.stored
         self.unpacked += length
+        length = self._coding.protect(room, length)
         self._head = Head(head.partition, record.number + 1, record)
         if length == what.length:
             self.filled += length
@@ -155,7 +156,7 @@ def read(drive: TapeDrive, task: Task) -> int:
     readings: list[Reading] = []
 
     def prepare() -> Callable[[], Head]:
-        head = _start(drive, task.cdb)
+        head = start(drive, task.cdb)
         partition = drive.tape().partitions[head.partition]
         reading = Reading(partition, head, what, buffer, drive.decoding(task.itl), task.is_aborted)
         readings.append(reading)
@@ -193,7 +194,9 @@ def write(drive: TapeDrive, task: Task) -> int:
 
     def prepare() -> Callable[[], Head]:
         coding = drive.encoding(task.itl)
-        writing = Writing(drive.tape(), _start(drive, task.cdb), what, data, coding, task.is_aborted)
+        if coding.guard is not None and what.length < PROTECTION:
+            raise CheckCondition(INVALID_FIELD_IN_CDB, field=2 if task.cdb[0] < 0x80 else 12)
+        writing = Writing(drive.tape(), start(drive, task.cdb), what, data, coding, task.is_aborted)
         early = drive.early(drive.tape().partitions[writing.head.partition])
         writings.append(writing)
         return partial(writing.run, early)
@@ -230,20 +233,32 @@ class Writing:
 
     def run(self, early: int) -> Head:
         """By a worker. early: the byte from which on the end is near. Raises Stopped, OSError."""
-        what, head = self._wish, self.head
+        blocks, head = self._blocks(), self.head
+        first = next(blocks)  # nothing is cut for a block that is not what was sent
         partition = make_way(self._cartridge, head)
-        for number in range(what.count):
+        for left, data in chain((first,), blocks):
             if self._unwanted():
                 break
-            data = self._data[number * what.length : (number + 1) * what.length]
             form, stored = self._coding.store(data, head.partition, partition.objects)
             if partition.end + len(stored) > partition.capacity:
-                left = what.count - number if what.fixed else what.length
                 raise Stopped(Head(head.partition, partition.objects), VOLUME_FULL, EOM, left)
-            partition.append_block(stored, what.length, form)
-            self.received += what.length
+            partition.append_block(stored, len(data), form)
+            self.received += len(data)
             self.stored += len(stored)
+            self.head = Head(head.partition, partition.objects)
         return warned(partition, head.partition, early)
+
+    def _blocks(self) -> Iterator[tuple[int, memoryview]]:
+        """The blocks without what protects them, and what is left with each. Raises Stopped: one is not what was
+        sent."""
+        what = self._wish
+        for number in range(what.count):
+            left = what.count - number if what.fixed else what.length
+            try:
+                data = self._coding.bare(self._data[number * what.length : (number + 1) * what.length])
+            except CheckCondition as refused:
+                raise Stopped(self.head, refused.sense, residue=left) from refused
+            yield left, data
 
 
 def make_way(cartridge: Cartridge, head: Head) -> Partition:
@@ -264,59 +279,6 @@ def warned(partition: Partition, number: int, early: int) -> Head:
     return head
 
 
-# Verifying
-
-
-def wanted_verify(drive: TapeDrive, cdb: bytes) -> int:
-    """Data to compare with, if BYTCMP asks for that."""
-    return wish(drive, cdb).total if cdb[1] & _BYTCMP else 0
-
-
-def verify(drive: TapeDrive, task: Task) -> int:
-    """VERIFY(6): read without handing over; with BYTCMP, compare."""
-    cdb = bytes((task.cdb[0], task.cdb[1] & ~_BYTCMP & 0xFF)) + task.cdb[2:]
-    what = wish(drive, cdb)
-    compare = bool(task.cdb[1] & _BYTCMP)
-    expected = memoryview(task.data_out or b"")
-    if compare and len(expected) != what.total:
-        raise CheckCondition(INVALID_FIELD_IN_CDB, field=2)
-    if not what.total:
-        return GOOD
-
-    def prepare() -> Callable[[], Head]:
-        compared = expected if compare else None
-        return partial(
-            _verify, drive.partition(), drive.head, what, compared, drive.decoding(task.itl), task.is_aborted
-        )
-
-    return drive.alone(task, prepare)
-
-
-def _verify(
-    partition: Partition,
-    head: Head,
-    what: Wish,
-    expected: memoryview | None,
-    coding: Coding,
-    unwanted: Callable[[], bool],
-) -> Head:
-    one = Wish(what.fixed, 1, what.length, what.quiet, what.declared)
-    buffer = memoryview(bytearray(what.length))
-    for number in range(what.count):
-        if unwanted():
-            break
-        reading = Reading(partition, head, one, buffer, coding, unwanted)
-        try:
-            head = reading.run()
-        except Stopped as stopped:
-            if stopped.information is not None and what.fixed:
-                stopped.information = what.count - number
-            raise
-        if expected is not None and expected[number * what.length : (number + 1) * what.length] != buffer:
-            raise Stopped(head, MISCOMPARE_DURING_VERIFY)
-    return head
-
-
 BLOCKS = (
     Command(0x08, "READ(6)", read, usage("08 03 FFFFFF 04"), medium=True, timeout=3600),
     Command(0x88, "READ(16)", read, usage("88 03 00 FF FFFFFFFFFFFFFFFF FFFFFF 04"), medium=True, timeout=3600),
@@ -331,5 +293,4 @@ BLOCKS = (
         writes=True,
         timeout=3600,
     ),
-    Command(0x13, "VERIFY(6)", verify, usage("13 03 FFFFFF 04"), data_out=wanted_verify, medium=True, timeout=3600),
 )

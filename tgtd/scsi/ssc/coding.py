@@ -1,4 +1,5 @@
-"""What happens to a block's data on its way to the cartridge and back: compression, encryption (SSC-5 4.2.20, 4.2.22).
+"""What happens to a block's data on its way to the cartridge and back: compression, encryption, protection
+(SSC-5 4.2.20, 4.2.22, 4.2.29).
 
 By a worker, with what was in force when its command began.
 """
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 from tgtd.scsi.medium import Buffer
 from tgtd.scsi.sense import (
+    BLOCK_GUARD_FAILED,
     CANNOT_DECOMPRESS,
     ENCRYPTION_MODE_MISMATCH,
     INCORRECT_KEY,
@@ -22,6 +24,8 @@ from tgtd.scsi.sense import (
 from tgtd.scsi.ssc.cartridge import Partition, Record, Stored
 from tgtd.scsi.ssc.codec import PLAIN, Codec, unpacked, worth
 from tgtd.scsi.ssc.encryption import DECRYPT, DISABLED, ENCRYPT, RAW, Parameters
+from tgtd.scsi.ssc.guarding import SIZE as PROTECTION
+from tgtd.scsi.ssc.guarding import Guard
 from tgtd.scsi.ssc.sealing import SEALED, Place, Seal, decode
 
 _WRITTEN_ENCRYPTED = 3
@@ -30,12 +34,32 @@ _WRITTEN_ENCRYPTED = 3
 
 @dataclass(frozen=True, slots=True)
 class Coding:
-    """codecs: that unpack. packer: what packs, if blocks are compressed. longest: bytes of the longest block."""
+    """codecs: that unpack. packer: what packs, if blocks are compressed. longest: bytes of the longest block. guard:
+    what protects blocks on the way to the initiator, if anything does."""
 
     codecs: Sequence[Codec]
     packer: Codec | None
     parameters: Parameters
     longest: int
+    guard: Guard | None = None
+
+    def bare(self, data: memoryview) -> memoryview:
+        """A block without its protection information. Raises LOGICAL BLOCK GUARD CHECK FAILED."""
+        if self.guard is None:
+            return data
+        block = data[:-PROTECTION]
+        if self.guard(block) != data[-PROTECTION:]:
+            raise CheckCondition(BLOCK_GUARD_FAILED)
+        return block
+
+    def protect(self, room: memoryview, length: int) -> int:
+        """Protection information behind a block of `length` bytes, as far as it fits; the length of both."""
+        if self.guard is None:
+            return length
+        if length < len(room):
+            left = room[length : length + PROTECTION]
+            left[:] = self.guard(room[:length])[: len(left)]
+        return length + PROTECTION
 
     def store(self, data: memoryview, partition: int, number: int) -> tuple[int, Buffer]:
         """A block as it is to be stored at object `number`: its form, and its data."""

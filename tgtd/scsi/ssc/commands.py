@@ -15,6 +15,7 @@ from tgtd.scsi.ssc.logs import TAPE_LOGS
 from tgtd.scsi.ssc.marks import MARKS
 from tgtd.scsi.ssc.motion import MOTION
 from tgtd.scsi.ssc.security import SECURITY
+from tgtd.scsi.ssc.verify import VERIFIES
 
 ROWS = (
     *COMMON,
@@ -22,6 +23,7 @@ ROWS = (
     *PERSISTENT,
     *RESERVES,
     *BLOCKS,
+    *VERIFIES,
     *MOTION,
     *MARKS,
     *LIMITS,

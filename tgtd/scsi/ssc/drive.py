@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -42,6 +42,7 @@ from tgtd.scsi.ssc.coding import Coding
 from tgtd.scsi.ssc.commands import ROWS
 from tgtd.scsi.ssc.division import Division
 from tgtd.scsi.ssc.encryption import ENCRYPT, Keyring
+from tgtd.scsi.ssc.guarding import OFF, Guard, Guards
 from tgtd.scsi.ssc.head import Head, Stopped
 from tgtd.scsi.ssc.logs import LOG_PAGES
 from tgtd.scsi.ssc.modes import MODE_PAGES
@@ -66,12 +67,14 @@ Prepare = Callable[[], Callable[[], Head]]
 
 @dataclass(frozen=True, slots=True)
 class TapeSettings:
-    """What the administrator chose, and what this host can do. ciphers: None where it cannot encrypt."""
+    """What the administrator chose, and what this host can do. ciphers: None where it cannot encrypt. guards: the
+    methods of logical block protection."""
 
     personality: Personality
     codecs: Codecs
     read_only: bool = False
     ciphers: Ciphers | None = None
+    guards: Guards = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -87,7 +90,7 @@ class TapeCounters:
     medium_errors: int = 0
 
     def as_dict(self) -> dict[str, int]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
 
 class TapeDrive(Device[Mount, TapeSettings]):
@@ -117,8 +120,10 @@ class TapeDrive(Device[Mount, TapeSettings]):
         """Plugged in by a library: called when the drive has come up."""
         self.head = Head()
         self.turns = Turns()
+        self._engaged = False
         self.codecs = settings.codecs()
         self.keys = Keyring()
+        self.protection = OFF
         self.compression = False
         """DCE: what is written is compressed."""
         self.block_length = 0
@@ -138,6 +143,10 @@ class TapeDrive(Device[Mount, TapeSettings]):
     def cartridge(self) -> Cartridge | None:
         """What is in it."""
         return None if self.medium is None else self.medium.cartridge
+
+    @property
+    def engaged(self) -> bool:
+        return self._engaged
 
     @property
     def capacity(self) -> None:
@@ -182,11 +191,14 @@ class TapeDrive(Device[Mount, TapeSettings]):
         parameters = self.keys.use(itl)
         if parameters.encryption == ENCRYPT and not self.encryptable:
             raise CheckCondition(ENCRYPTION_PARAMETERS_NOT_USEABLE)
-        return Coding(self.codecs, self.packer, parameters, LONGEST)
+        return Coding(self.codecs, self.packer, parameters, LONGEST, self._guard(writing=True))
 
-    def decoding(self, itl: LunNexus) -> Coding:
-        """What is done to blocks that a nexus reads."""
-        return Coding(self.codecs, None, self.keys.use(itl), LONGEST)
+    def decoding(self, itl: LunNexus, compared: bool = False) -> Coding:
+        """What is done to blocks that a nexus reads, or has compared with what it sends."""
+        return Coding(self.codecs, None, self.keys.use(itl), LONGEST, self._guard(writing=compared))
+
+    def _guard(self, writing: bool) -> Guard | None:
+        return self.protection.guard(self.settings.guards, writing)
 
     @property
     def most_bytes(self) -> int:
@@ -214,6 +226,13 @@ class TapeDrive(Device[Mount, TapeSettings]):
     def adopt_block_length(self, length: int) -> None:
         self.block_length = length
 
+    def medium_type(self) -> int:
+        """As IBM's drives have it: the generation, and whether it is WORM."""
+        density = (
+            None if self.cartridge is None or not self.loaded else self.personality.density(self.cartridge.density)
+        )
+        return 0 if density is None else density.medium | 0x04 * self.worm
+
     def device_specific(self) -> int:
         """WP, and buffered mode 1: a WRITE ends when the data is in the buffer."""
         return 0x10 | (0x80 if self.write_protected else 0)
@@ -221,18 +240,26 @@ class TapeDrive(Device[Mount, TapeSettings]):
     # What takes its turn
 
     def alone(
-        self, task: Task, prepare: Prepare, then: Callable[[Task], None] | None = None, writing: bool = False
+        self,
+        task: Task,
+        prepare: Prepare,
+        then: Callable[[Task], None] | None = None,
+        writing: bool = False,
+        long: bool = False,
     ) -> int:
         """Do a command when all before it are through.
 
         prepare: called in the loop thread then; may raise Refused. What it returns is done by a worker, who returns
         where the drive is afterwards, or raises Stopped. then: called in the loop thread before the task ends, in
-        either case: the place for what the worker has read. writing: what an error of the medium was met at.
+        either case: the place for what the worker has read. writing: what an error of the medium was met at. long: it
+        may take hours, and nobody shall think that the medium hangs.
         """
-        self.turns.take(partial(self._start, task, prepare, then, writing))
+        self.turns.take(partial(self._start, task, prepare, then, writing, long))
         return PENDING
 
-    def _start(self, task: Task, prepare: Prepare, then: Callable[[Task], None] | None, writing: bool) -> bool:
+    def _start(
+        self, task: Task, prepare: Prepare, then: Callable[[Task], None] | None, writing: bool, long: bool
+    ) -> bool:
         if task.aborted:
             return False
         try:
@@ -248,6 +275,7 @@ class TapeDrive(Device[Mount, TapeSettings]):
                 reached.append(work())
 
         task.busy = WORKING
+        self._engaged = long
         self.lane.submit(carry_out, partial(self._through, task, threading, reached, then, writing))
         return True
 
@@ -278,6 +306,7 @@ class TapeDrive(Device[Mount, TapeSettings]):
                 then(task)
             self.finish(task, status)
         finally:
+            self._engaged = False
             self.turns.end()
 
     # Cartridges come and go
@@ -376,6 +405,7 @@ class TapeDrive(Device[Mount, TapeSettings]):
         super().restore_defaults()
         self.alerts.clear()
         self.keys.clear()
+        self.protection = OFF
         self.records.reset()
         self.block_length = 0
         restore(self)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tgtd.scsi.mode import ModeField, ModePage, constant
 from tgtd.scsi.spc.controlmode import D_SENSE, NUAR, TAS
 from tgtd.scsi.ssc.division import PARTITIONS
+from tgtd.scsi.ssc.guarding import CONTROL_DATA_PROTECTION
 
 if TYPE_CHECKING:
     from tgtd.scsi.ssc.drive import TapeDrive
@@ -93,6 +94,7 @@ MODE_PAGES = (
     RECOVERY,
     DISCONNECT_RECONNECT,
     CONTROL,
+    CONTROL_DATA_PROTECTION,
     COMPRESSION,
     CONFIGURATION,
     PARTITIONS,

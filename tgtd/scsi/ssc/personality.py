@@ -14,7 +14,7 @@ from dataclasses import dataclass
 class Density:
     """A recording format (SSC-5 7.10.2). code: density code. bits_per_mm; width: of the tape in tenths of millimetres;
     tracks; capacity: of a cartridge, in megabytes. organisation, name, description: ASCII, at most 8, 8, 20.
-    encrypted: whether it has a place for what encryption needs."""
+    medium: MEDIUM TYPE of mode parameters. encrypted: whether it has a place for what encryption needs."""
 
     code: int
     bits_per_mm: int
@@ -24,6 +24,7 @@ class Density:
     organisation: str
     name: str
     description: str
+    medium: int
     encrypted: bool
 
 
@@ -46,7 +47,10 @@ class Personality:
 
 def _lto(generation: int, code: int, bits_per_mm: int, tracks: int, terabytes: float, name: str) -> Density:
     megabytes = int(terabytes * 1_000_000)
-    return Density(code, bits_per_mm, 127, tracks, megabytes, "LTO-CVE", name, f"Ultrium {generation}", generation >= 4)
+    description, medium = f"Ultrium {generation}", generation << 4 | 0x08
+    return Density(
+        code, bits_per_mm, 127, tracks, megabytes, "LTO-CVE", name, description, medium, encrypted=generation >= 4
+    )
 
 
 LTO = (
@@ -62,6 +66,10 @@ LTO = (
 )
 
 
+_LEVELS = {5: "B170", 8: "HB81"}
+"""Revisions of firmware below which software, such as IBM's LTFS, refuses a drive of that generation."""
+
+
 def _drive(generation: int) -> Personality:
     """An IBM drive of a generation. Partitions came with LTO-5 (two), four with LTO-6."""
     reach = 2 if generation <= 7 else 1
@@ -70,7 +78,7 @@ def _drive(generation: int) -> Personality:
         name=f"lto-{generation}",
         vendor="IBM",
         product=f"ULT3580-TD{generation}",
-        revision="0001",
+        revision=_LEVELS.get(generation, "0001"),
         densities=readable,
         writes=frozenset(density.code for density in readable[:2]),
         partitions=1 if generation < 5 else 2 if generation == 5 else 4,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tgtd.scsi.inquiry import EXTENDED, IDENTIFICATION, SERIAL, SUPPORTED, VitalPage
 from tgtd.scsi.nexus import LunNexus
+from tgtd.scsi.ssc.guarding import protection_page
 
 if TYPE_CHECKING:
     from tgtd.scsi.ssc.drive import TapeDrive
@@ -30,4 +31,5 @@ VITAL_PAGES = (
     EXTENDED,
     VitalPage(0xB0, "sequential access device capabilities", _capabilities),
     VitalPage(0xB1, "manufacturer-assigned serial number", _serial_of_maker),
+    VitalPage(0xB5, "logical block protection", protection_page, lambda drive: bool(drive.settings.guards)),
 )
