@@ -6,6 +6,7 @@ import pytest
 
 from tests.scsi.workbench import IDENTITY, ManualLane
 from tgtd.config import model
+from tgtd.config.librarymodels import MODELS
 from tgtd.config.schema import TARGETS, Schema
 from tgtd.devices import KINDS
 from tgtd.scsi.buffers import BufferPool
@@ -34,7 +35,7 @@ def wish(device: str) -> model.Lun:
         rotation_rate=0,
         mode_page=(),
         management=(),
-        library=model.Library((1,), 4, 1, "generic", None, False, None),
+        library=model.Library((model.DriveName(1),), 4, 1, "generic", MODELS["generic"].addresses),
         online=True,
         allow_shrink=False,
         io_timeout=0,

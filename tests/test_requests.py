@@ -166,7 +166,7 @@ def test_a_library_is_shown_and_moved_in(desk: Desk) -> None:
     assert desk.ask("reload")["result"] == "applied"
     device: Any = site.unit(0).device
     site.turn_until(lambda: device.obstacle is None and site.unit(2).device.medium is not None)
-    assert desk.ask("library", what="load", target=IQN, lun=0, words=["A00001L8", 2])["done"]
+    assert desk.ask("library", what="load", target=IQN, lun=0, words=["A00001L8", "2"])["done"]
     assert site.unit(2).device.medium.cartridge.barcode == "A00001L8"
     site.write(site.lun(1), robot.replace("slots = 3", "slots = 4, ports = 0"), drive)
     assert "library" in desk.ask("plan")["steps"][0]["fields"]
@@ -178,6 +178,34 @@ def test_a_library_is_shown_and_moved_in(desk: Desk) -> None:
     assert said == {"done": False, "cause": "medium source element empty"}
     with pytest.raises(Unanswerable, match="LUN 0: there is no Z"):
         desk.ask("library", what="export", target=IQN, lun=0, words=["Z"])
+
+
+def test_a_drive_of_another_target(desk: Desk) -> None:
+    """The robot fills it, and takes its cartridge out when the library has it no longer."""
+    site = desk.site
+    other = f"{IQN}-drives"
+    robot = (
+        f'[[target.lun]]\nnumber = 0\ndevice = "changer"\nmedium = {{ type = "library", path = "{site.media}" }}\n'
+        f'library = {{ drives = [2], other_drives = [{{ target = "{other}", lun = 7 }}], slots = 3, '
+        'barcodes = [{ suffix = "W", type = "worm", generation = 7 }], '
+        'cartridges = ["TAPE1W", "TAPE2"], create = true, size = "8 MiB" }\n'
+    )
+    drive = '[[target.lun]]\nnumber = 2\ndevice = "tape"\nmedium = { type = "tape" }\n'
+    site.write(drive.replace("= 2", "= 7"), name=other, file="b.toml")
+    site.write(robot, drive)
+    assert desk.ask("reload")["result"] == "applied"
+    device: Any = site.unit(0).device
+    site.turn_until(lambda: device.obstacle is None and site.unit(7, other).device.medium is not None)
+    assert desk.ask("library", what="load", target=IQN, lun=0, words=["TAPE1W", f"{other}/7"])["done"]
+    cartridge = site.unit(7, other).device.medium.cartridge
+    assert (cartridge.barcode, cartridge.kind) == ("TAPE1W", "worm")
+    rows = {row["address"]: row for row in desk.ask("library", what="show", target=IQN, lun=0, words=[])["elements"]}
+    assert (rows[501]["target"], rows[501]["lun"], rows[501]["barcode"]) == (other, 7, "TAPE1W")
+    with pytest.raises(Unanswerable, match=f"its drives are 2, {other}/7"):
+        desk.ask("library", what="unload", target=IQN, lun=0, words=["7"])
+    site.write(robot.replace(f'{{ target = "{other}", lun = 7 }}', ""), drive)
+    assert desk.ask("reload")["result"] == "applied"
+    site.turn_until(lambda: site.unit(7, other).device.medium.cartridge is None)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tgtd.config import model
+from tgtd.config.librarymodels import MODELS
 from tgtd.identity import Names
 from tgtd.media.codecs import codecs
 from tgtd.media.guards import GUARDS
@@ -18,9 +19,11 @@ from tgtd.scsi.medium import Offload
 from tgtd.scsi.passthrough.device import Passthrough, PassthroughSettings
 from tgtd.scsi.sbc.disk import Disk
 from tgtd.scsi.sbc.settings import DiskSettings
+from tgtd.scsi.smc.barcodes import BarcodeRule
 from tgtd.scsi.smc.changer import Changer
-from tgtd.scsi.smc.model import MODELS
-from tgtd.scsi.smc.shelf import LibrarySettings
+from tgtd.scsi.smc.inventory import Kind as Element
+from tgtd.scsi.smc.inventory import Layout, Range
+from tgtd.scsi.smc.shelf import DriveName, LibrarySettings
 from tgtd.scsi.ssc.drive import TapeDrive, TapeSettings
 from tgtd.scsi.ssc.personality import PERSONALITIES
 
@@ -74,12 +77,19 @@ def _drive_names(wish: model.Lun) -> Names:
 def library_settings(wish: model.Lun) -> LibrarySettings:
     library = wish.library
     assert library is not None
+    first = library.addresses
     return LibrarySettings(
-        MODELS[library.model].layout(library.slots, library.ports, len(library.drives)),
-        library.drives,
+        Layout(
+            Range(Element.TRANSPORT, first.robot, 1),
+            Range(Element.STORAGE, first.slots, library.slots),
+            Range(Element.PORT, first.ports, library.ports),
+            Range(Element.DRIVE, first.drives, len(library.drives)),
+        ),
+        tuple(DriveName(drive.target, drive.lun) for drive in library.drives),
         library.cartridges,
         library.create,
         library.size,
+        tuple(BarcodeRule(one.prefix, one.suffix, one.type, one.generation, one.size) for one in library.rules),
     )
 
 

@@ -19,8 +19,8 @@ Arguments = Mapping[str, object]
 _DEEDS: Mapping[str, tuple[type, ...]] = {
     "show": (),
     "move": (int, int),
-    "load": (str, int),
-    "unload": (int,),
+    "load": (str, str),
+    "unload": (str,),
     "export": (str,),
     "import": (str,),
 }

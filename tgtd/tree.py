@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from tgtd import __version__, translate
 from tgtd.config import model
@@ -15,6 +16,7 @@ from tgtd.net.iscsi.service import IscsiService
 from tgtd.notify import InheritedSockets
 from tgtd.opening import Shop
 from tgtd.scsi.copy.office import CopyOffice
+from tgtd.scsi.device import AnyDevice
 from tgtd.scsi.lun import Identity, LogicalUnit
 from tgtd.scsi.spc.absent import AbsentUnit
 from tgtd.scsi.spc.controller import Controller
@@ -74,12 +76,12 @@ class Tree:
         return LiveTarget(wish, iscsi)
 
     def link(self) -> list[LiveTarget]:
-        """Have every shared LUN lead to the unit it is, and the devices of each target know of each other; the targets
+        """Have every shared LUN lead to the unit it is, and devices know of each other; the targets
         for which something changed."""
         for target in self.targets.values():
-            devices = {number: unit.device for number, unit in target.units.items()}
-            for device in devices.values():
-                device.meet(devices)
+            find = partial(self._device, target.wish.name)
+            for unit in target.units.values():
+                unit.device.meet(find)
         changed: dict[LiveTarget, None] = {}
         for target in self.targets.values():
             for number, share in target.wish.shared.items():
@@ -89,6 +91,12 @@ class Tree:
                     target.scsi.add_lun(number, device)
                     changed[target] = None
         return list(changed)
+
+    def _device(self, home: str, target: str | None, lun: int) -> AnyDevice | None:
+        """As devices of the target `home` call it."""
+        there = self.targets.get(home if target is None else target)
+        unit = None if there is None else there.units.get(lun)
+        return None if unit is None else unit.device
 
     @staticmethod
     def withdraw(target: LiveTarget, numbers: Iterable[int]) -> None:

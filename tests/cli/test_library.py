@@ -14,8 +14,8 @@ from tgtd import cli
     ("words", "told"),
     [
         (["move", "iqn.t", "0", "1000", "500"], [1000, 500]),
-        (["load", "iqn.t", "0", "A00001L8", "1"], ["A00001L8", 1]),
-        (["unload", "iqn.t", "0", "1"], [1]),
+        (["load", "iqn.t", "0", "A00001L8", "1"], ["A00001L8", "1"]),
+        (["unload", "iqn.t", "0", "iqn.u/1"], ["iqn.u/1"]),
         (["export", "iqn.t", "0", "A00001L8"], ["A00001L8"]),
     ],
 )
@@ -33,13 +33,14 @@ def test_it_asks(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list
 
 def test_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def element(address: int, kind: str, **more: object) -> dict[str, object]:
-        plain = {"lun": None, "barcode": None, "source": None, "imported": False, "trouble": None}
+        plain = {"target": None, "lun": None, "barcode": None, "source": None, "imported": False, "trouble": None}
         return {"address": address, "kind": kind, **plain, **more}
 
     rows = [
         element(1, "robot"),
         element(10, "import/export", barcode="A", imported=True),
         element(500, "drive", lun=1, barcode="B", source=1000, trouble="no such file"),
+        element(501, "drive", target="iqn.u", lun=3),
         element(1000, "slot"),
     ]
     with desk(tmp_path) as it:
@@ -50,11 +51,12 @@ def test_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ["1", "robot", "-", "-", "-"],
         ["10", "import/export", "A", "hand", "-"],
         ["500", "drive", "(LUN", "1)", "B", "1000", "no", "such", "file"],
+        ["501", "drive", "(LUN", "iqn.u/3)", "-", "-", "-"],
         ["no", "free", "slot", "for:", "C"],
     ]
 
 
-@pytest.mark.parametrize("words", [[], ["move", "iqn.t", "0", "1000"], ["load", "iqn.t", "0", "A", "x"], ["show"]])
+@pytest.mark.parametrize("words", [[], ["move", "iqn.t", "0", "1000"], ["load", "iqn.t", "0", "A"], ["show"]])
 def test_incomplete(tmp_path: Path, words: list[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main(["library", *words, "--run", str(tmp_path)])

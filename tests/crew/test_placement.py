@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.crew.fakes import config, iqn
-from tgtd.config.model import Origin, SharedLun, Target
+from tgtd.config.librarymodels import MODELS
+from tgtd.config.model import DriveName, Library, Origin, SharedLun, Target
 from tgtd.crew.placement import moved, place
 
 
@@ -72,3 +73,13 @@ def test_who_shares_a_lun_lives_together(tmp_path: Path) -> None:
     assert after[iqn("b")] == after[iqn("c")]
     assert len(moved(before, after)) == 1
     assert place(targets, {}, 2)[iqn("c")] == place(targets, {}, 2)[iqn("b")]
+
+
+def test_a_library_lives_where_its_drives_are(tmp_path: Path) -> None:
+    targets = dict(config(tmp_path, ("a", ["1"]), ("b", ["2"]), ("c", ["3"])).targets)
+    drives = (DriveName(1), DriveName(1, iqn("b")))
+    library = Library(drives, 4, 0, "generic", MODELS["generic"].addresses)
+    changer = dataclasses.replace(targets[iqn("c")].luns[1], library=library)
+    targets[iqn("c")] = dataclasses.replace(targets[iqn("c")], luns={1: changer})
+    after = place(targets, {iqn("a"): 1, iqn("b"): 2, iqn("c"): 1}, 2)
+    assert after[iqn("b")] == after[iqn("c")]

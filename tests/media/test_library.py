@@ -8,20 +8,25 @@ import pytest
 
 from tgtd.media.library import LibraryMedium
 from tgtd.media.problem import MediumError
+from tgtd.scsi.smc.shelf import Blank
 
 
 def test_looking_and_making(tmp_path: Path) -> None:
     shelf = LibraryMedium.open(str(tmp_path))
-    assert shelf.look((), None) == frozenset()
+    assert shelf.look(()) == frozenset()
     (tmp_path / "other.img").touch()
     (tmp_path / "with space.tape").touch()
     (tmp_path / ("x" * 33 + ".tape")).touch()
-    assert shelf.look(("A00001L8", "A00002LX"), 8 << 20) == {"A00001L8", "A00002LX"}
+    assert shelf.look((Blank("A00001L8", 8 << 20), Blank("A00002LX", 8 << 20))) == {"A00001L8", "A00002LX"}
     worm = shelf.fetch("A00002LX")
     assert (worm.barcode, worm.kind, worm.capacity) == ("A00002LX", "worm", 8 << 20)
     worm.close()
+    assert "TAPE" in shelf.look((Blank("TAPE", None, "clean", 7),))
+    odd = shelf.fetch("TAPE")
+    assert (odd.kind, odd.density, odd.capacity) == ("clean", 0x5C, 6_000_000_000_000)
+    odd.close()
     before = (tmp_path / "A00001L8.tape").read_bytes()
-    shelf.look(("A00001L8",), 9 << 20)
+    shelf.look((Blank("A00001L8", 9 << 20),))
     assert (tmp_path / "A00001L8.tape").read_bytes() == before
     assert (shelf.resize_probe(), shelf.size) == (0, 0)
     shelf.flush()

@@ -10,6 +10,8 @@ from typing import Any
 from tgtd.cli.client import Trouble, ask
 from tgtd.cli.layout import columns
 
+_DRIVE = "the LUN of the drive; TARGET/LUN for one of another target"
+
 _VERBS: tuple[tuple[str, str, tuple[tuple[str, type, str], ...]], ...] = (
     ("show", "what is where", ()),
     (
@@ -20,9 +22,9 @@ _VERBS: tuple[tuple[str, str, tuple[tuple[str, type, str], ...]], ...] = (
     (
         "load",
         "put a cartridge into a drive",
-        (("BARCODE", str, "of the cartridge"), ("DRIVE", int, "the LUN of the drive")),
+        (("BARCODE", str, "of the cartridge"), ("DRIVE", str, _DRIVE)),
     ),
-    ("unload", "take a cartridge out of a drive, back to its slot", (("DRIVE", int, "the LUN of the drive"),)),
+    ("unload", "take a cartridge out of a drive, back to its slot", (("DRIVE", str, _DRIVE),)),
     (
         "import",
         "take a cartridge of the directory in: an import/export element, or a free slot",
@@ -81,6 +83,10 @@ def table(elements: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
     for row in elements:
         if row["kind"] == "slot" and row["barcode"] is None:
             continue
-        kind = row["kind"] if row["lun"] is None else f"drive (LUN {row['lun']})"
+        kind = row["kind"] if row["lun"] is None else f"drive (LUN {_where(row)})"
         source = "hand" if row["imported"] else str(row["source"] or "-")
         yield str(row["address"]), kind, row["barcode"] or "-", source, row["trouble"] or "-"
+
+
+def _where(drive: dict[str, Any]) -> str:
+    return str(drive["lun"]) if drive["target"] is None else f"{drive['target']}/{drive['lun']}"

@@ -122,6 +122,7 @@ class TargetBuilder:
         self._lun = schema.section("target", "lun")
         self._medium = schema.section("target", "lun", "medium")
         self._library = schema.section("target", "lun", "library")
+        self._barcode = schema.section("target", "lun", "library", "barcodes")
         self._group = schema.section("target", "port_group")
         self._filter = schema.section("target", "lun", "medium", "filters")
         self._redirect = schema.section("target", "redirect")
@@ -248,9 +249,13 @@ class TargetBuilder:
         )
 
     def _library_of(self, document: Document, path: Path, lun: Mapping[str, Any]) -> Library | None:
-        return library_of(
-            document, path, lun, fill(document, (*path, "library"), self._library, lun.get("library") or {})
-        )
+        given = lun.get("library") or {}
+        place = (*path, "library")
+        rules = [
+            fill(document, (*place, "barcodes", index), self._barcode, table or {})
+            for index, table in enumerate(given.get("barcodes") or ())
+        ]
+        return library_of(document, path, lun, fill(document, place, self._library, given), rules)
 
     def _medium_of(self, document: Document, path: Path, table: dict[str, Any] | None, block: int) -> Medium:
         if table is None or "type" not in table:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 from tgtd.config.address import clashes, parse_portal
+from tgtd.config.bays import served
 from tgtd.config.build import Placed
-from tgtd.config.library import served
 from tgtd.config.model import Lun, Portal
 from tgtd.config.positions import Path
 from tgtd.config.problem import Mistake, Problem
@@ -47,8 +47,8 @@ def crosscheck(targets: Sequence[Placed]) -> Iterator[Problem]:
     yield from _twice(targets, "wwid", lambda lun: lun.identity.wwid, "world wide id")
     yield from _shared_media(targets)
     yield from shared_luns(targets)
-    for placed in targets:
-        yield from served(placed.document, placed.luns)
+    yield from served(targets)
+    yield from _borrowed(targets)
 
 
 def _names(targets: Iterable[Placed]) -> Iterator[Problem]:
@@ -173,6 +173,21 @@ def _own_header(
             "give the header a file of its own: header",
         )
     first[identity] = lun
+
+
+def _borrowed(targets: Iterable[Placed]) -> Iterator[Problem]:
+    """Tape drives that have a cartridge out of the directory of a library, by whatever name."""
+    index = _Whereabouts()
+    luns = [(placed, path, lun) for placed in targets for path, lun in placed.luns if lun.medium.path is not None]
+    shelves = {index.of(lun.medium.path or ""): lun for _, _, lun in luns if lun.device == "changer"}
+    for placed, path, lun in luns if shelves else ():
+        holder = shelves.get(index.of(os.path.dirname(lun.medium.path or ""))) if lun.device == "tape" else None
+        if holder is not None:
+            yield placed.document.problem(
+                (*path, "medium", "path"),
+                f"{lun.medium.path} is a cartridge of the library at {holder.origin}",
+                "let the robot bring it to an empty drive, or move the file elsewhere",
+            )
 
 
 class _Whereabouts:

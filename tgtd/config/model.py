@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
+from tgtd.config.librarymodels import Addresses
 from tgtd.config.problem import Problem
 
 
@@ -163,17 +164,38 @@ class ModePage:
 
 
 @dataclass(frozen=True, slots=True)
-class Library:
-    """drives: LUNs of the same target. cartridges: barcodes, None: all in the directory. size: bytes of those that are
-    made, None: what their generation holds."""
+class DriveName:
+    """A tape drive of a library: a LUN of the library's target, or of the target that is named."""
 
-    drives: tuple[int, ...]
+    lun: int
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BarcodeRule:
+    """What barcodes with this beginning and this end mean. generation, size: None, as without the rule."""
+
+    prefix: str
+    suffix: str
+    type: str = "data"
+    generation: int | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """model, addresses: see librarymodels. cartridges: barcodes, None: all in the directory. size: bytes of those that
+    are made, None: what their generation holds. rules: the first that fits counts."""
+
+    drives: tuple[DriveName, ...]
     slots: int
     ports: int
     model: str
-    cartridges: tuple[str, ...] | None
-    create: bool
-    size: int | None
+    addresses: Addresses
+    cartridges: tuple[str, ...] | None = None
+    create: bool = False
+    size: int | None = None
+    rules: tuple[BarcodeRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Which worker process serves which target. Pure.
 
-Targets that share a medium or a LUN stay together. A target that has a place keeps it: moving it would cost its
-initiators their sessions. What is new goes where the fewest are.
+Targets that share a medium or a LUN stay together, and libraries with their drives. A target that has a place keeps it:
+moving it would cost its initiators their sessions. What is new goes where the fewest are.
 """
 
 from __future__ import annotations
@@ -37,12 +37,14 @@ def place(targets: Mapping[str, Target], before: Placement, count: int) -> dict[
 
 
 def _together(targets: Iterable[Target]) -> list[list[str]]:
-    """Groups of targets that share media or LUNs, in the order of their first members."""
+    """Groups of targets that belong together, in the order of their first members."""
     targets = list(targets)
     families = Families(target.name for target in targets)
     holder: dict[tuple[str, str], str] = {}
     for target in targets:
         for lun in target.luns.values():
+            for drive in lun.library.drives if lun.library is not None else ():
+                families.join(target.name, drive.target or target.name)
             if lun.medium.path is not None:
                 families.join(target.name, holder.setdefault((lun.medium.type, lun.medium.path), target.name))
         for share in target.shared.values():

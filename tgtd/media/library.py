@@ -12,6 +12,7 @@ from tgtd.media.cartridge.cartridge import MOST_BARCODE, Cartridge
 from tgtd.media.options import PLAIN, OpenOptions
 from tgtd.media.problem import MediumError
 from tgtd.media.tape import make
+from tgtd.scsi.smc.shelf import Blank
 
 _SUFFIX = ".tape"
 _SHAPE = re.compile(f"[!-~]{{1,{MOST_BARCODE}}}")
@@ -36,11 +37,12 @@ class LibraryMedium:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
-    def look(self, wanted: Iterable[str], size: int | None) -> frozenset[str]:
+    def look(self, wanted: Iterable[Blank]) -> frozenset[str]:
         """The barcodes that are there, after those `wanted` that were missing have been made. Raises OSError."""
-        for barcode in wanted:
-            if not self._path(barcode).exists():
-                make(str(self._path(barcode)), size).close()
+        for blank in wanted:
+            path = self._path(blank.barcode)
+            if not path.exists():
+                make(str(path), blank.size, blank.kind, blank.generation).close()
         with os.scandir(self.directory) as entries:
             names = [entry.name[: -len(_SUFFIX)] for entry in entries if entry.name.endswith(_SUFFIX)]
         return frozenset(name for name in names if _SHAPE.fullmatch(name))

@@ -60,8 +60,9 @@ class TapeMedium:
             cartridge.close()
 
 
-def make(path: str, size: int | None) -> Cartridge:
-    """A blank cartridge. Raises MediumError."""
+def make(path: str, size: int | None, kind: str | None = None, generation: int | None = None) -> Cartridge:
+    """A blank cartridge. kind, generation: None: as its barcode says, which is its file's name. Raises MediumError."""
     barcode = Path(path).stem[:MOST_BARCODE]
-    generation, kind = by_barcode(barcode) or (_USUAL, "data")
-    return Cartridge.create(path, Making(barcode, size or generation.capacity, kind, generation.density))
+    said, usual = by_barcode(barcode) or (_USUAL, "data")
+    found = said if generation is None else GENERATIONS[generation]
+    return Cartridge.create(path, Making(barcode, size or found.capacity, kind or usual, found.density))

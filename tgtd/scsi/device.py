@@ -103,8 +103,8 @@ class Device(PrimaryUnit, ABC, Generic[M, S]):
         """Put the medium back in. Raises ValueError when there is nothing to put in."""
         raise ValueError("it has no medium that could be put in")
 
-    def meet(self, others: Mapping[int, AnyDevice]) -> None:
-        """Which devices its target has by now, by LUN: for those that serve others."""
+    def meet(self, find: Callable[[str | None, int], AnyDevice | None]) -> None:
+        """Which devices there are by now, for those that serve others. find: by target (None: its own) and LUN."""
 
     def traits(self) -> Mapping[str, bool]:
         """What sets one device of a type apart from another, in words for the administrator."""

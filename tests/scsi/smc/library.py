@@ -13,7 +13,7 @@ from tgtd.scsi.memory import Forgetful
 from tgtd.scsi.sense import MEDIUM_REMOVAL_PREVENTED, CheckCondition, Sense
 from tgtd.scsi.smc.changer import Changer
 from tgtd.scsi.smc.inventory import Inventory, Kind, Layout, Range, Resting
-from tgtd.scsi.smc.shelf import LibrarySettings
+from tgtd.scsi.smc.shelf import Blank, DriveName, LibrarySettings
 from tgtd.scsi.ssc.cartridge import Cartridge
 
 Then = Callable[[BaseException | None], None]
@@ -22,7 +22,8 @@ LAYOUT = Layout(
     Range(Kind.TRANSPORT, 1, 1), Range(Kind.STORAGE, 1000, 6), Range(Kind.PORT, 10, 2), Range(Kind.DRIVE, 500, 2)
 )
 TAPES = {f"A0000{number}L8": 1000 + number for number in range(3)}
-SETTINGS = LibrarySettings(LAYOUT, (1, 2))
+DRIVES = (DriveName(None, 1), DriveName(None, 2))
+SETTINGS = LibrarySettings(LAYOUT, DRIVES)
 
 
 @dataclass
@@ -76,12 +77,12 @@ class FakeShelf:
         self.made: list[str] = []
         self.trouble: OSError | None = None
 
-    def look(self, wanted: Iterable[str], size: int | None) -> frozenset[str]:
+    def look(self, wanted: Iterable[Blank]) -> frozenset[str]:
         if self.trouble is not None:
             raise self.trouble
         for one in wanted:
-            self.made.append(one)
-            self.barcodes.add(one)
+            self.made.append(one.barcode)
+            self.barcodes.add(one.barcode)
         return frozenset(self.barcodes)
 
     def fetch(self, barcode: str) -> Cartridge:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +14,17 @@ from tgtd.media.cartridge.cartridge import Cartridge, Making
 from tgtd.media.codecs import codecs
 from tgtd.media.library import LibraryMedium
 from tgtd.media.tape import TapeMedium
+from tgtd.scsi.device import AnyDevice
 from tgtd.scsi.smc.bay import DriveBay
 from tgtd.scsi.smc.changer import Changer
+from tgtd.scsi.smc.shelf import DriveName
 from tgtd.scsi.ssc.drive import TapeDrive, TapeSettings
 from tgtd.scsi.ssc.personality import PERSONALITIES
+
+
+def finding(devices: Mapping[int, AnyDevice]) -> Callable[[str | None, int], AnyDevice | None]:
+    """How a changer finds the devices of its target."""
+    return lambda target, lun: devices.get(lun) if target is None else None
 
 
 class Shop(Bench):
@@ -40,7 +48,7 @@ class Shop(Bench):
         self.changer = Changer(IDENTITY, self.pool, self.lane, SETTINGS)
         for number, device in enumerate((self.changer, *self.drives)):
             self.target.add_lun(number, device)
-        self.changer.meet({0: self.changer, 1: self.drives[0], 2: self.drives[1]})
+        self.changer.meet(finding({0: self.changer, 1: self.drives[0], 2: self.drives[1]}))
         for drive in self.drives:
             drive.insert(TapeMedium(None))
         self.changer.insert(LibraryMedium.open(str(place)))
@@ -130,8 +138,8 @@ def test_a_drive_that_leaves_the_library(shop: Shop) -> None:
     """It gives its cartridge back, and is a drive of its own."""
     shop.put("A00001L8")
     layout = replace(LAYOUT, drives=replace(LAYOUT.drives, count=1))
-    shop.changer.change(replace(SETTINGS, layout=layout, drives=(2,)), IDENTITY)
-    shop.changer.meet({1: shop.drives[0], 2: shop.drives[1]})
+    shop.changer.change(replace(SETTINGS, layout=layout, drives=(DriveName(None, 2),)), IDENTITY)
+    shop.changer.meet(finding({1: shop.drives[0], 2: shop.drives[1]}))
     shop.lane.drain()
     bay = shop.changer.bays[500]
     assert isinstance(bay, DriveBay)
@@ -145,7 +153,7 @@ def test_a_drive_that_leaves_while_it_is_filled(shop: Shop) -> None:
     """The cartridge does not get lost in it: it can be had at once."""
     source = shop.changer.inventory.find("A00001L8") or 0
     shop.start(b"\xa5\0\0\0" + source.to_bytes(2, "big") + b"\x01\xf4" + bytes(4))
-    shop.changer.meet({2: shop.drives[1]})
+    shop.changer.meet(finding({2: shop.drives[1]}))
     shop.lane.drain()
     assert shop.drives[0].cartridge is None
     Cartridge.open(str(shop.place / "A00001L8.tape")).close()
@@ -157,7 +165,7 @@ def test_a_library_that_is_made_anew(shop: Shop) -> None:
     inside = shop.drives[0].cartridge
     again = Changer(IDENTITY, shop.pool, shop.lane, SETTINGS)
     again.remember(shop.changer.memory)
-    again.meet({1: shop.drives[0], 2: shop.drives[1]})
+    again.meet(finding({1: shop.drives[0], 2: shop.drives[1]}))
     again.insert(LibraryMedium.open(str(shop.place)))
     shop.lane.drain()
     assert shop.drives[0].cartridge is inside

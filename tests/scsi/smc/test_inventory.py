@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.scsi.smc.library import LAYOUT
 from tgtd.scsi.sense import CheckCondition
-from tgtd.scsi.smc.inventory import Inventory, Kind, Layout, Range, Resting, medium_type, reconcile
+from tgtd.scsi.smc.inventory import Inventory, Kind, Layout, Range, Resting, reconcile
 
 ADDRESSES = st.sampled_from([address for address in LAYOUT.addresses() if address != 1])
 
@@ -72,10 +72,6 @@ def test_out_and_in_again() -> None:
     for impossible in (lambda: inventory.taken(1000), lambda: Inventory({10: Resting("b")}).brought(10, "a", True)):
         with pytest.raises(CheckCondition):
             impossible()
-
-
-def test_medium_types() -> None:
-    assert [medium_type(one) for one in ("A00001L8", "A00001LY", "CLNU01L1", "TAPE")] == [1, 4, 2, 0]
 
 
 @pytest.mark.parametrize(

@@ -22,22 +22,22 @@ def do(library: Library, deed: Callable[..., None], *words: Any) -> BaseExceptio
 
 
 def test_into_a_drive_and_back(library: Library) -> None:
-    assert do(library, operator.load, "A00001L8", 2) is None
+    assert do(library, operator.load, "A00001L8", "2") is None
     assert library.holds()[501] == "A00001L8"
     assert library.refused(TUR) == (6, 0x28, 0)
-    assert do(library, operator.unload, 2) is None
+    assert do(library, operator.unload, "2") is None
     assert library.holds()[1001] == "A00001L8"
 
 
 def test_back_to_a_slot_that_was_taken_meanwhile(library: Library) -> None:
-    do(library, operator.load, "A00001L8", 2)
+    do(library, operator.load, "A00001L8", "2")
     assert do(library, operator.move, 1002, 1001) is None
-    assert do(library, operator.unload, 2) is None
+    assert do(library, operator.unload, "2") is None
     assert library.holds()[1002] == "A00001L8"
 
 
 def test_out_and_in(library: Library) -> None:
-    do(library, operator.load, "A00000L8", 1)
+    do(library, operator.load, "A00000L8", "1")
     assert do(library, operator.export, "A00000L8") is None
     assert "A00000L8" not in library.holds().values()
     assert library.bays[500].said[-1] == "release"
@@ -57,9 +57,9 @@ def test_out_and_in(library: Library) -> None:
     [
         (operator.move, (1, 1000), "address 1;"),
         (operator.move, (1000, 7), "address 7;"),
-        (operator.load, ("Z", 1), "no Z in"),
-        (operator.load, ("A00000L8", 9), "LUN 9"),
-        (operator.unload, (1,), "nothing in the drive"),
+        (operator.load, ("Z", "1"), "no Z in"),
+        (operator.load, ("A00000L8", "9"), "LUN 9"),
+        (operator.unload, ("1",), "nothing in the drive"),
         (operator.export, ("Z",), "no Z in"),
         (operator.bring, ("A00000L8",), "already"),
         (operator.bring, ("Z",), "directory"),
@@ -84,12 +84,12 @@ def test_what_comes_too_late(library: Library) -> None:
     answer = do(library, operator.move, 1003, 1004)
     assert str(answer) == "medium source element empty"
     library.bays[500].locked = True
-    do(library, operator.load, "A00000L8", 1)
-    assert str(do(library, operator.unload, 1)) == "medium removal prevented"
+    do(library, operator.load, "A00000L8", "1")
+    assert str(do(library, operator.unload, "1")) == "medium removal prevented"
 
 
 def test_rows(library: Library) -> None:
-    do(library, operator.load, "A00001L8", 2)
+    do(library, operator.load, "A00001L8", "2")
     library.shelf.barcodes.remove("A00001L8")
     library.changer.looked_at()
     library.lane.drain()
@@ -97,6 +97,7 @@ def test_rows(library: Library) -> None:
     assert rows[501] == {
         "address": 501,
         "kind": "drive",
+        "target": None,
         "lun": 2,
         "barcode": "A00001L8",
         "source": 1001,

@@ -28,10 +28,11 @@ from tgtd.scsi.sense import (
     MODE_PARAMETERS_CHANGED,
     Sense,
 )
+from tgtd.scsi.smc.barcodes import medium_type
 from tgtd.scsi.smc.bay import DriveBay
 from tgtd.scsi.smc.change import MEMORY, Bay, Change, Then
 from tgtd.scsi.smc.commands import ROWS
-from tgtd.scsi.smc.inventory import Inventory, Kind, Layout, medium_type, reconcile
+from tgtd.scsi.smc.inventory import Inventory, Kind, Layout, reconcile
 from tgtd.scsi.smc.modes import MODE_PAGES
 from tgtd.scsi.smc.report import Status, in_order
 from tgtd.scsi.smc.shelf import LibrarySettings, Shelf
@@ -116,7 +117,7 @@ class Changer(Device[Shelf, LibrarySettings]):
             accessible=kind is not Kind.DRIVE or (bay is not None and bay.usable),
             trouble=self.trouble(volume.barcode) if volume is not None else None,
             identifier=bay.identifier if bay is not None else None,
-            medium=medium_type(volume.barcode) if volume is not None else 0,
+            medium=medium_type(volume.barcode, self.settings.rules) if volume is not None else 0,
         )
 
     def trouble(self, barcode: str) -> Sense | None:
@@ -172,9 +173,9 @@ class Changer(Device[Shelf, LibrarySettings]):
         self._looking, self._again = shelf, False
         settings, inventory = self.settings, self.inventory
         known = {*(volume.barcode for volume in inventory.contents.values()), *inventory.exported}
-        new = [one for one in settings.cartridges or () if settings.create and one not in known]
+        new = [settings.blank(one) for one in settings.cartridges or () if settings.create and one not in known]
         found: list[frozenset[str]] = []
-        self.lane.submit(lambda: found.append(shelf.look(new, settings.size)), partial(self._looked, shelf, found))
+        self.lane.submit(lambda: found.append(shelf.look(new)), partial(self._looked, shelf, found))
 
     def _looked(self, shelf: Shelf, found: list[frozenset[str]], error: BaseException | None) -> None:
         if self.medium is not shelf:
@@ -254,11 +255,11 @@ class Changer(Device[Shelf, LibrarySettings]):
             self.attend_all(MODE_PARAMETERS_CHANGED)
         self.look()
 
-    def meet(self, others: Mapping[int, AnyDevice]) -> None:
+    def meet(self, find: Callable[[str | None, int], AnyDevice | None]) -> None:
         stand = {bay.drive: bay for bay in self.bays.values() if isinstance(bay, DriveBay)}
         bays: dict[int, Bay] = {}
-        for address, number in zip(self.layout.drives, self.settings.drives, strict=True):
-            drive = others.get(number)
+        for address, name in zip(self.layout.drives, self.settings.drives, strict=True):
+            drive = find(*name)
             if isinstance(drive, TapeDrive):
                 bay = stand.pop(drive, None) or DriveBay(self, drive)
                 drive.mounted = bay.started

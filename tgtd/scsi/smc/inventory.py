@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -161,14 +160,6 @@ def _moved(layout: Layout, volume: Resting, source: int) -> Resting:
     """A volume remembers the storage element it was taken from (SVALID, SOURCE STORAGE ELEMENT ADDRESS)."""
     came_from = source if layout.kind(source) is Kind.STORAGE else volume.source
     return replace(volume, source=came_from, imported=False)
-
-
-_MEDIUM_TYPES = ((re.compile("CLN"), 2), (re.compile(".*L[T-Z]$"), 4), (re.compile(".*L[0-9]$"), 1))
-
-
-def medium_type(barcode: str) -> int:
-    """MEDIUM TYPE, as LTO's barcodes say it: 1 data, 2 cleaning, 4 WORM; 0 for other barcodes (SMC-3 6.12.3)."""
-    return next((code for shape, code in _MEDIUM_TYPES if shape.match(barcode)), 0)
 
 
 def checked(layout: Layout, address: int, *kinds: Kind) -> int:

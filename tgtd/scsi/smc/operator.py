@@ -22,13 +22,15 @@ _WORDS = {Kind.TRANSPORT: "robot", Kind.STORAGE: "slot", Kind.PORT: "import/expo
 
 
 def rows(changer: Changer) -> list[dict[str, object]]:
-    """All elements as data: address, kind, lun (of a drive), barcode, source, imported, trouble (in words)."""
+    """All elements as data: address, kind, target and lun (of a drive; None: the library's own), barcode, source,
+    imported, trouble (in words)."""
     numbers = dict(zip(changer.layout.drives, changer.settings.drives, strict=True))
     return [
         {
             "address": one.address,
             "kind": _WORDS[one.kind],
-            "lun": numbers.get(one.address),
+            "target": numbers[one.address].target if one.address in numbers else None,
+            "lun": numbers[one.address].lun if one.address in numbers else None,
             "barcode": None if one.volume is None else one.volume.barcode,
             "source": None if one.volume is None else one.volume.source,
             "imported": one.volume is not None and one.volume.imported,
@@ -55,17 +57,17 @@ def move(changer: Changer, source: int, destination: int, then: Then) -> None:
     _carry_out(changer, partial(moving, changer, source, destination), False, then)
 
 
-def load(changer: Changer, barcode: str, lun: int, then: Then) -> None:
-    """A volume into the drive that is this LUN."""
-    move(changer, _where(changer, barcode), _drive(changer, lun), then)
+def load(changer: Changer, barcode: str, drive: str, then: Then) -> None:
+    """A volume into a drive. drive: its LUN, or target/LUN where that is not the library's."""
+    move(changer, _where(changer, barcode), _drive(changer, drive), then)
 
 
-def unload(changer: Changer, lun: int, then: Then) -> None:
+def unload(changer: Changer, drive: str, then: Then) -> None:
     """What is in a drive, to where it came from, or to a free slot."""
-    address = _drive(changer, lun)
+    address = _drive(changer, drive)
     volume = changer.inventory.at(address)
     if volume is None:
-        raise ValueError(f"there is nothing in the drive that is LUN {lun}")
+        raise ValueError(f"there is nothing in the drive that is LUN {drive}")
     home = volume.source
     if home is None or home not in changer.layout.storage or changer.inventory.at(home) is not None:
         home = _free(changer, Kind.STORAGE)
@@ -130,11 +132,12 @@ def _where(changer: Changer, barcode: str) -> int:
     return address
 
 
-def _drive(changer: Changer, lun: int) -> int:
-    for address, number in zip(changer.layout.drives, changer.settings.drives, strict=True):
-        if number == lun:
+def _drive(changer: Changer, drive: str) -> int:
+    for address, name in zip(changer.layout.drives, changer.settings.drives, strict=True):
+        if str(name) == drive:
             return address
-    raise ValueError(f"the library has no drive that is LUN {lun}")
+    there = ", ".join(map(str, changer.settings.drives))
+    raise ValueError(f"the library has no drive that is LUN {drive}; its drives are {there}")
 
 
 def _free(changer: Changer, kind: Kind) -> int | None:
