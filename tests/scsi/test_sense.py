@@ -11,6 +11,7 @@ from tgtd.scsi.sense import (
     INVALID_FIELD_IN_CDB,
     INVALID_FIELD_IN_PARAMETER_LIST,
     MISCOMPARE_DURING_VERIFY,
+    WRITE_ERROR,
     CheckCondition,
     Sense,
     encode,
@@ -75,3 +76,11 @@ def test_errno(number: int, writing: bool, key: int) -> None:
 def test_write_and_read_errors_differ() -> None:
     assert from_errno(OSError(errno.EIO, ""), True).sense.asc == 0x0C
     assert from_errno(OSError(errno.EIO, ""), False).sense.asc == 0x11
+
+
+def test_a_deferred_error_has_a_response_code_of_its_own() -> None:
+    """SPC-5 4.4.7: 71h and 73h."""
+    later = CheckCondition(WRITE_ERROR, information=5, stream=0x40).put_off()
+    fixed = encode(CheckCondition(later))
+    assert (fixed[0], fixed[2], fixed[6]) == (0xF1, 0x43, 5)
+    assert encode(CheckCondition(later), descriptor=True)[0] == 0x73

@@ -183,7 +183,7 @@ def sense_of(task: Task) -> tuple[int, int, int]:
     sense = task.sense
     if not sense:
         return (-1, -1, -1)
-    if sense[0] & 0x7F == 0x72:
+    if sense[0] & 0x7E == 0x72:
         return sense[1] & 0xF, sense[2], sense[3]
     return sense[2] & 0xF, sense[12], sense[13]
 

@@ -131,8 +131,10 @@ class LunNexus:
         self.regate()
 
     def _tell_attention(self) -> Sense:
-        """The oldest unit attention, reported with CHECK CONDITION; with an interlock it stays (SPC-5 7.5.8)."""
-        return self.attentions[0] if self.lu.attention_interlock else self.take_attention()
+        """The oldest unit attention, reported with CHECK CONDITION; with an interlock it stays (SPC-5 7.5.8).
+        A deferred error that waits among them is told once."""
+        stays = self.lu.attention_interlock and not self.attentions[0].deferred
+        return self.attentions[0] if stays else self.take_attention()
 
     def take_attention(self) -> Sense:
         """The oldest unit attention, now reported and gone. Raises IndexError when there is none."""

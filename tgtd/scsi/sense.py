@@ -41,13 +41,15 @@ MISCOMPARE = 0xE
 
 class Sense(NamedTuple):
     """One row of the catalogue: a sense key with its additional sense code and qualifier. information: for the field of
-    that name, of a unit attention that points at something."""
+    that name, of a unit attention that points at something. stream, deferred: of an error that is told later."""
 
     key: int
     asc: int
     ascq: int
     text: str
     information: int | None = None
+    stream: int = 0
+    deferred: bool = False
 
 
 NO_ADDITIONAL_SENSE = Sense(NO_SENSE, 0x00, 0x00, "no additional sense information")
@@ -55,6 +57,13 @@ NO_ADDITIONAL_SENSE = Sense(NO_SENSE, 0x00, 0x00, "no additional sense informati
 FILEMARK_DETECTED = Sense(NO_SENSE, 0x00, 0x01, "filemark detected")
 END_OF_PARTITION = Sense(NO_SENSE, 0x00, 0x02, "end-of-partition/medium detected")
 BEGINNING_OF_PARTITION = Sense(NO_SENSE, 0x00, 0x04, "beginning-of-partition/medium detected")
+PROGRAMMABLE_EARLY_WARNING = Sense(NO_SENSE, 0x00, 0x07, "programmable early warning detected")
+ERASE_IN_PROGRESS = Sense(NO_SENSE, 0x00, 0x18, "erase operation in progress")
+LOCATE_IN_PROGRESS = Sense(NO_SENSE, 0x00, 0x19, "locate operation in progress")
+SET_CAPACITY_IN_PROGRESS = Sense(NO_SENSE, 0x00, 0x1B, "set capacity operation in progress")
+VERIFY_IN_PROGRESS = Sense(NO_SENSE, 0x00, 0x1C, "verify operation in progress")
+
+ROUNDED_PARAMETER = Sense(RECOVERED_ERROR, 0x37, 0x00, "rounded parameter")
 
 IDLE_BY_COMMAND = Sense(NO_SENSE, 0x5E, 0x03, "idle condition activated by command")
 STANDBY_BY_COMMAND = Sense(NO_SENSE, 0x5E, 0x04, "standby condition activated by command")
@@ -67,6 +76,7 @@ BECOMING_READY = Sense(NOT_READY, 0x04, 0x01, "logical unit is in process of bec
 INITIALIZING_COMMAND_REQUIRED = Sense(NOT_READY, 0x04, 0x02, "logical unit not ready, initializing command required")
 MANUAL_INTERVENTION_REQUIRED = Sense(NOT_READY, 0x04, 0x03, "logical unit not ready, manual intervention required")
 FORMAT_IN_PROGRESS = Sense(NOT_READY, 0x04, 0x04, "logical unit not ready, format in progress")
+UNIT_IN_OPERATION = Sense(NOT_READY, 0x04, 0x07, "logical unit not ready, operation in progress")
 SELF_TEST_IN_PROGRESS = Sense(NOT_READY, 0x04, 0x09, "logical unit not ready, self-test in progress")
 ACCESS_STATE_TRANSITION = Sense(
     NOT_READY, 0x04, 0x0A, "logical unit not accessible, asymmetric access state transition"
@@ -118,6 +128,7 @@ INLINE_DATA_LENGTH_EXCEEDED = Sense(ILLEGAL_REQUEST, 0x26, 0x0B, "inline data le
 COMMAND_SEQUENCE_ERROR = Sense(ILLEGAL_REQUEST, 0x2C, 0x00, "command sequence error")
 GENERATION_DOES_NOT_MATCH = Sense(ILLEGAL_REQUEST, 0x2C, 0x0C, "ORWRITE generation does not match")
 INVALID_MESSAGE_ERROR = Sense(ILLEGAL_REQUEST, 0x49, 0x00, "invalid message error")
+SEQUENTIAL_POSITIONING_ERROR = Sense(ILLEGAL_REQUEST, 0x3B, 0x00, "sequential positioning error")
 POSITION_PAST_BEGINNING = Sense(ILLEGAL_REQUEST, 0x3B, 0x0C, "position past beginning of medium")
 DESTINATION_FULL = Sense(ILLEGAL_REQUEST, 0x3B, 0x0D, "medium destination element full")
 SOURCE_EMPTY = Sense(ILLEGAL_REQUEST, 0x3B, 0x0E, "medium source element empty")
@@ -163,6 +174,7 @@ INTEGRITY_FAILED = Sense(DATA_PROTECT, 0x74, 0x04, "cryptographic integrity vali
 ENCRYPTION_PARAMETERS_NOT_USEABLE = Sense(DATA_PROTECT, 0x74, 0x07, "encryption parameters not useable")
 ENCRYPTION_MODE_MISMATCH = Sense(DATA_PROTECT, 0x74, 0x09, "encryption mode mismatch on read")
 NOT_RAW_READ_ENABLED = Sense(DATA_PROTECT, 0x74, 0x0A, "encrypted block not raw read enabled")
+OPERATOR_WRITE_PROTECT = Sense(DATA_PROTECT, 0x5A, 0x02, "operator selected write protect")
 PERSISTENT_RESERVATION_INFORMATION_LOST = Sense(DATA_PROTECT, 0x44, 0x01, "persistent reservation information lost")
 
 ECHO_BUFFER_OVERWRITTEN = Sense(ABORTED_COMMAND, 0x3F, 0x0F, "echo buffer overwritten")
@@ -220,11 +232,15 @@ class CheckCondition(Refused):
         self.bit = bit
         self.information = sense.information if information is None else information
         self.progress = progress
-        self.stream = stream
+        self.stream = stream or sense.stream
         self.specific = specific
 
     def __str__(self) -> str:
         return self.sense.text
+
+    def put_off(self) -> Sense:
+        """The same as a deferred error, to be told with a later command (SPC-5 4.4.7)."""
+        return Sense(*self.sense[:4], self.information, self.stream, deferred=True)
 
 
 _FIXED = struct.Struct(">BxBIBIBBx3s")
@@ -252,6 +268,7 @@ def encode(trouble: CheckCondition, descriptor: bool = False) -> bytes:
     Information that does not fit in 32 bits is left out of the fixed format, as its clause has it.
     """
     key, asc, ascq = trouble.sense[:3]
+    later = int(trouble.sense.deferred)  # SPC-5 4.4.7
     information = trouble.information
     pointer = _pointer(trouble)
     if descriptor:
@@ -264,10 +281,10 @@ def encode(trouble: CheckCondition, descriptor: bool = False) -> bytes:
             parts += struct.pack(">BB2x3sx", 0x02, 0x06, pointer)
         if trouble.stream:
             parts += struct.pack(">BBxB", 0x04, 0x02, trouble.stream)
-        return struct.pack(">BBBB3xB", 0x72, key, asc, ascq, len(parts)) + parts
+        return struct.pack(">BBBB3xB", 0x72 + later, key, asc, ascq, len(parts)) + parts
     if information is not None and information > 0xFFFFFFFF:
         information = None
-    first = 0x70 if information is None else 0xF0
+    first = (0x70 if information is None else 0xF0) + later
     information = (information or 0) & 0xFFFF_FFFF
     return _FIXED.pack(first, key | trouble.stream, information, 10, trouble.specific, asc, ascq, pointer)
 

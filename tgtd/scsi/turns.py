@@ -56,6 +56,8 @@ class Turns:
             if alone and self._running:
                 return
             self._waiting.popleft()
-            if start():
-                self._running += 1
-                self._alone = alone
+            self._running += 1
+            self._alone = alone  # whoever queues while it starts comes after it
+            if not start():
+                self._running -= 1
+                self._alone = False

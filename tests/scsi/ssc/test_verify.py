@@ -9,10 +9,10 @@ import pytest
 from tests.scsi.ssc.keying import NOTHING, set_key
 from tests.scsi.ssc.taping import FILEMARK, ILI, REWIND, Tape, stopped
 from tests.scsi.ssc.test_guarding import protect
-from tests.scsi.workbench import pointer_of, sense_of
+from tests.scsi.workbench import TUR, pointer_of, sense_of
 from tgtd.scsi.task import Task
 
-TO_END, METHOD, BY_MARKS, COMPARE, FIXED = 0x20, 0x10, 0x08, 0x02, 0x01
+TO_END, METHOD, BY_MARKS, IMMED, COMPARE, FIXED = 0x20, 0x10, 0x08, 0x04, 0x02, 0x01
 
 
 def verify(tape: Tape, flags: int, length: int = 0, data: bytes | None = None) -> Task:
@@ -150,3 +150,34 @@ def test_an_hour_long_one_does_not_look_like_a_medium_that_hangs(tape: Tape) -> 
     tape.start(bytes((0x13, 0, 0, 0, 3, 0)))
     assert not tape.drive.engaged
     tape.lane.drain()
+
+
+def test_behind_the_command_the_data_is_kept(tape: Tape) -> None:
+    tape.write(b"one", b"two")
+    tape.good(REWIND)
+    task = tape.start(bytes((0x13, IMMED | COMPARE, 0, 0, 3, 0)), b"onx")
+    assert task.status == 0
+    task.release()
+    tape.lane.drain()
+    deferred = tape.run(TUR)
+    assert (deferred.sense[0], sense_of(deferred)) == (0x71, (14, 0x1D, 0))
+    assert verify(tape, IMMED | COMPARE, 3, b"two").status == 0
+    assert tape.run(TUR).status == 0
+
+
+def test_how_far_it_is(tape: Tape) -> None:
+    tape.write(b"one", b"two", 2, b"abc", 1, b"longer")
+    tape.good(REWIND)
+    partition, told = tape.cartridge.partitions[0], []
+    real = partition.read
+
+    def read(*more: object) -> object:
+        told.append(tape.good(bytes.fromhex("030000006000"))[12:18])
+        return real(*more)  # type: ignore[arg-type]
+
+    partition.read = read  # type: ignore[method-assign, assignment]
+    tape.good(bytes((0x13, IMMED | TO_END, 0, 0, 0, 0)))
+    tape.lane.drain()
+    assert [each[:2] for each in told] == [b"\0\x1c"] * 4
+    progress = [int.from_bytes(each[4:6], "big") for each in told]
+    assert progress == [0, 65535 // 7, 4 * 65535 // 7, 6 * 65535 // 7]

@@ -98,6 +98,7 @@ class Cartridge:
         self._space = Space(fd, label.segment, (n for extent in label.partitions for n in extent.segments))
         self.partitions = self._divide()
         self._opened, self._labelled = sequence, self._standing()
+        self._synchronized: list[tuple[int, int]] | None = None  # as it stood when all of it was on stable storage
         self._doubtful = False  # whether writing a label has failed, so that nobody knows which one is on the disk
 
     @property
@@ -115,6 +116,11 @@ class Cartridge:
     @property
     def capacity(self) -> int:
         return self.label.capacity
+
+    @property
+    def available(self) -> int:
+        """Bytes of `capacity` that partitions may have (SET CAPACITY)."""
+        return self.label.available or self.label.capacity
 
     @property
     def serial(self) -> str:
@@ -148,7 +154,11 @@ class Cartridge:
 
     def synchronize(self) -> None:
         """All that was appended is on stable storage on return. Raises OSError."""
+        standing = self._standing()
+        if standing == self._synchronized and not self._doubtful:
+            return
         os.fdatasync(self._fd)
+        self._synchronized = standing
         new = [
             segments != before or end - labelled > _LABEL_AFTER
             for (end, segments), (labelled, before) in zip(self._standing(), self._labelled, strict=True)
@@ -164,7 +174,7 @@ class Cartridge:
         labels.write(self._fd, self.label, self._sequence + 1)
         self._doubtful = False
         self._sequence += 1
-        self._labelled = self._standing()
+        self._labelled = self._synchronized = self._standing()
 
     def cut(self, partition: int, number: int) -> None:
         """Forget a partition's objects from `number` on; durable on return. Raises OSError, LookupError; then nothing
@@ -181,17 +191,26 @@ class Cartridge:
             self.partitions[partition].append_filemarks(kept)
             self.synchronize()
 
-    def format(self, capacities: list[int], density: int) -> None:
-        """Blank partitions of these sizes in bytes; all data is gone. Raises OSError, ValueError; then it is not."""
-        if not 1 <= len(capacities) <= MOST_PARTITIONS or sum(capacities) > self.label.capacity or min(capacities) <= 0:
-            raise ValueError(f"no cartridge of {self.label.capacity} bytes can be divided into {capacities}")
-        before, salt, written = [partition.extent() for partition in self.partitions], self.label.salt, self.density
+    def wipe(self, partition: int) -> None:
+        """Nothing that was behind a partition's objects is left in the file. Raises OSError."""
+        self.partitions[partition].wipe()
+        os.fdatasync(self._fd)
+
+    def format(self, capacities: list[int], density: int, available: int | None = None) -> None:
+        """Blank partitions of these sizes in bytes; all data is gone. available: how much of the cartridge may be used
+        from now on; None: as before. Raises OSError, ValueError; then nothing has changed."""
+        most = self.available if available is None else available
+        if not 1 <= len(capacities) <= MOST_PARTITIONS or sum(capacities) > most or min(capacities) <= 0:
+            raise ValueError(f"no cartridge of {most} bytes can be divided into {capacities}")
+        label = self.label
+        before, salt = [partition.extent() for partition in self.partitions], label.salt
+        written, had = label.density, label.available
         self._restore([Extent(capacity) for capacity in capacities], secrets.token_hex(8))
-        self.label.density = density
+        label.density, label.available = density, most
         try:
             self.write_label()
         except OSError:
-            self.label.density = written
+            label.density, label.available = written, had
             self._restore(before, salt)
             raise
         self._space.give(number for extent in before for number in extent.segments)

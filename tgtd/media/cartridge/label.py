@@ -57,7 +57,7 @@ class Label:
     bytes. salt: 8 bytes, in hexadecimal digits; a secret of the file, as who knows it can write data that passes for
     records. serial: what initiators are told. made: seconds since the epoch. attributes: what hosts keep, by
     partition and by four hexadecimal digits: format and value (base64). loads: how often it was in a drive. protected:
-    its write-protect switch."""
+    its write-protect switch. available: bytes of capacity that may be used (SET CAPACITY); 0: all."""
 
     barcode: str
     kind: str
@@ -71,6 +71,7 @@ class Label:
     attributes: dict[str, dict[str, tuple[int, str]]] = field(default_factory=dict)
     loads: int = 0
     protected: bool = False
+    available: int = 0
 
 
 def encode(label: Label, sequence: int) -> bytes:
@@ -100,7 +101,7 @@ def decode(slot: bytes) -> tuple[int, Label] | None:
 
 def _check(label: Label) -> None:
     """Raises ValueError for what was never written by us: a file may come from anywhere."""
-    numbers = [label.density, label.capacity, label.segment, label.loads, label.made]
+    numbers = [label.density, label.capacity, label.segment, label.loads, label.made, label.available]
     segments: list[int] = []
     for extent in label.partitions:
         numbers += [extent.capacity, extent.epoch, extent.end, extent.objects, extent.filemarks, *extent.pages]

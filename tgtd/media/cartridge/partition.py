@@ -93,6 +93,10 @@ class Partition:
         self.epoch += 1
         return self._stream.shrink(self.end), kept
 
+    def wipe(self) -> None:
+        """Leave nothing of what stood behind the end. Raises OSError."""
+        self._stream.wipe(self.end)
+
     def _append(self, header: Header, data: Buffer = b"") -> None:
         self._stream.write(self.end, pack(header, self._salt, self.number, self.end), data)
         self.end += HEADER + header.stored

@@ -84,6 +84,11 @@ class Stream:
             write_fully(self.space.fd, at, rest[:part], 0)
             rest = rest[part:]
 
+    def wipe(self, offset: int) -> None:
+        """Zeros from `offset` on, that take no space."""
+        for at, length in self.pieces(offset, len(self.segments) * self.space.size - offset):
+            fallocate(self.space.fd, KEEP_SIZE | PUNCH_HOLE, at, length)
+
     def shrink(self, length: int) -> list[int]:
         """Drop the segments behind `length` bytes; their numbers, to be given back."""
         kept = -(-length // self.space.size)

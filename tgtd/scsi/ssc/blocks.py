@@ -74,7 +74,7 @@ def wish(drive: TapeDrive, cdb: bytes) -> Wish:
 
 
 def start(drive: TapeDrive, cdb: bytes) -> Head:
-    """Where a command begins: where the drive is, or where READ(16) and WRITE(16) say. Raises INVALID FIELD IN CDB for
+    """Where a command begins: where the drive is, or where one of 16 bytes says. Raises INVALID FIELD IN CDB for
     a partition that is not there, Stopped for a place behind the data."""
     if cdb[0] < 0x80:
         return drive.head

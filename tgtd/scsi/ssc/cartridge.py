@@ -66,7 +66,7 @@ class Partition(Protocol):
 
 class Cartridge(Protocol):
     """barcode, kind ("data", "worm", "clean"), density: who it is. writable: false where its switch or its file says
-    so. capacity: bytes of the whole of it."""
+    so. capacity: bytes of the whole of it; available: that it may be divided into."""
 
     @property
     def barcode(self) -> str: ...
@@ -76,6 +76,8 @@ class Cartridge(Protocol):
     def density(self) -> int: ...
     @property
     def capacity(self) -> int: ...
+    @property
+    def available(self) -> int: ...
     @property
     def writable(self) -> bool: ...
     @property
@@ -99,8 +101,12 @@ class Cartridge(Protocol):
     def cut(self, partition: int, number: int) -> None:
         """Forget a partition's objects from `number` on, durably."""
 
-    def format(self, capacities: list[int], density: int) -> None:
-        """Blank partitions of these sizes. Raises ValueError when they do not fit."""
+    def wipe(self, partition: int) -> None:
+        """Nothing that was behind a partition's objects is left in the file."""
+
+    def format(self, capacities: list[int], density: int, available: int | None = None) -> None:
+        """Blank partitions of these sizes, and another capacity if that is given. Raises ValueError when they do not
+        fit."""
 
     def close(self) -> None: ...
 

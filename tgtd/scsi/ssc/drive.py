@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from tgtd.scsi.buffers import BufferPool
@@ -20,7 +19,6 @@ from tgtd.scsi.nexus import LunNexus, Nexus
 from tgtd.scsi.savedmodes import restore
 from tgtd.scsi.sense import (
     ENCRYPTION_PARAMETERS_NOT_USEABLE,
-    GOOD,
     HARDWARE_ERROR,
     INITIALIZING_COMMAND_REQUIRED,
     INQUIRY_DATA_CHANGED,
@@ -43,14 +41,15 @@ from tgtd.scsi.ssc.commands import ROWS
 from tgtd.scsi.ssc.division import Division
 from tgtd.scsi.ssc.encryption import ENCRYPT, Keyring
 from tgtd.scsi.ssc.guarding import OFF, Guard, Guards
-from tgtd.scsi.ssc.head import Head, Stopped
+from tgtd.scsi.ssc.head import Head
 from tgtd.scsi.ssc.logs import LOG_PAGES
 from tgtd.scsi.ssc.modes import MODE_PAGES
 from tgtd.scsi.ssc.personality import Personality
 from tgtd.scsi.ssc.sealing import Ciphers
 from tgtd.scsi.ssc.tally import TapeTally
+from tgtd.scsi.ssc.turn import Behind, Prepare, Then, Turn
 from tgtd.scsi.ssc.vital import VITAL_PAGES
-from tgtd.scsi.task import PENDING, WORKING, Task
+from tgtd.scsi.task import Task
 from tgtd.scsi.turns import Turns
 
 if TYPE_CHECKING:
@@ -61,8 +60,6 @@ if TYPE_CHECKING:
 SSC_5 = 0x0540
 
 _LEAST_EARLY, _MOST_EARLY = 1 << 20, 1 << 30
-
-Prepare = Callable[[], Callable[[], Head]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +112,14 @@ class TapeDrive(Device[Mount, TapeSettings]):
         self.block_size = 0
         self.loaded = False
         self._absence: Sense | None = None
-        self._threadings = 0
+        self.threadings = 0
+        """How often something was threaded or taken out: what was begun before is about another cartridge."""
         self.mounted: Callable[[], None] | None = None
         """Plugged in by a library: called when the drive has come up."""
         self.head = Head()
         self.turns = Turns()
-        self._engaged = False
+        self.turn: Turn | None = None
+        """What has the tape now."""
         self.codecs = settings.codecs()
         self.keys = Keyring()
         self.protection = OFF
@@ -146,7 +145,7 @@ class TapeDrive(Device[Mount, TapeSettings]):
 
     @property
     def engaged(self) -> bool:
-        return self._engaged
+        return self.turn is not None and self.turn.long
 
     @property
     def capacity(self) -> None:
@@ -243,71 +242,30 @@ class TapeDrive(Device[Mount, TapeSettings]):
         self,
         task: Task,
         prepare: Prepare,
-        then: Callable[[Task], None] | None = None,
+        then: Then | None = None,
         writing: bool = False,
         long: bool = False,
+        behind: Behind | None = None,
     ) -> int:
-        """Do a command when all before it are through.
+        """Do a command when all before it are through (turn.py has what the arguments are)."""
+        return Turn(self, task, writing, long, behind).take(prepare, then)
 
-        prepare: called in the loop thread then; may raise Refused. What it returns is done by a worker, who returns
-        where the drive is afterwards, or raises Stopped. then: called in the loop thread before the task ends, in
-        either case: the place for what the worker has read. writing: what an error of the medium was met at. long: it
-        may take hours, and nobody shall think that the medium hangs.
-        """
-        self.turns.take(partial(self._start, task, prepare, then, writing, long))
-        return PENDING
+    def hold(self, turn: Turn | None) -> None:
+        """What has the tape from now on; None: nothing."""
+        errand = self.errand
+        self.turn = turn
+        if errand is not self.errand:
+            self.bar = None if self.errand is None else self.errand.stop
+            self.regate_all()
 
-    def _start(
-        self, task: Task, prepare: Prepare, then: Callable[[Task], None] | None, writing: bool, long: bool
-    ) -> bool:
-        if task.aborted:
-            return False
-        try:
-            work = prepare()
-        except Exception as trouble:
-            self.finish(task, self.refuse(task, trouble))
-            return False
-        reached: list[Head] = []
-        threading = self._threadings
+    @property
+    def errand(self) -> Turn | None:
+        """What goes on behind a command that has ended."""
+        return self.turn if self.turn is not None and self.turn.behind is not None else None
 
-        def carry_out() -> None:
-            if not task.aborted:
-                reached.append(work())
-
-        task.busy = WORKING
-        self._engaged = long
-        self.lane.submit(carry_out, partial(self._through, task, threading, reached, then, writing))
-        return True
-
-    def _through(
-        self,
-        task: Task,
-        threading: int,
-        reached: list[Head],
-        then: Callable[[Task], None] | None,
-        writing: bool,
-        error: BaseException | None,
-    ) -> None:
-        """What a worker did has happened, even if nobody waits for it any more. Where it left a cartridge that was
-        taken away meanwhile says nothing of the one that is in the drive now."""
-        try:
-            if threading != self._threadings:
-                error = CheckCondition(self.obstacle or MEDIUM_MAY_HAVE_CHANGED)
-            elif isinstance(error, Stopped):
-                self.head = error.head
-            elif reached:
-                self.head = reached[0]
-            task.busy = False
-            if task.aborted:
-                self.laid_down(task)
-                return
-            status = GOOD if error is None else self.refuse(task, error, writing)
-            if then is not None and (error is None or isinstance(error, Stopped)):
-                then(task)
-            self.finish(task, status)
-        finally:
-            self._engaged = False
-            self.turns.end()
+    def standing(self) -> CheckCondition:
+        errand = self.errand
+        return super().standing() if errand is None else errand.standing()
 
     # Cartridges come and go
 
@@ -354,7 +312,8 @@ class TapeDrive(Device[Mount, TapeSettings]):
         self._thread(True)
         self.attend_all(MEDIUM_MAY_HAVE_CHANGED)
 
-    def refuse(self, task: Task, trouble: BaseException, writing: bool = False) -> int:
+    def explain(self, trouble: BaseException, writing: bool) -> BaseException:
+        """What went wrong, as an initiator is told it; counted, and noted for the log pages."""
         self.counters.errors += 1
         if isinstance(trouble, OSError):
             self.counters.medium_errors += 1
@@ -363,6 +322,10 @@ class TapeDrive(Device[Mount, TapeSettings]):
             trouble = CheckCondition(WRITE_ERROR) if full else from_errno(trouble, writing)
         if isinstance(trouble, CheckCondition):
             self._note(trouble, writing)
+        return trouble
+
+    def refuse(self, task: Task, trouble: BaseException, writing: bool = False) -> int:
+        trouble = self.explain(trouble, writing)
         status = super().refuse(task, trouble, writing)
         if isinstance(trouble, CheckCondition) and trouble.sense.key in (MEDIUM_ERROR, HARDWARE_ERROR):
             self.records.history.note(task, self.records.clock.now())
@@ -388,8 +351,10 @@ class TapeDrive(Device[Mount, TapeSettings]):
             self._fresh()
         if self.loaded and not on:
             self.keys.demount()
+            if self.errand is not None:
+                self.errand.cancel()
         self.loaded = on
-        self._threadings += 1
+        self.threadings += 1
         self.head = Head()
         self._survey()
 
@@ -403,6 +368,8 @@ class TapeDrive(Device[Mount, TapeSettings]):
 
     def restore_defaults(self) -> None:
         super().restore_defaults()
+        if self.errand is not None:
+            self.errand.cancel()
         self.alerts.clear()
         self.keys.clear()
         self.protection = OFF

@@ -1,4 +1,4 @@
-"""WRITE FILEMARKS, ERASE, FORMAT MEDIUM: what changes a tape besides blocks (SSC-5)."""
+"""WRITE FILEMARKS, ERASE, FORMAT MEDIUM, SET CAPACITY: what changes a tape besides blocks (SSC-5)."""
 
 from __future__ import annotations
 
@@ -8,28 +8,37 @@ from typing import TYPE_CHECKING
 
 from tgtd.scsi.command import Command
 from tgtd.scsi.sense import (
+    ERASE_IN_PROGRESS,
+    FORMAT_IN_PROGRESS,
     GOOD,
     INVALID_FIELD_IN_CDB,
     POSITION_PAST_BEGINNING,
+    ROUNDED_PARAMETER,
+    SET_CAPACITY_IN_PROGRESS,
     VOLUME_FULL,
     WORM_OVERWRITE,
     CheckCondition,
 )
 from tgtd.scsi.spc.commands import usage
-from tgtd.scsi.ssc.blocks import make_way, warned
+from tgtd.scsi.ssc.blocks import make_way, start, warned
 from tgtd.scsi.ssc.cartridge import Cartridge
 from tgtd.scsi.ssc.division import Division, divides
 from tgtd.scsi.ssc.head import EOM, Head, Stopped
+from tgtd.scsi.ssc.turn import Behind
 from tgtd.scsi.task import Task
 
 if TYPE_CHECKING:
     from tgtd.scsi.ssc.drive import TapeDrive
 
-_IMMED = 0x01
+_IMMED, _LONG, _IMMED_OF_ERASE = 0x01, 0x01, 0x02
+_WHOLE = 65535
+"""CAPACITY PROPORTION VALUE of the whole tape."""
+_LEAST_CAPACITY = 1 << 20
 
 
 def write_filemarks(drive: TapeDrive, task: Task) -> int:
-    """WRITE FILEMARKS(6) and (16): without IMMED all that was written before is on stable storage, none is a flush."""
+    """WRITE FILEMARKS(6) and (16): without IMMED all that was written before is on stable storage, none is a flush.
+    With it they are in the buffer when the command ends, as blocks are."""
     cdb = task.cdb
     count = int.from_bytes(cdb[2:5] if cdb[0] == 0x10 else cdb[12:15], "big")
     immediate = bool(cdb[1] & _IMMED)
@@ -37,7 +46,8 @@ def write_filemarks(drive: TapeDrive, task: Task) -> int:
         return GOOD
 
     def prepare() -> Callable[[], Head]:
-        return partial(_mark, drive.tape(), drive.head, count, not immediate, drive.early(drive.partition()))
+        cartridge, head = drive.tape(), start(drive, cdb)
+        return partial(_mark, cartridge, head, count, not immediate, drive.early(cartridge.partitions[head.partition]))
 
     return drive.alone(task, prepare, writing=True)
 
@@ -56,16 +66,22 @@ def _mark(cartridge: Cartridge, head: Head, count: int, synchronize: bool, early
 
 
 def erase(drive: TapeDrive, task: Task) -> int:
-    """ERASE(6), (16): short or long, what follows is gone, and gives its space back."""
+    """ERASE(6), (16): short or LONG, what follows is gone, and its space is given back; after LONG nothing is left of
+    it in the file."""
+    cdb = task.cdb
 
     def prepare() -> Callable[[], Head]:
-        return partial(_erase, drive.tape(), drive.head)
+        cartridge, head = drive.tape(), start(drive, cdb)
+        return partial(_erase, cartridge, head, bool(cdb[1] & _LONG))
 
-    return drive.alone(task, prepare, writing=True)
+    behind = Behind(ERASE_IN_PROGRESS) if cdb[1] & _IMMED_OF_ERASE else None
+    return drive.alone(task, prepare, writing=True, behind=behind)
 
 
-def _erase(cartridge: Cartridge, head: Head) -> Head:
+def _erase(cartridge: Cartridge, head: Head, thorough: bool) -> Head:
     make_way(cartridge, head)
+    if thorough:
+        cartridge.wipe(head.partition)
     return head
 
 
@@ -87,22 +103,51 @@ def format_medium(drive: TapeDrive, task: Task) -> int:
         if not kind:
             drive.division = Division()
 
-    return drive.alone(task, prepare, then, writing=True)
+    behind = Behind(FORMAT_IN_PROGRESS, FORMAT_IN_PROGRESS) if task.cdb[1] & _IMMED else None
+    return drive.alone(task, prepare, then, writing=True, behind=behind)
 
 
 def _capacities(drive: TapeDrive, cartridge: Cartridge, kind: int) -> list[int]:
     if not kind:
-        return [cartridge.capacity]
+        return [cartridge.available]
     if drive.division.additional >= drive.personality.partitions:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=2, bit=3)
     try:
-        return drive.division.capacities(cartridge.capacity)
+        return drive.division.capacities(cartridge.available)
     except ValueError as trouble:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=2, bit=3) from trouble
 
 
 def _format(cartridge: Cartridge, sizes: list[int], density: int) -> Head:
     cartridge.format(sizes, density)
+    return Head()
+
+
+def set_capacity(drive: TapeDrive, task: Task) -> int:
+    """SET CAPACITY: from now on there is only a part of the tape, in one partition; what was on it is gone."""
+    proportion = int.from_bytes(task.cdb[3:5], "big")
+
+    def prepare() -> Callable[[], Head]:
+        cartridge = drive.tape()
+        if drive.head[:2] != (0, 0):
+            raise CheckCondition(POSITION_PAST_BEGINNING)
+        if cartridge.kind == "worm" and any(partition.objects for partition in cartridge.partitions):
+            raise CheckCondition(WORM_OVERWRITE)
+        wanted = cartridge.capacity * proportion // _WHOLE
+        available = min(max(wanted, _LEAST_CAPACITY), cartridge.capacity)
+        return partial(_resize, cartridge, available, drive.write_density, available != wanted)
+
+    def then(task: Task) -> None:
+        drive.division = Division()
+
+    behind = Behind(SET_CAPACITY_IN_PROGRESS) if task.cdb[1] & _IMMED else None
+    return drive.alone(task, prepare, then, writing=True, behind=behind)
+
+
+def _resize(cartridge: Cartridge, available: int, density: int, rounded: bool) -> Head:
+    cartridge.format([available], density, available)
+    if rounded:
+        raise Stopped(Head(), ROUNDED_PARAMETER)
     return Head()
 
 
@@ -114,11 +159,21 @@ MARKS = (
         0x80,
         "WRITE FILEMARKS(16)",
         write_filemarks,
-        usage("80 01 0000000000000000 0000 FFFFFF 04"),
+        usage("80 01 00 FF FFFFFFFFFFFFFFFF FFFFFF 04"),
         medium=True,
         writes=True,
         timeout=600,
     ),
     Command(0x19, "ERASE(6)", erase, usage("19 03 000000 04"), medium=True, writes=True, timeout=3600),
-    Command(0x04, "FORMAT MEDIUM", format_medium, usage("04 00 0F 0000 04"), medium=True, writes=True, timeout=600),
+    Command(
+        0x93,
+        "ERASE(16)",
+        erase,
+        usage("93 03 00 FF FFFFFFFFFFFFFFFF 000000 04"),
+        medium=True,
+        writes=True,
+        timeout=3600,
+    ),
+    Command(0x0B, "SET CAPACITY", set_capacity, usage("0B 01 00 FFFF 04"), medium=True, writes=True, timeout=600),
+    Command(0x04, "FORMAT MEDIUM", format_medium, usage("04 01 0F 0000 04"), medium=True, writes=True, timeout=600),
 )

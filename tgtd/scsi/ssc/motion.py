@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from tgtd.scsi.command import Command
 from tgtd.scsi.sense import (
     INVALID_FIELD_IN_CDB,
+    LOCATE_IN_PROGRESS,
     MEDIUM_NOT_PRESENT,
     MEDIUM_REMOVAL_PREVENTED,
     CheckCondition,
 )
 from tgtd.scsi.spc.commands import usage
 from tgtd.scsi.spc.removal import prevent_allow
-from tgtd.scsi.ssc.cartridge import Partition
+from tgtd.scsi.ssc.cartridge import Cartridge, Partition
 from tgtd.scsi.ssc.head import (
     Head,
     end,
@@ -27,12 +28,15 @@ from tgtd.scsi.ssc.head import (
     space_filemarks,
     space_sequential_filemarks,
 )
+from tgtd.scsi.ssc.turn import Behind
 from tgtd.scsi.task import Task
 
 if TYPE_CHECKING:
     from tgtd.scsi.ssc.drive import TapeDrive
 
 Move = Callable[[Partition, Head, int], Head]
+
+_IMMED = 0x01
 
 
 def _to_end(partition: Partition, head: Head, count: int) -> Head:
@@ -50,18 +54,19 @@ _LOCATES: dict[int, Move] = {0: locate_object, 1: locate_file, 3: _to_end}
 """DEST_TYPE of LOCATE(16)."""
 
 
+def _synchronized(cartridge: Cartridge, move: Callable[[], Head]) -> Head:
+    """A move, when all that was written before is on stable storage (SSC-5 4.2.10)."""
+    if cartridge.writable:
+        cartridge.synchronize()
+    return move()
+
+
 def rewind(drive: TapeDrive, task: Task) -> int:
-    """REWIND: what was written is synchronized first. IMMED does not wait, but what follows does."""
+    """REWIND. With IMMED too it ends when what was written is synchronized; the rest takes no time."""
 
     def prepare() -> Callable[[], Head]:
-        cartridge, head = drive.tape(), Head(drive.head.partition)
-
-        def work() -> Head:
-            if cartridge.writable:
-                cartridge.synchronize()
-            return head
-
-        return work
+        head = Head(drive.head.partition)
+        return partial(_synchronized, drive.tape(), lambda: head)
 
     return drive.alone(task, prepare)
 
@@ -80,7 +85,11 @@ def _space(drive: TapeDrive, task: Task, code: int, count: int) -> int:
     move = _SPACES.get(code)
     if move is None:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=1, bit=3)
-    return drive.alone(task, lambda: partial(move, drive.partition(), drive.head, count))
+
+    def prepare() -> Callable[[], Head]:
+        return partial(_synchronized, drive.tape(), partial(move, drive.partition(), drive.head, count))
+
+    return drive.alone(task, prepare)
 
 
 def locate_10(drive: TapeDrive, task: Task) -> int:
@@ -102,13 +111,14 @@ def _locate(drive: TapeDrive, task: Task, kind: int, number: int | None, where: 
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=1, bit=5)
 
     def prepare() -> Callable[[], Head]:
-        partitions = drive.tape().partitions
+        cartridge = drive.tape()
+        partitions = cartridge.partitions
         head = drive.head if number is None else Head(number)
         if head.partition >= len(partitions):
             raise CheckCondition(INVALID_FIELD_IN_CDB, field=3 if task.cdb[0] == 0x92 else 8, bit=7)
-        return partial(move, partitions[head.partition], head, where)
+        return partial(_synchronized, cartridge, partial(move, partitions[head.partition], head, where))
 
-    return drive.alone(task, prepare)
+    return drive.alone(task, prepare, behind=Behind(LOCATE_IN_PROGRESS) if task.cdb[1] & _IMMED else None)
 
 
 # Where it is
@@ -162,7 +172,8 @@ def _position(drive: TapeDrive, form: int, marks: int, room: int) -> bytes:
 
 
 def load_unload(drive: TapeDrive, task: Task) -> int:
-    """LOAD UNLOAD: unloading synchronizes; the cartridge stays in the drive, as in one of a library."""
+    """LOAD UNLOAD: unloading synchronizes; the cartridge stays in the drive, as in one of a library. With IMMED too it
+    ends when that is done: the rest takes no time."""
     load = bool(task.cdb[4] & 0x01)
     if drive.cartridge is None:
         raise CheckCondition(MEDIUM_NOT_PRESENT)
@@ -176,12 +187,7 @@ def load_unload(drive: TapeDrive, task: Task) -> int:
         if cartridge is None:
             raise CheckCondition(MEDIUM_NOT_PRESENT)
 
-        def work() -> Head:
-            if cartridge.writable:
-                cartridge.synchronize()
-            return Head()
-
-        return work
+        return partial(_synchronized, cartridge, Head)
 
     def then(task: Task) -> None:
         drive.thread(load, task.itl.nexus)
@@ -190,12 +196,12 @@ def load_unload(drive: TapeDrive, task: Task) -> int:
 
 
 MOTION = (
-    Command(0x01, "REWIND", rewind, usage("01 00 000000 04"), medium=True, timeout=600),
+    Command(0x01, "REWIND", rewind, usage("01 01 000000 04"), medium=True, timeout=600),
     Command(0x11, "SPACE(6)", space_6, usage("11 0F FFFFFF 04"), medium=True, timeout=3600),
     Command(0x91, "SPACE(16)", space_16, usage("91 0F 0000 FFFFFFFFFFFFFFFF 0000 00 04"), medium=True, timeout=3600),
-    Command(0x2B, "LOCATE(10)", locate_10, usage("2B 06 00 FFFFFFFF 00 FF 04"), medium=True, timeout=3600),
-    Command(0x92, "LOCATE(16)", locate_16, usage("92 3A 00 FF FFFFFFFFFFFFFFFF 000000 04"), medium=True, timeout=3600),
+    Command(0x2B, "LOCATE(10)", locate_10, usage("2B 07 00 FFFFFFFF 00 FF 04"), medium=True, timeout=3600),
+    Command(0x92, "LOCATE(16)", locate_16, usage("92 3B 00 FF FFFFFFFFFFFFFFFF 000000 04"), medium=True, timeout=3600),
     Command(0x34, "READ POSITION", read_position, usage("34 1F 0000000000 FFFF 04"), medium=True),
-    Command(0x1B, "LOAD UNLOAD", load_unload, usage("1B 00 0000 05 04"), timeout=600),
+    Command(0x1B, "LOAD UNLOAD", load_unload, usage("1B 01 0000 05 04"), timeout=600),
     Command(0x1E, "PREVENT ALLOW MEDIUM REMOVAL", prevent_allow, usage("1E 00 0000 01 04")),
 )

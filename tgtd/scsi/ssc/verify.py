@@ -15,6 +15,7 @@ from tgtd.scsi.sense import (
     INVALID_FIELD_IN_CDB,
     MISCOMPARE_DURING_VERIFY,
     NO_ADDITIONAL_SENSE,
+    VERIFY_IN_PROGRESS,
     CheckCondition,
 )
 from tgtd.scsi.spc.commands import usage
@@ -22,13 +23,14 @@ from tgtd.scsi.ssc.blocks import FIXED, Reading, Wish, start, wish
 from tgtd.scsi.ssc.cartridge import Partition
 from tgtd.scsi.ssc.coding import Coding
 from tgtd.scsi.ssc.head import ILI, Head, Stopped, end_of_data, record_at
+from tgtd.scsi.ssc.turn import Behind, Turn
 from tgtd.scsi.task import Task
 
 if TYPE_CHECKING:
     from tgtd.scsi.ssc.drive import TapeDrive
 
-_TO_END, _METHOD, _BY_MARKS, _COMPARE = 0x20, 0x10, 0x08, 0x02
-"""VTE, VLBPM, VBF, BYTCMP."""
+_TO_END, _METHOD, _BY_MARKS, _IMMED, _COMPARE = 0x20, 0x10, 0x08, 0x04, 0x02
+"""VTE, VLBPM, VBF, IMMED, BYTCMP."""
 
 
 class Stretch(NamedTuple):
@@ -40,7 +42,7 @@ class Stretch(NamedTuple):
 
 def _blocks(drive: TapeDrive, cdb: bytes) -> Wish:
     """What is asked for where it is told in blocks. Where READ has SILI, there is BYTCMP."""
-    return wish(drive, cdb[:1] + bytes((cdb[1] & ~_COMPARE,)) + cdb[2:])
+    return wish(drive, cdb[:1] + bytes((cdb[1] & ~(_COMPARE | _IMMED),)) + cdb[2:])
 
 
 def _stretch(drive: TapeDrive, cdb: bytes) -> Stretch | None:
@@ -65,6 +67,11 @@ def wanted(drive: TapeDrive, cdb: bytes) -> int:
     return _blocks(drive, cdb).total if _stretch(drive, cdb) is None and cdb[1] & _COMPARE else 0
 
 
+def _turn(drive: TapeDrive, task: Task, long: bool) -> Turn:
+    behind = Behind(VERIFY_IN_PROGRESS) if task.cdb[1] & _IMMED else None
+    return Turn(drive, task, long=long or behind is not None, behind=behind)
+
+
 def verify(drive: TapeDrive, task: Task) -> int:
     """VERIFY(6), (16)."""
     stretch = _stretch(drive, task.cdb)
@@ -77,29 +84,26 @@ def verify(drive: TapeDrive, task: Task) -> int:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=2 if task.cdb[0] < 0x80 else 12)
     if not what.total:
         return GOOD
+    cdb, itl, turn = task.cdb, task.itl, _turn(drive, task, long=False)
 
     def prepare() -> Callable[[], Head]:
-        head, coding = start(drive, task.cdb), drive.decoding(task.itl, compare)
+        head, coding = start(drive, cdb), drive.decoding(itl, compare)
         partition = drive.tape().partitions[head.partition]
-        return partial(_verify, partition, head, what, expected, coding, task.is_aborted)
+        kept = memoryview(bytes(expected)) if expected is not None and cdb[1] & _IMMED else expected
+        return partial(_verify, turn, partition, head, what, kept, coding)
 
-    return drive.alone(task, prepare)
+    return turn.take(prepare)
 
 
 def _verify(
-    partition: Partition,
-    head: Head,
-    what: Wish,
-    expected: memoryview | None,
-    coding: Coding,
-    unwanted: Callable[[], bool],
+    turn: Turn, partition: Partition, head: Head, what: Wish, expected: memoryview | None, coding: Coding
 ) -> Head:
     one = Wish(what.fixed, 1, what.length, what.quiet, what.declared)
     buffer = memoryview(bytearray(what.length))
     for number in range(what.count):
-        if unwanted():
+        if turn.unwanted():
             break
-        reading = Reading(partition, head, one, buffer, coding, unwanted)
+        reading = Reading(partition, head, one, buffer, coding, turn.unwanted)
         try:
             head = reading.run()
         except Stopped as stopped:
@@ -108,28 +112,31 @@ def _verify(
             raise
         if expected is not None and expected[number * what.length : (number + 1) * what.length] != buffer:
             raise Stopped(head, MISCOMPARE_DURING_VERIFY)
+        turn.progress = (number + 1) * 65535 // what.count
     return head
 
 
 def _verify_stretch(drive: TapeDrive, task: Task, stretch: Stretch) -> int:
     if stretch.marks == 0:
         return GOOD
+    turn = _turn(drive, task, long=True)
 
     def prepare() -> Callable[[], Head]:
         head, coding = start(drive, task.cdb), drive.decoding(task.itl)
-        return partial(_pass, drive.tape().partitions[head.partition], head, stretch, coding, task.is_aborted)
+        return partial(_pass, turn, drive.tape().partitions[head.partition], head, stretch, coding)
 
-    return drive.alone(task, prepare, long=True)
+    return turn.take(prepare)
 
 
-def _pass(partition: Partition, head: Head, stretch: Stretch, coding: Coding, unwanted: Callable[[], bool]) -> Head:
+def _pass(turn: Turn, partition: Partition, head: Head, stretch: Stretch, coding: Coding) -> Head:
     """By a worker: over filemarks and blocks."""
-    marks, nothing = stretch.marks, memoryview(bytearray())
-    while (marks is None or marks > 0) and not unwanted():
+    marks, nothing, first = stretch.marks, memoryview(bytearray()), head.number
+    while (marks is None or marks > 0) and not turn.unwanted():
         if head.number >= partition.objects:
             if marks is None and not partition.lost:
                 return head
             raise end_of_data(partition, head, marks)
+        turn.progress = (head.number - first) * 65535 // (partition.objects - first)
         record = record_at(partition, head)
         if record.run:
             passed = record.number + record.run - head.number
@@ -149,14 +156,14 @@ def _pass(partition: Partition, head: Head, stretch: Stretch, coding: Coding, un
 
 
 VERIFIES = (
-    Command(0x13, "VERIFY(6)", verify, usage("13 3B FFFFFF 04"), data_out=wanted, medium=True, timeout=3600),
+    Command(0x13, "VERIFY(6)", verify, usage("13 3F FFFFFF 04"), data_out=wanted, medium=True, timeout=86400),
     Command(
         0x8F,
         "VERIFY(16)",
         verify,
-        usage("8F 3B 00 FF FFFFFFFFFFFFFFFF FFFFFF 04"),
+        usage("8F 3F 00 FF FFFFFFFFFFFFFFFF FFFFFF 04"),
         data_out=wanted,
         medium=True,
-        timeout=3600,
+        timeout=86400,
     ),
 )

@@ -1,0 +1,162 @@
+"""Turns with the tape, and what goes on behind a command (SSC-5, SPC-5 4.4.7)."""
+
+from __future__ import annotations
+
+import errno
+import struct
+
+import pytest
+
+from tests.scsi.ssc.taping import REWIND, Tape, stopped
+from tests.scsi.workbench import CHECK_CONDITION, GOOD, TUR, sense_of
+from tgtd.scsi.task import PENDING
+
+LOCATE_1 = struct.pack(">BBxBQ4x", 0x92, 1, 0, 1)
+LOCATE_99 = struct.pack(">BBxBQ4x", 0x92, 1, 0, 99)
+REQUEST_SENSE = bytes.fromhex("030000006000")
+INQUIRY = bytes.fromhex("120000002400")
+
+
+def test_a_refused_command_leaves_the_task_set(tape: Tape) -> None:
+    """Whether it is refused at once, or when its turn comes."""
+    tape.write(b"one")
+    assert tape.refused(bytes.fromhex("040000000000")) == (5, 0x3B, 0x0C)
+    assert not len(tape.drive.tasks)
+    tasks = [tape.start(cdb) for cdb in (REWIND, bytes.fromhex("2b02000000000000 0300"), REWIND)]
+    tape.lane.drain()
+    assert [task.status for task in tasks] == [GOOD, CHECK_CONDITION, GOOD]
+    assert not len(tape.drive.tasks)
+
+
+def test_what_goes_on_behind_a_command(tape: Tape) -> None:
+    tape.write(b"one", b"two")
+    task = tape.start(LOCATE_1)
+    assert task.status == GOOD
+    assert tape.done[-1] is task
+    assert not len(tape.drive.tasks)
+
+    ready = tape.start(TUR)
+    assert sense_of(ready) == (2, 4, 7)
+    assert ready.sense[15] == 0x80  # the progress indication
+    sense = bytes(tape.start(REQUEST_SENSE).data_in or b"")
+    assert (sense[0], sense[2], sense[12], sense[13], sense[15]) == (0x70, 0, 0, 0x19, 0x80)
+    read = tape.start(bytes.fromhex("080000000300"))
+    assert read.status == PENDING
+
+    tape.lane.drain()
+    assert (read.status, bytes(read.data_in or b"")) == (GOOD, b"two")
+    assert tape.run(TUR).status == GOOD
+    assert tape.good(REQUEST_SENSE)[12:14] == b"\0\0"
+
+
+def test_a_command_that_waits_ends_when_its_turn_begins(tape: Tape) -> None:
+    tape.write(b"one", b"two")
+    first = tape.start(bytes.fromhex("0a0000000300"), b"new")
+    second = tape.start(LOCATE_1)
+    assert (first.status, second.status) == (PENDING, PENDING)
+    tape.lane.drain()
+    assert (first.status, second.status) == (GOOD, GOOD)
+    assert tape.where()[:2] == (0, 1)
+    assert not len(tape.drive.tasks)
+
+
+@pytest.mark.parametrize("descriptor", [False, True])
+def test_a_deferred_error_is_told_once_to_whose_command_it_was(tape: Tape, descriptor: bool) -> None:
+    tape.drive.descriptor_sense = descriptor
+    second = tape.connect("b")
+    tape.ready(nexus=second)
+    tape.write(b"one", b"two")
+    tape.good(LOCATE_99)
+    tape.lane.drain()
+    assert tape.run(TUR, nexus=second).status == GOOD
+    tape.good(INQUIRY)
+    task = tape.run(REWIND)
+    assert (task.status, sense_of(task)) == (CHECK_CONDITION, (8, 0, 5))
+    assert task.sense[0] == (0x73 if descriptor else 0x71)
+    assert tape.where()[:2] == (0, 2), "it was not rewound"
+    tape.good(REWIND)
+
+
+def test_request_sense_takes_a_deferred_error(tape: Tape) -> None:
+    tape.good(LOCATE_99)
+    tape.lane.drain()
+    sense = tape.good(REQUEST_SENSE)
+    assert (sense[0], sense[2], sense[12:14]) == (0x71, 8, b"\0\x05")
+    assert tape.run(TUR).status == GOOD
+
+
+def test_an_interlock_keeps_no_deferred_error(tape: Tape) -> None:
+    tape.drive.attention_interlock = 2
+    tape.good(LOCATE_99)
+    tape.lane.drain()
+    assert tape.refused(TUR) == (8, 0, 5)
+    assert tape.run(TUR).status == GOOD
+
+
+def test_an_error_of_the_file_behind_a_command(tape: Tape, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise OSError(errno.EIO, "dead")
+
+    tape.write(b"one")
+    monkeypatch.setattr(tape.cartridge, "synchronize", broken)
+    tape.good(LOCATE_1)
+    tape.lane.drain()
+    task = tape.run(TUR)
+    assert (task.sense[0], sense_of(task)) == (0x71, (3, 0x11, 0))
+    assert tape.drive.counters.medium_errors == 1
+
+
+def test_whose_command_it_was_is_gone(tape: Tape) -> None:
+    tape.good(LOCATE_99)
+    tape.target.disconnect(tape.nexus)
+    tape.lane.drain()
+    tape.nexus = tape.connect("c")
+    tape.ready()
+    assert tape.run(TUR).status == GOOD
+
+
+def test_what_cannot_be_is_refused_at_once(tape: Tape) -> None:
+    assert tape.refused(bytes.fromhex("2b03000000000000 0300")) == (5, 0x24, 0)
+
+
+def test_a_reset_ends_a_long_verification(tape: Tape) -> None:
+    tape.drive.block_length = 1
+    tape.good(bytes.fromhex("0a0100100000"), bytes(0x1000))
+    tape.good(REWIND)
+    partition = tape.cartridge.partitions[0]
+    real, seen = partition.read, []
+
+    def read(*more: object) -> object:
+        seen.append(more)
+        if len(seen) == 2:
+            tape.drive.reset(None)
+        return real(*more)  # type: ignore[arg-type]
+
+    partition.read = read  # type: ignore[method-assign, assignment]
+    tape.good(bytes.fromhex("1305 0010 0000"))
+    tape.lane.drain()
+    assert len(seen) == 2
+    assert tape.refused(TUR) == (6, 0x29, 3)
+    assert tape.run(TUR).status == GOOD
+
+
+def test_a_cartridge_that_is_taken_away_meanwhile(tape: Tape) -> None:
+    tape.write(b"one", b"two")
+    tape.start(LOCATE_1)
+    tape.drive.offline()
+    tape.lane.drain()
+    task = tape.run(TUR)
+    assert task.sense[0] & 0x7F == 0x70
+    assert sense_of(task) == (2, 4, 3)
+    assert tape.drive.head.number == 0
+
+
+def test_stream_flags_of_a_deferred_error(tape: Tape) -> None:
+    tape.write(b"one", 1)
+    tape.good(REWIND)
+    tape.good(bytes.fromhex("130400000300"))
+    tape.good(bytes.fromhex("130400000300"))
+    tape.lane.drain()
+    task = tape.run(TUR)
+    assert task.sense[0] == 0xF1
+    assert stopped(task) == (0, 0, 1, 0x80, 3)

@@ -1,0 +1,172 @@
+"""A command's turn with the tape: what a worker does for it, and what becomes of that.
+
+With IMMED the command ends when its turn begins, and the work goes on behind it: REQUEST SENSE tells how far it is,
+TEST UNIT READY that the drive is busy, and what else needs the tape comes after it. What goes wrong then is a deferred
+error, which the initiator learns with its next command (SPC-5 4.4.7). Belongs to the loop thread.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from tgtd.scsi.command import Command
+from tgtd.scsi.sense import (
+    GOOD,
+    INTERNAL_TARGET_FAILURE,
+    MEDIUM_MAY_HAVE_CHANGED,
+    UNIT_IN_OPERATION,
+    CheckCondition,
+    Sense,
+)
+from tgtd.scsi.ssc.head import Head, Stopped
+from tgtd.scsi.task import PENDING, WORKING, Task
+
+if TYPE_CHECKING:
+    from tgtd.scsi.ssc.drive import TapeDrive
+
+log = logging.getLogger(__name__)
+
+Prepare = Callable[[], Callable[[], Head]]
+"""Called in the loop thread when the turn begins; may raise Refused. What it returns is done by a worker, and returns
+where the drive is afterwards, or raises Stopped."""
+Then = Callable[[Task], None]
+
+_TEST_UNIT_READY = 0x00
+
+
+class Behind(NamedTuple):
+    """What is said while a command's work goes on behind it. polled: by REQUEST SENSE; refused: by TEST UNIT READY."""
+
+    polled: Sense
+    refused: Sense = UNIT_IN_OPERATION
+
+
+class Turn:
+    """writing: what an error of the medium was met at. long: it may take hours, and nobody shall think that the medium
+    hangs. behind: with IMMED. progress: of what is done behind a command, in 65536ths."""
+
+    def __init__(
+        self, drive: TapeDrive, task: Task, writing: bool = False, long: bool = False, behind: Behind | None = None
+    ) -> None:
+        self.long = long
+        self.behind = behind
+        self.progress = 0
+        self._drive = drive
+        self._task = task
+        self._itl = task.itl
+        self._writing = writing
+        self._threading = -1
+        self._reached: list[Head] = []
+        self._then: Then | None = None
+        self._cancelled = False
+        self._status = PENDING
+        self._late = False
+
+    def take(self, prepare: Prepare, then: Then | None = None) -> int:
+        """A handler returns what this returns. then: called in the loop thread before the task ends, when the work was
+        done or stopped: the place for what the worker has read. With IMMED it has no task any more to look at."""
+        self._prepare, self._then = prepare, then
+        self._drive.turns.take(self._start)
+        self._late = True
+        return self._status
+
+    def unwanted(self) -> bool:
+        """For the worker: whether nobody wants the rest any more."""
+        return self._cancelled if self.behind is not None else self._task.aborted
+
+    def cancel(self) -> None:
+        """What goes on behind a command shall end soon."""
+        self._cancelled = True
+
+    def stop(self, row: Command) -> None:
+        """The bar of the drive (lun.py) meanwhile."""
+        if self.behind is not None and row.opcode == _TEST_UNIT_READY:
+            raise CheckCondition(self.behind.refused, progress=self.progress)
+
+    def standing(self) -> CheckCondition:
+        """Pollable sense data, with the progress indication."""
+        assert self.behind is not None
+        return CheckCondition(self.behind.polled, progress=self.progress)
+
+    def _start(self) -> bool:
+        drive, task = self._drive, self._task
+        if task.aborted:
+            return False
+        try:
+            work = self._prepare()
+        except Exception as trouble:
+            self._settle(drive.refuse(task, trouble))
+            return False
+        self._threading = drive.threadings
+        drive.hold(self)
+
+        def carry_out() -> None:
+            if not self.unwanted():
+                self._reached.append(work())
+
+        if self.behind is None:
+            task.busy = WORKING
+            drive.lane.submit(carry_out, self._through)
+        else:
+            drive.lane.submit(carry_out, self._through_behind)
+            self._settle(GOOD)
+        return True
+
+    def _settle(self, status: int) -> None:
+        """The task ends, by what its handler returns or later."""
+        if self._late:
+            self._drive.finish(self._task, status)
+        else:
+            self._status = status
+
+    def _moved(self, error: BaseException | None) -> BaseException | None:
+        """What a worker did has happened, even if nobody waits for it any more. Where it left a cartridge that was
+        taken away meanwhile says nothing of the one that is in the drive now."""
+        drive = self._drive
+        if self._threading != drive.threadings:
+            return CheckCondition(drive.obstacle or MEDIUM_MAY_HAVE_CHANGED)
+        if isinstance(error, Stopped):
+            drive.head = error.head
+        elif self._reached:
+            drive.head = self._reached[0]
+        return error
+
+    def _through(self, error: BaseException | None) -> None:
+        drive, task = self._drive, self._task
+        try:
+            error = self._moved(error)
+            task.busy = False
+            if task.aborted:
+                drive.laid_down(task)
+                return
+            status = GOOD if error is None else drive.refuse(task, error, self._writing)
+            if self._then is not None and (error is None or isinstance(error, Stopped)):
+                self._then(task)
+            drive.finish(task, status)
+        finally:
+            drive.hold(None)
+            drive.turns.end()
+
+    def _through_behind(self, error: BaseException | None) -> None:
+        drive = self._drive
+        try:
+            error = self._moved(error)
+            if error is None:
+                if self._then is not None:
+                    self._then(self._task)
+            elif not self._cancelled:
+                self._put_off(drive.explain(error, self._writing))
+        finally:
+            drive.hold(None)
+            drive.turns.end()
+
+    def _put_off(self, trouble: BaseException) -> None:
+        """Whose command it was hears of it, if it is still there."""
+        if not isinstance(trouble, CheckCondition):
+            log.error("%s failed behind a command", self._drive.describe(), exc_info=trouble)
+            self._drive.faults += 1
+            trouble = CheckCondition(INTERNAL_TARGET_FAILURE)
+        if self._itl in self._drive.nexuses:
+            self._itl.attend(trouble.put_off())
