@@ -12,7 +12,7 @@ BUILD_PACKAGES := gcc libc6-dev libsystemd-dev pkg-config python3 python3-dev py
 CHECK_PACKAGES := mandoc systemd
 DEMO_PACKAGES := e2fsprogs libiscsi-bin qemu-block-extra qemu-utils
 BENCH_PACKAGES := $(DEMO_PACKAGES) tgt
-TEST_PACKAGES := $(CHECK_PACKAGES) $(DEMO_PACKAGES) tshark
+TEST_PACKAGES := $(CHECK_PACKAGES) $(DEMO_PACKAGES) tgt tshark
 # What boots the guest, and what runs in it.
 GUEST_PACKAGES := busybox-static cpio kmod qemu-system-x86 \
   e2fsprogs fio iproute2 lsscsi mt-st mtx multipath-tools open-iscsi sg3-utils stenc udev

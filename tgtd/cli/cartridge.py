@@ -12,7 +12,7 @@ from tgtd.cli.client import Trouble
 from tgtd.cli.layout import columns, size
 from tgtd.config.problem import Mistake
 from tgtd.config.size import parse_size
-from tgtd.media.cartridge import simh
+from tgtd.media.cartridge import images, simh
 from tgtd.media.cartridge.cartridge import MOST_BARCODE, Cartridge, Making
 from tgtd.media.cartridge.generation import GENERATIONS, by_barcode
 from tgtd.media.problem import MediumError
@@ -37,7 +37,10 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     show.add_argument("file", type=Path, nargs="+", metavar="FILE")
     show.add_argument("--json", action="store_true", help="print it as JSON")
     show.set_defaults(carry_out=run)
-    for verb, text in (("import", "append an image in SIMH's .tap format"), ("export", "write one")):
+    for verb, text in (
+        ("import", "append an image in SIMH's .tap format, one of tgt, or a cartridge of mhvtl (its directory)"),
+        ("export", "write an image in SIMH's .tap format"),
+    ):
         more = verbs.add_parser(verb, help=text, description=f"{text[0].upper()}{text[1:]}.")
         more.add_argument("file", type=Path, metavar="FILE", help="the cartridge")
         more.add_argument("image", type=Path, metavar="IMAGE", help="the image")
@@ -130,8 +133,7 @@ def _import(arguments: argparse.Namespace) -> int:
     cartridge = Cartridge.open(str(arguments.file))
     try:
         partition = cartridge.partitions[_partition(cartridge, arguments.partition)]
-        with arguments.image.open("rb") as image:
-            simh.fill(partition, image, str(arguments.image))
+        images.fill(partition, images.records(arguments.image, arguments.partition))
     finally:
         cartridge.close()
     return 0

@@ -22,6 +22,8 @@ HEADER = _HEADER.size
 MAGIC = b"Gt"
 _PLACE = struct.Struct("<8sBQ")
 
+LONGEST = 0xFFFFFF
+"""Bytes of the longest block that a drive reads."""
 MOST_STORED = (16 << 20) + 4096
 """Bytes that follow a header: a block of 16 MiB, and what encryption adds to it."""
 

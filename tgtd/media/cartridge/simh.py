@@ -10,12 +10,17 @@ import os
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from tgtd.media.cartridge.index import Place
 from tgtd.media.cartridge.partition import Partition
+from tgtd.media.cartridge.record import LONGEST
+from tgtd.media.codecs import codecs
 from tgtd.media.problem import MediumError
+from tgtd.scsi.sense import CheckCondition
+from tgtd.scsi.ssc.codec import PLAIN, unpacked
+from tgtd.scsi.ssc.sealing import SEALED
 
 _END, _GAP = 0xFFFFFFFF, 0xFFFFFFFE
 _BAD = 0x80000000
-_LONGEST = 0xFFFFFF
 
 
 def records(file: BinaryIO, path: str) -> Iterator[bytes | None]:
@@ -34,7 +39,7 @@ def records(file: BinaryIO, path: str) -> Iterator[bytes | None]:
             continue
         if length & _BAD:
             raise _malformed(path, at, "a record is marked as damaged")
-        if length > _LONGEST:
+        if length > LONGEST:
             raise _malformed(path, at, f"a record of {length} bytes is longer than a block may be")
         data = file.read(length)
         if length & 1:
@@ -48,34 +53,34 @@ def _malformed(path: str, at: int, what: str) -> MediumError:
     return MediumError(0, f"{path}: at byte {at}: {what}", "name an image in SIMH's .tap format, or what is left of it")
 
 
-def fill(partition: Partition, file: BinaryIO, path: str) -> None:
-    """Append all of an image. Raises MediumError, OSError; what came before is there then."""
-    marks = 0
-    for block in records(file, path):
-        if block is None:
-            marks += 1
-            continue
-        if marks:
-            partition.append_filemarks(marks)
-            marks = 0
-        partition.append_block(block, len(block), 0)
-    if marks:
-        partition.append_filemarks(marks)
-
-
 def write_out(partition: Partition, file: BinaryIO) -> None:
-    """Write a partition as an image. Raises OSError."""
+    """Write a partition as an image. Raises OSError; MediumError for a block that cannot be told in clear."""
     number, place = 0, None
     while number < partition.objects:
         place = partition.find(0) if place is None else partition.after(place)
         if place.run:
             file.write(bytes(4 * place.run))
         else:
-            data = memoryview(bytearray(place.stored))
-            length = partition.read(place, data).length
-            word = length.to_bytes(4, "little")
-            file.write(word + data + b"\0" * (length & 1) + word)
+            data = _read(partition, place)
+            word = len(data).to_bytes(4, "little")
+            file.write(word + data + b"\0" * (len(data) & 1) + word)
         number += place.objects
     file.write(_END.to_bytes(4, "little"))
     file.flush()
     os.fsync(file.fileno())
+
+
+def _read(partition: Partition, place: Place) -> bytes:
+    """A block as it was sent once."""
+    data = memoryview(bytearray(place.stored))
+    header = partition.read(place, data)
+    if header.form & SEALED:
+        what = f"block {place.number} is encrypted"
+        raise MediumError(0, what, "copy the tape by a drive that has the key; images have no place for encryption")
+    if header.form == PLAIN:
+        return bytes(data)
+    try:
+        return unpacked(codecs(), header.form, data, header.length)
+    except CheckCondition as trouble:
+        what = f"block {place.number} is compressed by a codec that is not installed, or damaged"
+        raise MediumError(0, what, "apt install python3-zstandard (or pip install zstandard)") from trouble
