@@ -54,7 +54,7 @@ def test_what_cannot_be_chosen(tape: Tape, descriptor: str) -> None:
 
 def test_worm_shows(tmp_path: Path) -> None:
     tape = other(tmp_path / "x", kind="worm")
-    assert tape.good(bytes.fromhex("1a081d00ff00"))[1:10] == bytes.fromhex("8c10001d1e01000202")
+    assert tape.good(bytes.fromhex("1a081d00ff00"))[1:10] == bytes.fromhex("8c10001d1e01000002")
     tape.cartridge.close()
 
 

@@ -14,18 +14,17 @@ from typing import TYPE_CHECKING
 
 from tgtd.scsi.command import Command
 from tgtd.scsi.sense import (
-    END_OF_PARTITION,
     FILEMARK_DETECTED,
     GOOD,
     INVALID_FIELD_IN_CDB,
     NO_ADDITIONAL_SENSE,
     VOLUME_FULL,
-    WORM_OVERWRITE,
     CheckCondition,
 )
 from tgtd.scsi.spc.commands import usage
 from tgtd.scsi.ssc.cartridge import Cartridge, Partition
 from tgtd.scsi.ssc.coding import Coding
+from tgtd.scsi.ssc.ground import Ground
 from tgtd.scsi.ssc.guarding import SIZE as PROTECTION
 from tgtd.scsi.ssc.head import EOM, FILEMARK, ILI, Head, Stopped, end_of_data, record_at
 from tgtd.scsi.task import Task
@@ -197,9 +196,8 @@ def write(drive: TapeDrive, task: Task) -> int:
         if coding.guard is not None and what.length < PROTECTION:
             raise CheckCondition(INVALID_FIELD_IN_CDB, field=2 if task.cdb[0] < 0x80 else 12)
         writing = Writing(drive.tape(), start(drive, task.cdb), what, data, coding, task.is_aborted)
-        early = drive.early(drive.tape().partitions[writing.head.partition])
         writings.append(writing)
-        return partial(writing.run, early)
+        return partial(writing.run, drive.ground(writing.head.partition))
 
     def then(task: Task) -> None:
         writing = writings[0]
@@ -231,11 +229,12 @@ class Writing:
         self._data = data
         self._unwanted = unwanted
 
-    def run(self, early: int) -> Head:
-        """By a worker. early: the byte from which on the end is near. Raises Stopped, OSError."""
+    def run(self, ground: Ground) -> Head:
+        """By a worker. Raises CheckCondition, Stopped, OSError."""
         blocks, head = self._blocks(), self.head
         first = next(blocks)  # nothing is cut for a block that is not what was sent
-        partition = make_way(self._cartridge, head)
+        partition = ground.clear(self._cartridge, head)
+        before = partition.end
         for left, data in chain((first,), blocks):
             if self._unwanted():
                 break
@@ -246,7 +245,7 @@ class Writing:
             self.received += len(data)
             self.stored += len(stored)
             self.head = Head(head.partition, partition.objects)
-        return warned(partition, head.partition, early)
+        return ground.warned(partition, head.partition, before)
 
     def _blocks(self) -> Iterator[tuple[int, memoryview]]:
         """The blocks without what protects them, and what is left with each. Raises Stopped: one is not what was
@@ -259,24 +258,6 @@ class Writing:
             except CheckCondition as refused:
                 raise Stopped(self.head, refused.sense, residue=left) from refused
             yield left, data
-
-
-def make_way(cartridge: Cartridge, head: Head) -> Partition:
-    """Writing begins here: what follows is gone. Raises WORM OVERWRITE: to such a medium is only added."""
-    partition = cartridge.partitions[head.partition]
-    if head.number < partition.objects or partition.lost:
-        if cartridge.kind == "worm":
-            raise CheckCondition(WORM_OVERWRITE)
-        cartridge.cut(head.partition, head.number)
-    return partition
-
-
-def warned(partition: Partition, number: int, early: int) -> Head:
-    """Behind the data. Raises Stopped: all was written, and the end is near (SSC-5 4.2.5)."""
-    head = Head(number, partition.objects)
-    if partition.end > early:
-        raise Stopped(head, END_OF_PARTITION, EOM, 0)
-    return head
 
 
 BLOCKS = (

@@ -13,8 +13,11 @@ from tgtd.scsi.medium import Buffer, Store
 
 class Record(Protocol):
     """A record of a partition. number: that of its first object. filemarks: how many come before it. run: how many
-    filemarks it is, 0 for a block. objects: how many it is. stored: bytes of a block as it is stored."""
+    filemarks it is, 0 for a block. objects: how many it is. stored: bytes of a block as it is stored. offset: where it
+    stands, in bytes."""
 
+    @property
+    def offset(self) -> int: ...
     @property
     def number(self) -> int: ...
     @property

@@ -11,6 +11,7 @@ from tgtd.scsi.spc.timestamp import TIMESTAMPS
 from tgtd.scsi.ssc.attributes import MEMORY
 from tgtd.scsi.ssc.blocks import BLOCKS
 from tgtd.scsi.ssc.density import LIMITS
+from tgtd.scsi.ssc.ground import GROUND
 from tgtd.scsi.ssc.logs import TAPE_LOGS
 from tgtd.scsi.ssc.marks import MARKS
 from tgtd.scsi.ssc.motion import MOTION
@@ -26,6 +27,7 @@ ROWS = (
     *VERIFIES,
     *MOTION,
     *MARKS,
+    *GROUND,
     *LIMITS,
     *MEMORY,
     *SECURITY,

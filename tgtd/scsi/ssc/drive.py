@@ -40,6 +40,7 @@ from tgtd.scsi.ssc.coding import Coding
 from tgtd.scsi.ssc.commands import ROWS
 from tgtd.scsi.ssc.division import Division
 from tgtd.scsi.ssc.encryption import ENCRYPT, Keyring
+from tgtd.scsi.ssc.ground import NONE, Ground
 from tgtd.scsi.ssc.guarding import OFF, Guard, Guards
 from tgtd.scsi.ssc.head import Head
 from tgtd.scsi.ssc.logs import LOG_PAGES
@@ -123,6 +124,11 @@ class TapeDrive(Device[Mount, TapeSettings]):
         self.codecs = settings.codecs()
         self.keys = Keyring()
         self.protection = OFF
+        self.append_only = False
+        """WRITE MODE: what was written is not overwritten."""
+        self.exemption = NONE
+        self.warning_size = 0
+        """PEWS: bytes before early warning from which on writers want to know that the end is near."""
         self.compression = False
         """DCE: what is written is compressed."""
         self.block_length = 0
@@ -213,6 +219,17 @@ class TapeDrive(Device[Mount, TapeSettings]):
         """The byte of a partition from which on writers are told that its end is near (SSC-5 4.2.5): an initiator must
         still be able to write its trailer behind it."""
         return partition.capacity - min(max(partition.capacity >> 6, _LEAST_EARLY), _MOST_EARLY)
+
+    def ground(self, partition: int) -> Ground:
+        """What a writer must know of a partition."""
+        early = self.early(self.tape().partitions[partition])
+        return Ground(self.append_only, self.exemption.place, max(0, early - self.warning_size), early)
+
+    def move(self, head: Head) -> None:
+        """Where the drive is from now on."""
+        if head[:2] != self.head[:2] and self.exemption.place is not None:
+            self.exemption = NONE
+        self.head = head
 
     def block_geometry(self) -> tuple[int, int]:
         """The density code stands where disks have the first byte of their number of blocks (SSC-5 8.3.2)."""
@@ -356,6 +373,7 @@ class TapeDrive(Device[Mount, TapeSettings]):
         self.loaded = on
         self.threadings += 1
         self.head = Head()
+        self.exemption = NONE
         self._survey()
 
     def _fresh(self) -> None:

@@ -20,9 +20,10 @@ from tgtd.scsi.sense import (
     CheckCondition,
 )
 from tgtd.scsi.spc.commands import usage
-from tgtd.scsi.ssc.blocks import make_way, start, warned
+from tgtd.scsi.ssc.blocks import start
 from tgtd.scsi.ssc.cartridge import Cartridge
 from tgtd.scsi.ssc.division import Division, divides
+from tgtd.scsi.ssc.ground import NONE, Ground, check_formatting
 from tgtd.scsi.ssc.head import EOM, Head, Stopped
 from tgtd.scsi.ssc.turn import Behind
 from tgtd.scsi.task import Task
@@ -47,22 +48,23 @@ def write_filemarks(drive: TapeDrive, task: Task) -> int:
 
     def prepare() -> Callable[[], Head]:
         cartridge, head = drive.tape(), start(drive, cdb)
-        return partial(_mark, cartridge, head, count, not immediate, drive.early(cartridge.partitions[head.partition]))
+        return partial(_mark, cartridge, head, count, not immediate, drive.ground(head.partition))
 
     return drive.alone(task, prepare, writing=True)
 
 
-def _mark(cartridge: Cartridge, head: Head, count: int, synchronize: bool, early: int) -> Head:
+def _mark(cartridge: Cartridge, head: Head, count: int, synchronize: bool, ground: Ground) -> Head:
     if not count:
         cartridge.synchronize()
         return head
-    partition = make_way(cartridge, head)
+    partition = ground.clear(cartridge, head)
+    before = partition.end
     if partition.end >= partition.capacity:
         raise Stopped(Head(head.partition, partition.objects), VOLUME_FULL, EOM, count)
     partition.append_filemarks(count)
     if synchronize:
         cartridge.synchronize()
-    return warned(partition, head.partition, early)
+    return ground.warned(partition, head.partition, before)
 
 
 def erase(drive: TapeDrive, task: Task) -> int:
@@ -72,14 +74,14 @@ def erase(drive: TapeDrive, task: Task) -> int:
 
     def prepare() -> Callable[[], Head]:
         cartridge, head = drive.tape(), start(drive, cdb)
-        return partial(_erase, cartridge, head, bool(cdb[1] & _LONG))
+        return partial(_erase, cartridge, head, drive.ground(head.partition), bool(cdb[1] & _LONG))
 
     behind = Behind(ERASE_IN_PROGRESS) if cdb[1] & _IMMED_OF_ERASE else None
     return drive.alone(task, prepare, writing=True, behind=behind)
 
 
-def _erase(cartridge: Cartridge, head: Head, thorough: bool) -> Head:
-    make_way(cartridge, head)
+def _erase(cartridge: Cartridge, head: Head, ground: Ground, thorough: bool) -> Head:
+    ground.clear(cartridge, head)
     if thorough:
         cartridge.wipe(head.partition)
     return head
@@ -94,12 +96,14 @@ def format_medium(drive: TapeDrive, task: Task) -> int:
     def prepare() -> Callable[[], Head]:
         if drive.head[:2] != (0, 0):
             raise CheckCondition(POSITION_PAST_BEGINNING)
+        check_formatting(drive)
         cartridge = drive.tape()
         if cartridge.kind == "worm":
             raise CheckCondition(WORM_OVERWRITE)
         return partial(_format, cartridge, _capacities(drive, cartridge, kind), drive.write_density)
 
     def then(task: Task) -> None:
+        drive.exemption = NONE
         if not kind:
             drive.division = Division()
 
@@ -131,6 +135,7 @@ def set_capacity(drive: TapeDrive, task: Task) -> int:
         cartridge = drive.tape()
         if drive.head[:2] != (0, 0):
             raise CheckCondition(POSITION_PAST_BEGINNING)
+        check_formatting(drive)
         if cartridge.kind == "worm" and any(partition.objects for partition in cartridge.partitions):
             raise CheckCondition(WORM_OVERWRITE)
         wanted = cartridge.capacity * proportion // _WHOLE
@@ -138,6 +143,7 @@ def set_capacity(drive: TapeDrive, task: Task) -> int:
         return partial(_resize, cartridge, available, drive.write_density, available != wanted)
 
     def then(task: Task) -> None:
+        drive.exemption = NONE
         drive.division = Division()
 
     behind = Behind(SET_CAPACITY_IN_PROGRESS) if task.cdb[1] & _IMMED else None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tgtd.scsi.mode import ModeField, ModePage, constant
 from tgtd.scsi.spc.controlmode import D_SENSE, NUAR, TAS
 from tgtd.scsi.ssc.division import PARTITIONS
+from tgtd.scsi.ssc.ground import CONFIGURATION_EXTENSION
 from tgtd.scsi.ssc.guarding import CONTROL_DATA_PROTECTION
 
 if TYPE_CHECKING:
@@ -84,11 +85,10 @@ MEDIUM_CONFIGURATION = ModePage(
     32,
     (
         ModeField(2, 0, 1, "WORMM", lambda drive: drive.worm, lambda _: 0),
-        ModeField(4, 0, 8, "WORM MODE LABEL RESTRICTIONS", lambda drive: 0x02 * drive.worm, lambda _: 0),
         ModeField(5, 0, 8, "WORM MODE FILEMARKS RESTRICTIONS", lambda drive: 0x02 * drive.worm, lambda _: 0),
     ),
 )
-"""A WORM medium is only added to: not even a label or filemarks are overwritten."""
+"""Of a WORM medium no label is overwritten, and of the filemarks at its end all but the first (ground.py)."""
 
 MODE_PAGES = (
     RECOVERY,
@@ -97,6 +97,7 @@ MODE_PAGES = (
     CONTROL_DATA_PROTECTION,
     COMPRESSION,
     CONFIGURATION,
+    CONFIGURATION_EXTENSION,
     PARTITIONS,
     INFORMATIONAL_EXCEPTIONS,
     MEDIUM_CONFIGURATION,

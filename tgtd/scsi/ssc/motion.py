@@ -126,7 +126,7 @@ def _locate(drive: TapeDrive, task: Task, kind: int, number: int | None, where: 
 _SHORT = struct.Struct(">BBxxII8x")
 _LONG = struct.Struct(">B3xIQQ8x")
 _EXTENDED = struct.Struct(">BBH4xQQ8x")
-_BOP, _EOP, _PERR = 0x80, 0x40, 0x02
+_BOP, _EOP, _PERR, _BPEW = 0x80, 0x40, 0x02, 0x01
 
 
 def read_position(drive: TapeDrive, task: Task) -> int:
@@ -138,27 +138,30 @@ def read_position(drive: TapeDrive, task: Task) -> int:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=1, bit=4)
     if form != 8 and room:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=7, bit=7)
-    marks: list[int] = []
+    found: list[tuple[int, int]] = []
 
     def prepare() -> Callable[[], Head]:
         partition, head = drive.partition(), drive.head
 
         def work() -> Head:
-            marks.append(filemarks_before(partition, head.number))
+            at = partition.end if head.number >= partition.objects else partition.find(head.number).offset
+            found.append((filemarks_before(partition, head.number), at))
             return head
 
         return work
 
     def then(task: Task) -> None:
-        task.data_in = _position(drive, form, marks[0], room)
+        task.data_in = _position(drive, form, *found[0], room)
 
     return drive.alone(task, prepare, then)
 
 
-def _position(drive: TapeDrive, form: int, marks: int, room: int) -> bytes:
-    """marks: filemarks before the position. Nothing waits in a buffer: what was written is with the cartridge."""
-    head, partition = drive.head, drive.partition()
-    flags = (0 if head.number else _BOP) | (_EOP if partition.end > drive.early(partition) else 0)
+def _position(drive: TapeDrive, form: int, marks: int, at: int, room: int) -> bytes:
+    """marks: filemarks before the position. at: where it is, in bytes of the partition. Nothing waits in a buffer: what
+    was written is with the cartridge."""
+    head, ground = drive.head, drive.ground(drive.head.partition)
+    flags = 0 if head.number else _BOP
+    flags |= (_EOP if at > ground.early else 0) | (_BPEW if at > ground.warning != ground.early else 0)
     if form == 6:
         return _LONG.pack(flags, head.partition, head.number, marks)
     if form == 8:

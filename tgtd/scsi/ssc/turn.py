@@ -128,9 +128,9 @@ class Turn:
         if self._threading != drive.threadings:
             return CheckCondition(drive.obstacle or MEDIUM_MAY_HAVE_CHANGED)
         if isinstance(error, Stopped):
-            drive.head = error.head
+            drive.move(error.head)
         elif self._reached:
-            drive.head = self._reached[0]
+            drive.move(self._reached[0])
         return error
 
     def _through(self, error: BaseException | None) -> None:
