@@ -62,6 +62,7 @@ MAY_DO_IO = {
     "tgtd.media.cartridge.mhvtl": "images of tapes",
     "tgtd.media.cartridge.simh": "images of tapes",
     "tgtd.media.cartridge.space": "cartridges",
+    "tgtd.media.cartridge.survey": "cartridges",
     "tgtd.media.fiemap": "where files have space",
     "tgtd.media.file": "files",
     "tgtd.media.library": "directories of cartridges",

@@ -15,9 +15,12 @@ from tgtd import __version__, encrypting, pools, protecting
 from tgtd.config import model
 from tgtd.net.iscsi.session import Session
 from tgtd.scsi.access import ALTERED_BY_COMMAND
+from tgtd.scsi.device import AnyDevice
 from tgtd.scsi.reservation.transportid import describe
 from tgtd.tree import LiveTarget, Tree
 from tgtd.units import State, Unit
+
+_MOST_WORRIES = 8
 
 
 @dataclass(slots=True)
@@ -214,8 +217,16 @@ def unit_row(unit: Unit) -> dict[str, object]:
         "counters": {**device.counters.as_dict(), "faults": device.faults},
         "last_medium_error": None if not unit.failing.count else {"what": unit.failing.last, "time": unit.failing.when},
         "failed_self_test": device.failed_self_test(),
+        "worries": worries(device),
         "origin": str(wish.origin),
     }
+
+
+def worries(device: AnyDevice) -> list[str]:
+    """What to see to; many are counted only."""
+    found = list(device.worries())
+    more = len(found) - _MOST_WORRIES
+    return found if more <= 0 else [*found[:_MOST_WORRIES], f"and {more} more"]
 
 
 def access_states(unit: Unit) -> dict[str, str]:

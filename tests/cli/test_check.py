@@ -103,3 +103,21 @@ def test_an_editor_accepts_the_examples_by_the_schema_they_name(tmp_path: Path) 
     disk = tmp_path / "etc/targets.d/disk.toml"
     disk.write_text(disk.read_text() + "thick = true\n")
     assert "thick" in _taplo(tmp_path / "etc").stderr
+
+
+def test_cartridges_that_are_missing_or_damaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They do not keep a library from being used."""
+    (tmp_path / "tapes").mkdir()
+    (tmp_path / "tapes" / "BAD.tape").write_bytes(b"x")
+    file = tmp_path / "a.toml"
+    file.write_text(
+        '[[target]]\nname = "iqn.2026-11.org.test:a"\naccess = { anyone = true }\n[[target.lun]]\nnumber = 0\n'
+        f'device = "changer"\nmedium = {{ type = "library", path = "{tmp_path}/tapes" }}\n'
+        'library = { drives = [1], cartridges = ["BAD", "GONE"] }\n'
+        '[[target.lun]]\nnumber = 1\ndevice = "tape"\nmedium = { type = "tape" }\n'
+    )
+    assert main(["check", str(file)]) == 0
+    said = capsys.readouterr().out
+    assert "a.toml:4:1: warning: target" in said
+    assert "cartridge GONE is missing; restore" in said
+    assert "cartridge BAD cannot be used: it is no cartridge: it is too short" in said

@@ -40,6 +40,7 @@ def document(tmp_path: Path) -> Any:
     found["targets"][0]["luns"][0]["counters"]["medium_errors"] = 3
     found["targets"][0]["luns"][0]["last_medium_error"] = {"what": "No space left on device", "time": time.time() - 61}
     found["targets"][0]["luns"][0]["failed_self_test"] = "a short self-test could not read block 7"
+    found["targets"][0]["luns"][0]["worries"] = ["no slot is free for cartridge A"]
     found["counters"]["refused_logins"] = 2
     return found
 
@@ -57,6 +58,7 @@ def test_status_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         'iqn.2026-11.org.test:a "vms"',
         "2.img does not exist",
         "a.toml:13:1)",
+        "LUN 1: no slot is free for cartridge A",
         "LUN 1: 3 commands failed on its medium, the last 1 min 1 s ago: No space left on device",
         "LUN 1: a short self-test could not read block 7",
         "2 logins refused since the start; the log says why",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,11 @@ from tgtd.scsi.smc.shelf import Blank
 
 def test_looking_and_making(tmp_path: Path) -> None:
     shelf = LibraryMedium.open(str(tmp_path))
-    assert shelf.look(()) == frozenset()
+    assert shelf.look(()) == {}
     (tmp_path / "other.img").touch()
     (tmp_path / "with space.tape").touch()
     (tmp_path / ("x" * 33 + ".tape")).touch()
-    assert shelf.look((Blank("A00001L8", 8 << 20), Blank("A00002LX", 8 << 20))) == {"A00001L8", "A00002LX"}
+    assert shelf.look((Blank("A00001L8", 8 << 20), Blank("A00002LX", 8 << 20))) == {"A00001L8": None, "A00002LX": None}
     worm = shelf.fetch("A00002LX")
     assert (worm.barcode, worm.kind, worm.capacity) == ("A00002LX", "worm", 8 << 20)
     worm.close()
@@ -46,3 +47,21 @@ def test_directories_that_are_none(tmp_path: Path) -> None:
     for path in (None, str(tmp_path / "file"), str(tmp_path / "missing")):
         with pytest.raises(MediumError, match="director"):
             LibraryMedium.open(path)
+
+
+def test_what_is_wrong_is_seen_when_it_changes(tmp_path: Path) -> None:
+    shelf = LibraryMedium.open(str(tmp_path))
+    shelf.look([Blank("A00001L8", 8 << 20)])
+    path = tmp_path / "A00001L8.tape"
+    whole = path.read_bytes()
+    path.write_bytes(b"x" * len(whole))
+    assert shelf.look(()) == {"A00001L8": "it is no cartridge: it has no label"}
+    path.write_bytes(whole)
+    os.utime(path, ns=(0, 0))
+    assert shelf.look(()) == {"A00001L8": None}
+    path.rename(tmp_path / "A00002L8.tape")
+    (tmp_path / "A00003L8.tape").symlink_to("nowhere")
+    assert shelf.look(()) == {
+        "A00002L8": "its label says that it is A00001L8",
+        "A00003L8": "it cannot be found: No such file or directory",
+    }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from tgtd.config.layers import Layers, unreadable
 from tgtd.config.load import Loader
 from tgtd.config.model import Config
 from tgtd.config.problem import ERROR, WARNING, ConfigErrors, Problem, printable
+from tgtd.media.library import LibraryMedium
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser) -> None:
@@ -64,10 +66,37 @@ def examine(path: Path | None) -> tuple[Config | None, tuple[Problem, ...]]:
     except ConfigErrors as errors:
         return None, errors.problems
     if config.files:
-        return config, config.warnings
+        return config, (*config.warnings, *_shelves(config))
     where = printable(path) if path else "/etc/tgtd"
     fix = "put tgtd.toml or targets.d/*.toml there"
     return config, (Problem(where, 0, 0, "", "", "no configuration file found", fix, WARNING),)
+
+
+def _shelves(config: Config) -> Iterator[Problem]:
+    """Warnings for cartridges of libraries that are missing or damaged, as far as whoever asks may see them."""
+    for target in config.targets.values():
+        for lun in target.luns.values():
+            path, library = lun.medium.path, lun.library
+            if library is None or path is None:
+                continue
+            try:
+                found = LibraryMedium.open(path).look(())
+            except OSError:
+                continue
+            wished = () if library.create or library.cartridges is None else library.cartridges
+            missing = {barcode: "is missing" for barcode in wished if barcode not in found}
+            damaged = {barcode: f"cannot be used: {why}" for barcode, why in found.items() if why is not None}
+            for barcode, what in {**missing, **damaged}.items():
+                yield Problem(
+                    lun.origin.file,
+                    lun.origin.line,
+                    lun.origin.column,
+                    f'target "{target.name}" lun {lun.number}',
+                    "library.cartridges",
+                    f"cartridge {barcode} {what}",
+                    f"restore {path}/{barcode}.tape, or make a new one with tgtctl medium create tape",
+                    WARNING,
+                )
 
 
 def _counts(config: Config | None) -> dict[str, int]:

@@ -111,6 +111,8 @@ def _target(target: Row) -> Iterator[str]:
             yield f"  LUN {lun['number']}: {_pool(lun['pool'])}"
         if lun["failed_self_test"]:
             yield f"  LUN {lun['number']}: {lun['failed_self_test']}"
+        for worry in lun["worries"]:
+            yield f"  LUN {lun['number']}: {worry}"
     if target["sessions"]:
         yield columns(session_table(target["sessions"]), indent="  ")
     else:

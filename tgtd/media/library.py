@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tgtd.media.cartridge.cartridge import MOST_BARCODE, Cartridge
+from tgtd.media.cartridge.survey import trouble
 from tgtd.media.options import PLAIN, OpenOptions
 from tgtd.media.problem import MediumError
 from tgtd.media.tape import make
@@ -36,16 +37,35 @@ class LibraryMedium:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self._seen: dict[str, tuple[object, str | None]] = {}
 
-    def look(self, wanted: Iterable[Blank]) -> frozenset[str]:
-        """The barcodes that are there, after those `wanted` that were missing have been made. Raises OSError."""
+    def look(self, wanted: Iterable[Blank]) -> dict[str, str | None]:
+        """The barcodes that are there, each with what is wrong with its file, after those `wanted` that were missing
+        have been made. Raises OSError."""
         for blank in wanted:
             path = self._path(blank.barcode)
             if not path.exists():
                 make(str(path), blank.size, blank.kind, blank.generation).close()
+        seen: dict[str, tuple[object, str | None]] = {}
         with os.scandir(self.directory) as entries:
-            names = [entry.name[: -len(_SUFFIX)] for entry in entries if entry.name.endswith(_SUFFIX)]
-        return frozenset(name for name in names if _SHAPE.fullmatch(name))
+            for entry in entries:
+                barcode = entry.name[: -len(_SUFFIX)]
+                if entry.name.endswith(_SUFFIX) and _SHAPE.fullmatch(barcode):
+                    seen[barcode] = self._examined(entry, barcode)
+        self._seen = seen
+        return {barcode: trouble for barcode, (_, trouble) in seen.items()}
+
+    def _examined(self, entry: os.DirEntry[str], barcode: str) -> tuple[object, str | None]:
+        """Looks into files that are new or have changed only."""
+        try:
+            status = entry.stat()
+        except OSError as error:
+            return None, f"it cannot be found: {error.strerror}"
+        mark = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_mode
+        known = self._seen.get(barcode)
+        if known is not None and known[0] == mark:
+            return known
+        return mark, trouble(entry.path, barcode)
 
     def fetch(self, barcode: str) -> Cartridge:
         """Raises MediumError. One that must not be written is opened for reading."""

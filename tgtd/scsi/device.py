@@ -6,7 +6,7 @@ tgtd.units drives a device through this alone; tgtd.devices lists the types. Doe
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
 from tgtd.scsi.buffers import BufferPool
@@ -112,6 +112,10 @@ class Device(PrimaryUnit, ABC, Generic[M, S]):
 
     def looked_at(self) -> None:
         """Somebody comes by every few seconds: for what is not worth a timer."""
+
+    def worries(self) -> Iterable[str]:
+        """What the administrator should see to, in words."""
+        return ()
 
     def failed_self_test(self) -> str | None:
         """What the last self-test found wrong, for the administrator; None when it found nothing, or there was none."""

@@ -75,15 +75,16 @@ class FakeShelf:
     def __init__(self, barcodes: Iterable[str]) -> None:
         self.barcodes = set(barcodes)
         self.made: list[str] = []
+        self.damaged: dict[str, str] = {}
         self.trouble: OSError | None = None
 
-    def look(self, wanted: Iterable[Blank]) -> frozenset[str]:
+    def look(self, wanted: Iterable[Blank]) -> dict[str, str | None]:
         if self.trouble is not None:
             raise self.trouble
         for one in wanted:
             self.made.append(one.barcode)
             self.barcodes.add(one.barcode)
-        return frozenset(self.barcodes)
+        return {one: self.damaged.get(one) for one in self.barcodes}
 
     def fetch(self, barcode: str) -> Cartridge:
         raise FileNotFoundError(barcode)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from tests.scsi.smc.library import SETTINGS, TAPES, Library
 from tests.scsi.workbench import IDENTITY, TUR
 from tgtd.scsi.sense import LOAD_FAILED
@@ -22,6 +24,36 @@ def test_a_missing_cartridge_is_shown(library: Library) -> None:
     assert (one.trouble, one.medium) == (LOAD_FAILED, 1)
     assert library.changer.traits() == {"cartridge-trouble": True, "no-room": False}
     library.good(library.move(1001, 1004))
+
+
+def test_a_damaged_cartridge_is_shown(library: Library, caplog: pytest.LogCaptureFixture) -> None:
+    """Once in the log, and for as long as it lasts to those who ask. It can be moved nevertheless."""
+    library.shelf.damaged["A00001L8"] = "it has no label"
+    for _ in range(2):
+        library.changer.looked_at()
+        library.lane.drain()
+    assert caplog.text.count("A00001L8 (it has no label)") == 1
+    one = next(status for status in library.changer.statuses() if status.address == 1001)
+    assert one.trouble is LOAD_FAILED
+    assert list(library.changer.worries()) == ["cartridge A00001L8 cannot be used: it has no label"]
+    library.good(library.move(1001, 1004))
+    del library.shelf.damaged["A00001L8"]
+    library.changer.looked_at()
+    library.lane.drain()
+    assert not list(library.changer.worries())
+
+
+def test_what_to_see_to(library: Library) -> None:
+    library.bays[501].usable = False
+    library.shelf.barcodes |= {f"B{number:05}L8" for number in range(6)}
+    library.shelf.barcodes.remove("A00002L8")
+    library.changer.looked_at()
+    library.lane.drain()
+    assert list(library.changer.worries()) == [
+        "cartridge A00002L8 cannot be used: no such file",
+        *(f"no slot is free for cartridge B{number:05}L8" for number in (3, 4, 5)),
+        "the robot cannot use the drive that is LUN 2",
+    ]
 
 
 def test_new_cartridges_come_into_free_slots(library: Library) -> None:

@@ -68,7 +68,8 @@ class DriveBay:
             raise CheckCondition(MEDIUM_REMOVAL_PREVENTED)
 
     def settled(self, barcode: str | None, present: bool) -> bool:
-        """Whether nothing has to be done for this volume to be in it. present: whether the volume is on the shelf."""
+        """Whether nothing has to be done for this volume to be in it. present: whether the volume is on the
+        shelf, with nothing wrong that could be seen."""
         if self.holds == barcode and (barcode is not None or self.refused is None):
             return True
         if self.holds is not None or self.refused is None or self.refused[0] != barcode:

@@ -7,7 +7,7 @@ inventory is on stable storage before the initiator hears that one was made. Doe
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SMC_3 = 0x0480
+_MOST_TOLD = 8
 
 
 @dataclass(slots=True)
@@ -64,8 +65,8 @@ class ChangerCounters:
 
 
 class Changer(Device[Shelf, LibrarySettings]):
-    """bays: of the drives, by element address. present: barcodes on the shelf when it was looked at last. homeless:
-    those for which no element is free."""
+    """bays: of the drives, by element address. present: barcodes on the shelf when it was looked at last, each with
+    what is wrong with its cartridge. homeless: those for which no element is free."""
 
     device_type = 0x08
     rows = ROWS
@@ -82,7 +83,7 @@ class Changer(Device[Shelf, LibrarySettings]):
         self.block_size = 0
         self.inventory = Inventory()
         self.bays: dict[int, Bay] = {}
-        self.present: frozenset[str] = frozenset()
+        self.present: Mapping[str, str | None] = {}
         self.homeless: tuple[str, ...] = ()
         self.searches: dict[LunNexus, Search] = {}
         """What each nexus has looked for last."""
@@ -125,7 +126,11 @@ class Changer(Device[Shelf, LibrarySettings]):
         for bay in self.bays.values():
             if bay.refused is not None and bay.refused[0] == barcode:
                 return bay.refused[1]
-        return None if barcode in self.present or not self._counted else LOAD_FAILED
+        return None if not self._counted or self._sound(barcode) else LOAD_FAILED
+
+    def _sound(self, barcode: str) -> bool:
+        """Whether its cartridge is on the shelf, with nothing wrong that could be seen."""
+        return self.present.get(barcode, "missing") is None
 
     def traits(self) -> Mapping[str, bool]:
         volumes = self.inventory.contents.values()
@@ -133,6 +138,24 @@ class Changer(Device[Shelf, LibrarySettings]):
             "cartridge-trouble": any(self.trouble(one.barcode) is not None for one in volumes),
             "no-room": bool(self.homeless),
         }
+
+    def worries(self) -> Iterator[str]:
+        for volume in self.inventory.contents.values():
+            sense = self.trouble(volume.barcode)
+            if sense is not None:
+                yield f"cartridge {volume.barcode} cannot be used: {self.explain(volume.barcode, sense)}"
+        for barcode in self.homeless:
+            yield f"no slot is free for cartridge {barcode}"
+        for address, name in zip(self.layout.drives, self.settings.drives, strict=True):
+            bay = self.bays.get(address)
+            if bay is None or not bay.usable:
+                yield f"the robot cannot use the drive that is LUN {name}"
+
+    def explain(self, barcode: str, sense: Sense) -> str:
+        """In words, why a volume cannot be used."""
+        if barcode not in self.present:
+            return "no such file"
+        return self.present[barcode] or sense.text
 
     # Moves
 
@@ -174,10 +197,10 @@ class Changer(Device[Shelf, LibrarySettings]):
         settings, inventory = self.settings, self.inventory
         known = {*(volume.barcode for volume in inventory.contents.values()), *inventory.exported}
         new = [settings.blank(one) for one in settings.cartridges or () if settings.create and one not in known]
-        found: list[frozenset[str]] = []
+        found: list[Mapping[str, str | None]] = []
         self.lane.submit(lambda: found.append(shelf.look(new)), partial(self._looked, shelf, found))
 
-    def _looked(self, shelf: Shelf, found: list[frozenset[str]], error: BaseException | None) -> None:
+    def _looked(self, shelf: Shelf, found: list[Mapping[str, str | None]], error: BaseException | None) -> None:
         if self.medium is not shelf:
             return
         self._looking = None
@@ -188,10 +211,22 @@ class Changer(Device[Shelf, LibrarySettings]):
         elif error is not None:
             log.error("%s: looking for its cartridges failed", self.describe(), exc_info=error)
         else:
+            self._tell(found[0])
             self.present = found[0]
         self.turns.take(self._settle)
         if self._again:
             self.look()
+
+    def _tell(self, found: Mapping[str, str | None]) -> None:
+        """Log what has come to be wrong with cartridges."""
+        new = [
+            f"{barcode} ({trouble})"
+            for barcode, trouble in found.items()
+            if trouble is not None and self.present.get(barcode) != trouble
+        ]
+        if new:
+            more = f" and {len(new) - _MOST_TOLD} more" if len(new) > _MOST_TOLD else ""
+            log.warning("%s: cartridges cannot be used: %s%s", self.describe(), ", ".join(new[:_MOST_TOLD]), more)
 
     def _settle(self) -> bool:
         """Bring what is wished and what is remembered together, and the drives with that."""
@@ -210,7 +245,7 @@ class Changer(Device[Shelf, LibrarySettings]):
         for address, bay in self.bays.items():
             volume = after.at(address)
             barcode = None if volume is None else volume.barcode
-            if not bay.usable or bay.settled(barcode, barcode in self.present):
+            if not bay.usable or bay.settled(barcode, barcode is not None and self._sound(barcode)):
                 continue
             releases.append(bay)
             if volume is not None:

@@ -46,7 +46,7 @@ def _trouble(changer: Changer, volume: Resting | None) -> str | None:
     sense = changer.trouble(volume.barcode)
     if sense is None:
         return None
-    return "no such file" if volume.barcode not in changer.present else sense.text
+    return changer.explain(volume.barcode, sense)
 
 
 def move(changer: Changer, source: int, destination: int, then: Then) -> None:
@@ -100,6 +100,9 @@ def bring(changer: Changer, barcode: str, then: Then) -> None:
         raise ValueError(f"{barcode} is in the library already")
     if barcode not in changer.present:
         raise ValueError(f"there is no cartridge {barcode} in the directory of the library; tgtctl medium create tape")
+    wrong = changer.present[barcode]
+    if wrong is not None:
+        raise ValueError(f"cartridge {barcode} cannot be used: {wrong}")
     allowed = changer.settings.cartridges
     if allowed is not None and barcode not in allowed:
         raise ValueError(f"{barcode} is not among the library's cartridges: add it to that list")

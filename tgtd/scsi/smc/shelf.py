@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -36,8 +36,9 @@ class DriveName(NamedTuple):
 class Shelf(Store, Protocol):
     """Where the cartridges are kept, by barcode. Both verbs block."""
 
-    def look(self, wanted: Iterable[Blank]) -> frozenset[str]:
-        """The barcodes that are there, after those `wanted` that were missing have been made. Raises OSError."""
+    def look(self, wanted: Iterable[Blank]) -> Mapping[str, str | None]:
+        """The barcodes that are there, each with what is wrong with its cartridge (None: nothing), after those `wanted`
+        that were missing have been made. Raises OSError."""
 
     def fetch(self, barcode: str) -> Cartridge:
         """Raises OSError."""
