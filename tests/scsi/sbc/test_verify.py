@@ -66,6 +66,34 @@ def test_refused(size: str) -> None:
     assert bench.refused(SHAPES[size](0, 2, 6), b"") == (5, 0x1A, 0)
 
 
+@pytest.mark.parametrize("size", SHAPES)
+@pytest.mark.parametrize(("flags", "data"), [(0, None), (2, PATTERN[:512]), (6, PATTERN[:512])])
+@pytest.mark.parametrize("cache", [True, False])
+def test_the_cache_goes_to_the_medium_first(size: str, flags: int, data: bytes | None, cache: bool) -> None:
+    bench = Bench()
+    medium = Noting(1 << 20)
+    medium.write(0, PATTERN, True)
+    bench.disk(medium, write_cache=cache)
+    bench.ready()
+    bench.good(SHAPES[size](0, 1, flags), data)
+    assert medium.log == (["flush", "read"] if cache else ["read"])
+
+
+class Noting(RamMedium):
+    volatile = True
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.log: list[str] = []
+
+    def flush(self) -> None:
+        self.log.append("flush")
+
+    def read(self, offset: int, into: memoryview) -> None:
+        self.log.append("read")
+        super().read(offset, into)
+
+
 def test_less_arrives_than_the_cdb_says() -> None:
     bench = make()
     bench.good(cdb10(0x2F, 0, 8, 2), PATTERN[:1300])

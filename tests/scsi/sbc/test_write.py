@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.scsi.sbc.protection.cdbs import long
 from tests.scsi.workbench import Bench, cdb10, cdb12, cdb16, pointer_of, sense_of
 from tgtd.media.failing import FailingMedium
 from tgtd.media.ram import RamMedium
@@ -272,6 +273,15 @@ class Losing(RamMedium):
         (cdb10(0x28, 0, 1, 0x08), None),
         (cdb10(0x2A, 0, 1, 0x08), bytes(512)),
         (cdb10(0x2E, 0, 1), bytes(512)),
+        (cdb16(0x8E, 0, 1), bytes(512)),
+        (cdb10(0x2F, 0, 1), None),
+        (cdb12(0xAF, 0, 1, 2), b"x" * 512),
+        (cdb16(0x8F, 0, 1, 6), b"x" * 512),
+        (cdb16(0x8B, 0, 1, 0x08), bytes(512)),
+        (struct.pack(">BBQHHBB", 0x9C, 0, 0, 0, 1, 0, 0), bytes(512)),
+        (struct.pack(">BBQ3xBBB", 0x89, 0x08, 0, 1, 0, 0), b"x" * 512 + bytes(512)),
+        (struct.pack(">BBBB3xBHBxQIII", 0x7F, 0, 0, 0, 0x18, 0x0E, 0x08, 0, 0, 0, 1), bytes(512)),
+        (bytes((0x1B, 0, 0, 0, 0, 0)), None),
         (bytes((0x15, 0x10, 0, 0, 24, 0)), bytes(4) + bytes((0x08, 18)) + bytes(18)),
     ],
 )
@@ -281,8 +291,32 @@ def test_what_another_command_meets_is_told_at_the_next_flush(cdb: bytes, data: 
     bench.ready()
     assert bench.good(cdb10(0x2A, 0, 1), b"x" * 512) == b""
     assert bench.refused(cdb, data)[0] in (3, 7)
+    bench.good(bytes((0x1B, 0, 0, 0, 1, 0)))
     assert bench.refused(cdb10(0x35, 0, 0)) == (7, 0x27, 7)
     bench.good(cdb10(0x35, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("action", "flags", "data"),
+    [(9, 8, None), (10, 0, None), (11, 8, bytes(512)), (12, 0, bytes(512)), (14, 8, bytes(512)), (15, 0, bytes(512))],
+)
+def test_so_is_what_the_long_forms_meet(action: int, flags: int, data: bytes | None) -> None:
+    bench = Bench()
+    bench.protected(2, below=Losing(1 << 20))
+    bench.ready()
+    bench.good(cdb10(0x2A, 0, 1), b"x" * 512)
+    assert bench.refused(long(action, 0, 1, flags=flags), data) == (7, 0x27, 7)
+    assert bench.refused(cdb10(0x35, 0, 0)) == (7, 0x27, 7)
+    bench.good(cdb10(0x35, 0, 0))
+
+
+@pytest.mark.parametrize(("action", "data"), [(9, None), (11, bytes(512)), (14, bytes(512))])
+def test_long_forms_without_fua_meet_nothing(action: int, data: bytes | None) -> None:
+    bench = Bench()
+    bench.protected(2, below=Losing(1 << 20))
+    bench.ready()
+    bench.good(long(action, 0, 1), data)
+    assert bench.refused(cdb10(0x35, 0, 0)) == (7, 0x27, 7)
 
 
 def test_a_plain_command_that_fails_concerns_no_flush() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -52,17 +53,31 @@ def verify(disk: Disk, task: Task) -> int:
     medium, offset, length = disk.store(), lba << disk.shift, count << disk.shift
     disk.tally.verified += length
     if mode == _READABLE:
-        return disk.defer(task, partial(read_back, medium, offset, length))
+        return disk.defer(task, on_medium(disk, partial(read_back, medium, offset, length)))
     data = memoryview(task.data_out or b"")
     needed = length if mode == _ALL_BLOCKS else disk.block_size
     if len(data) < needed and task.wanted_out != needed:
         raise Refused(BUSY)
     data = data[: min(needed, len(data) >> disk.shift << disk.shift)]
     if mode == _ALL_BLOCKS:
-        return disk.defer(task, partial(compare, medium, offset, data))
+        return disk.defer(task, on_medium(disk, partial(compare, medium, offset, data)))
     if not data:
         raise CheckCondition(PARAMETER_LIST_LENGTH_ERROR)
-    return disk.defer(task, partial(_compare_each, medium, offset, length, data))
+    return disk.defer(task, on_medium(disk, partial(_compare_each, medium, offset, length, data)))
+
+
+def on_medium(disk: Disk, work: Callable[[], None]) -> Callable[[], None]:
+    """The work of a VERIFY, which is about the medium: what only a cache has goes there first, as by SYNCHRONIZE CACHE
+    (SBC-4 4.15.2, 5.36)."""
+    medium = disk.store()
+    if not medium.volatile or not disk.write_cache:
+        return work
+
+    def after_flush() -> None:
+        medium.flush()
+        work()
+
+    return after_flush
 
 
 def read_back(medium: BlockMedium, offset: int, length: int) -> None:

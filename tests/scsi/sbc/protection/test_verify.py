@@ -19,6 +19,7 @@ from tests.scsi.sbc.protection.cdbs import (
     ten,
 )
 from tests.scsi.sbc.protection.test_transfers import make
+from tests.scsi.sbc.test_verify import Noting
 
 ALL, ONE = 0x02, 0x06
 MISCOMPARE = (0xE, 0x1D, 0)
@@ -88,3 +89,24 @@ def test_compare_and_write() -> None:
     assert bench.refused(cdb, bytes(1024)) == (5, 0x24, 0)
     bench.good(cdb[:1] + b"\0" + cdb[2:], b"\2" * 512 + b"\3" * 512)
     assert bench.good(ten(READ, 4, 1, 1)) == block(3, 4)
+
+
+@pytest.mark.parametrize("lenient", [True, False])
+def test_blocks_are_read_even_where_nothing_is_checked(lenient: bool) -> None:
+    """DPICZ spares the checks, not the medium."""
+    bench = make(2)
+    bench.itl().lu.policy.lenient = lenient  # type: ignore[attr-defined]
+    bench.good(long(VERIFY_32, 4, 3))
+    bench.good(sixteen(0x9F, 5, 0)[:1] + b"\x51" + sixteen(0x9F, 5, 0)[2:])
+    assert bench.refused(long(VERIFY_32, 4, 3)) == (3, 0x11, 0x14)
+
+
+@pytest.mark.parametrize(
+    ("flags", "data"), [(0, None), (ALL, b"\1" * 1024), (ONE, b"\1" * 512)], ids=["read", "compared", "one for all"]
+)
+def test_the_cache_goes_to_the_medium_first(flags: int, data: bytes | None) -> None:
+    medium = Noting(1 << 20)
+    bench = make(2, below=medium)
+    bench.good(ten(WRITE, 4, 2), b"\1" * 1024)
+    bench.good(long(VERIFY_32, 4, 2, flags=flags, reference=4), data)
+    assert medium.log == ["flush", "read"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tgtd.scsi.sbc.protection.access import Access, onward, split, steps, transfer, unit_of
 from tgtd.scsi.sbc.protection.rules import COMPARED, READ, SENT, SIZE, Rules, check, compare, pack, unpack
 from tgtd.scsi.sbc.protection.transfers import arrived, check_sent, fetch, put
-from tgtd.scsi.sbc.verify import offset_of_difference
+from tgtd.scsi.sbc.verify import offset_of_difference, on_medium
 from tgtd.scsi.sbc.write import FUA, MOST_COMPARED
 from tgtd.scsi.sense import (
     GOOD,
@@ -48,23 +48,24 @@ def verify(disk: Disk, task: Task) -> int:
         return GOOD
     disk.tally.verified += what.blocks << disk.shift
     if mode == _READABLE:
-        return disk.defer(task, partial(_verify, disk, what))
+        return disk.defer(task, on_medium(disk, partial(_verify, disk, what)))
     unit = unit_of(disk, what.protect)
     sent = arrived(task, unit * (what.blocks if mode == _ALL_BLOCKS else 1), unit)
     if mode == _ONE_BLOCK:
         if not sent:
             raise CheckCondition(PARAMETER_LIST_LENGTH_ERROR)
-        return disk.defer(task, partial(_compare_each, disk, what, sent))
-    return disk.defer(task, partial(_compare, disk, replace(what, blocks=len(sent) // unit), sent))
+        return disk.defer(task, on_medium(disk, partial(_compare_each, disk, what, sent)))
+    what = replace(what, blocks=len(sent) // unit)
+    return disk.defer(task, on_medium(disk, partial(_compare, disk, what, sent)))
 
 
 def _verify(disk: Disk, what: Access) -> None:
     """BYTCHK 00b (table 125)."""
-    if not what.protect and disk.policy.lenient:
-        return
+    checks = what.protect or not disk.policy.lenient
     for first, count in steps(disk.block_size, what.blocks):
         data, information = fetch(disk, what.lba + first, count)
-        check(onward(what.rules, first), READ[what.protect], what.lba + first, data, information, disk.block_size)
+        if checks:
+            check(onward(what.rules, first), READ[what.protect], what.lba + first, data, information, disk.block_size)
 
 
 def _compare(disk: Disk, what: Access, sent: memoryview) -> None:
