@@ -180,8 +180,7 @@ def note(device: AnyDevice, wish: model.Lun) -> None:
     value = None
     if keyed(device.medium) is not None and wanted is not None and wanted.header and wish.medium.path:
         value = os.fsencode(wish.medium.path) + b"\0" + os.fsencode(wanted.header)
-    if device.memory.recall(NAME) != value:
-        device.memory.keep(NAME, value, _noted)
+    device.records.keeper.hold(NAME, value, _noted)
 
 
 def _noted(error: BaseException | None) -> None:

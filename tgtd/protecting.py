@@ -62,8 +62,7 @@ def note(device: AnyDevice, wish: model.Lun) -> None:
     value = None
     if device.guarded is not None and wish.protection is not None:
         value = Formatted(device.protection, wish.protection, wish.block_size).encode()
-    if device.memory.recall(NAME) != value:
-        device.memory.keep(NAME, value, _noted)
+    device.records.keeper.hold(NAME, value, _noted)
 
 
 def _noted(error: BaseException | None) -> None:

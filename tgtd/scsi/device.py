@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from tgtd.scsi.buffers import BufferPool
+from tgtd.scsi.counters import Counters
 from tgtd.scsi.lun import Identity
 from tgtd.scsi.medium import Offload
 from tgtd.scsi.nexus import LunNexus
@@ -19,14 +20,6 @@ from tgtd.scsi.stall import Stall
 
 M = TypeVar("M")
 S = TypeVar("S")
-
-
-class Counters(Protocol):
-    """What a device counts. medium_errors: commands that met an error of the medium."""
-
-    medium_errors: int
-
-    def as_dict(self) -> dict[str, int]: ...
 
 
 class Device(PrimaryUnit, ABC, Generic[M, S]):

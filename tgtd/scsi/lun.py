@@ -59,6 +59,8 @@ class LogicalUnit:
     device_type: ClassVar[int] = 0x1F
     rows: ClassVar[tuple[Command, ...]] = ()
     raises_attention: ClassVar[bool] = True
+    can_be_copied: ClassVar[bool] = False
+    """Whether copy managers may read and write its blocks: it is one of our disks (scsi/copy/)."""
     normal_aca: ClassVar[bool] = True
     """NORMACA: NACA of the CONTROL byte is heeded. Not where a unit keeps nothing of its nexuses: there an ACA would
     have no owner who could clear it, and lock everybody out."""

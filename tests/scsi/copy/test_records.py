@@ -7,12 +7,12 @@ import struct
 import pytest
 
 from tests.scsi.workbench import Bench
-from tgtd.scsi.copy.records import DONE, IN_BACKGROUND, IN_FOREGROUND, MOST, Record, Records
+from tgtd.scsi.copy.records import DONE, IN_BACKGROUND, IN_FOREGROUND, MOST, CopyRecords, Record
 from tgtd.scsi.sense import OPERATION_IN_PROGRESS, CheckCondition
 
 
 def test_a_name_is_taken_while_its_copy_runs() -> None:
-    nexus, records = Bench().nexus, Records()
+    nexus, records = Bench().nexus, CopyRecords()
     first = Record(nexus, 1, 0, IN_FOREGROUND)
     records.enter(first)
     with pytest.raises(CheckCondition) as caught:
@@ -25,7 +25,7 @@ def test_a_name_is_taken_while_its_copy_runs() -> None:
 
 
 def test_names_belong_to_a_nexus() -> None:
-    bench, records = Bench(), Records()
+    bench, records = Bench(), CopyRecords()
     other = bench.connect("other")
     for nexus in (bench.nexus, other):
         records.enter(Record(nexus, 1, 0, IN_BACKGROUND))
@@ -38,7 +38,7 @@ def test_names_belong_to_a_nexus() -> None:
 
 
 def test_the_oldest_that_has_ended_goes() -> None:
-    nexus, records = Bench().nexus, Records()
+    nexus, records = Bench().nexus, CopyRecords()
     for number in range(MOST + 10):
         record = Record(nexus, number, 0, IN_FOREGROUND)
         records.enter(record)

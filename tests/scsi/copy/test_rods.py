@@ -171,7 +171,7 @@ def test_tokens_end() -> None:
     assert bench.refused(*write(forged, (0, 8)), lun=1) == UNKNOWN
 
 
-@pytest.mark.parametrize("how", ["offline", "block size", "removed"])
+@pytest.mark.parametrize("how", ["offline", "removed"])
 def test_a_disk_that_is_another_now(how: str) -> None:
     bench = Pair()
     token = token_of(bench, (0, 8))
@@ -179,8 +179,6 @@ def test_a_disk_that_is_another_now(how: str) -> None:
         medium = bench.first.offline()
         assert medium is not None
         bench.first.insert(medium)
-    elif how == "block size":
-        bench.first.change(type(bench.first.settings)(block_size=4096), bench.first.identity)
     else:
         bench.target.remove_lun(0)
     assert bench.refused(*write(token, (0, 8)), lun=1) == ((0xA, 0x0D, 2) if how == "removed" else CANCELLED)

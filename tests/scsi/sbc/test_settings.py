@@ -21,7 +21,6 @@ from tgtd.scsi.sense import CAPACITY_DATA_CHANGED, INQUIRY_DATA_CHANGED, MODE_PA
         ({"removable": True}, [INQUIRY_DATA_CHANGED]),
         ({"thin": False}, [INQUIRY_DATA_CHANGED]),
         ({"rotation_rate": 5400}, [INQUIRY_DATA_CHANGED]),
-        ({"block_size": 4096}, [CAPACITY_DATA_CHANGED]),
         ({"physical_block_size": 512}, [CAPACITY_DATA_CHANGED]),
         ({"thin": False, "read_only": True}, [INQUIRY_DATA_CHANGED, MODE_PARAMETERS_CHANGED]),
     ],

@@ -87,6 +87,25 @@ def test_what_cannot_be_kept_is_no_change() -> None:
     assert named(bench, BINARY) == b"y"
 
 
+def test_what_is_held_is_what_was_held_last() -> None:
+    """Also when it was that before, and something else is under way."""
+    bench, memory = make()
+    memory.values["type"] = b"1"
+    keeper = bench.itl().lu.records.keeper  # type: ignore[attr-defined]
+    ended: list[BaseException | None] = []
+    for value in (b"2", b"1", b"1", None, None):
+        keeper.hold("type", value, ended.append)
+    while memory.waiting:
+        memory.step()
+    assert (memory.values, ended) == ({}, [None] * 5)
+    keeper.hold("type", b"1", ended.append)
+    keeper.hold("type", b"2", ended.append)
+    memory.step()
+    keeper.hold("type", b"2", ended.append)
+    memory.step()
+    assert (memory.values, memory.waiting) == ({"type": b"2"}, [])
+
+
 def test_aborted_meanwhile() -> None:
     """It is kept all the same, and the buffer comes back."""
     bench, memory = make()

@@ -128,7 +128,7 @@ def _end(task: Task, order: Order, index: int, number: int, at: int) -> End:
 def _fits(end: End, cscd: Cscd) -> bool:
     """It is a disk, and has blocks as the initiator believes."""
     unit = end.itl.lu
-    if unit.device_type != 0x00 or cscd.device_type != 0x00 or not hasattr(unit, "copies"):
+    if cscd.device_type != 0x00 or not unit.can_be_copied:
         return False
     return cscd.block_size in (0, end.disk.block_size)
 

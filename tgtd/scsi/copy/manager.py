@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tgtd.scsi.copy.job import CopyJob, Failure, Segment, stopped
-from tgtd.scsi.copy.records import ABORTED, DONE, FAILED, IN_BACKGROUND, IN_FOREGROUND, Record, Records
+from tgtd.scsi.copy.records import ABORTED, DONE, FAILED, IN_BACKGROUND, IN_FOREGROUND, CopyRecords, Record
 from tgtd.scsi.copy.watch import watched
 from tgtd.scsi.sense import BUSY, CHECK_CONDITION, GOOD, TOKEN_CANCELLED, CheckCondition, Refused, encode
 from tgtd.scsi.task import PENDING, WORKING, Task
@@ -26,7 +26,7 @@ Explain = Callable[[Failure], tuple[int, bytes]]
 
 class CopyManager:
     def __init__(self, disk: Disk) -> None:
-        self.records = Records()
+        self.records = CopyRecords()
         self._disk = disk
         self._tokens: dict[Token, None] = {}
 
@@ -118,7 +118,7 @@ class CopyManager:
             token.source.itl.nexus.target.office.tokens.drop(token, TOKEN_CANCELLED)
 
     def lose(self, nexus: Nexus | None = None) -> None:
-        """See Records.lose."""
+        """See CopyRecords.lose."""
         self.records.lose(nexus)
 
     def sense(self, trouble: CheckCondition) -> tuple[int, bytes]:

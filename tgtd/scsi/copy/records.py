@@ -93,7 +93,7 @@ class Record:
         )
 
 
-class Records:
+class CopyRecords:
     """The records of one unit."""
 
     def __init__(self) -> None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import ClassVar
 
 from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.command import Command, unsupported
+from tgtd.scsi.counters import Counters
 from tgtd.scsi.device import Device
 from tgtd.scsi.inquiry import SUPPORTED, VitalPage
 from tgtd.scsi.lun import Identity
@@ -62,18 +63,13 @@ class PassthroughSettings:
 
 
 @dataclass(slots=True)
-class PassthroughCounters:
+class PassthroughCounters(Counters):
     """Plain counts since the unit was made. errors: commands that did not end well, for whatever reason;
     medium_errors: those that this host could not bring to the device and back."""
 
     commands: int = 0
     read_bytes: int = 0
     write_bytes: int = 0
-    errors: int = 0
-    medium_errors: int = 0
-
-    def as_dict(self) -> dict[str, int]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 class Passthrough(Device[ScsiDevice, PassthroughSettings]):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+
+from tgtd.scsi.counters import Counters
 
 
 @dataclass(slots=True)
-class DiskCounters:
-    """Plain counts since the disk was made; `other`: commands besides reads and writes. medium_errors: those of
-    `errors` that the medium is to blame for."""
+class DiskCounters(Counters):
+    """other: commands besides reads and writes."""
 
     reads: int = 0
     writes: int = 0
@@ -17,8 +18,3 @@ class DiskCounters:
     flushes: int = 0
     unmaps: int = 0
     other: int = 0
-    errors: int = 0
-    medium_errors: int = 0
-
-    def as_dict(self) -> dict[str, int]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}

@@ -77,6 +77,7 @@ class Disk(Device[BlockMedium, DiskSettings]):
     """
 
     device_type = 0x00
+    can_be_copied = True
     rows = ROWS
     counters: DiskCounters
     versions = (SBC_4, SBC_3)  # initiators older than SBC-4 look for the one they know
@@ -343,15 +344,14 @@ class Disk(Device[BlockMedium, DiskSettings]):
             self.attend_all(CAPACITY_DATA_CHANGED)
 
     def change(self, settings: DiskSettings, identity: Identity) -> None:
-        """Adopt other settings while initiators look on. Raises ValueError when the medium cannot serve them."""
+        """Adopt other settings while initiators look on. Raises ValueError when the medium cannot serve them.
+
+        Another block size makes another disk.
+        """
         check_fit(self.medium, settings)
         old, before = self.settings, self.identity
         flush = self.write_cache and not settings.write_cache
         self.settings, self.identity = settings, identity
-        if settings.block_size != old.block_size:
-            self.medium = _bare(self.medium)  # blocks have other numbers now
-            self.copies.disturb()
-            self.reassigned.clear()
         if settings.write_cache != old.write_cache:
             self.write_cache = settings.write_cache
         self._survey()

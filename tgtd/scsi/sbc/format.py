@@ -70,9 +70,9 @@ def format_unit(disk: Disk, task: Task) -> int:
     kind = requested(cdb, usage_field)
     passes: list[Pass] = []
     if pattern:
-        passes = [bared(repeat(pattern, disk.block_size))]
+        passes = [bared(repeat(pattern, disk.block_size), "write")]
     elif not cdb[4] & _FAST:
-        passes = [bared(clear(disk.thin))]
+        passes = [bared(clear(disk.thin), "zero")]
     if disk.guarded is not None and (kind or disk.protection):
         passes.append(forget)
     if not passes:

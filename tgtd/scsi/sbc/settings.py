@@ -46,6 +46,6 @@ def tidings(old: DiskSettings, new: DiskSettings, renamed: bool) -> list[Sense]:
     moded = attrgetter("write_cache", "read_only", "mode_pages", "pool_warning")
     if moded(old) != moded(new):
         found.append(MODE_PARAMETERS_CHANGED)
-    if (old.block_size, old.physical_block_size) != (new.block_size, new.physical_block_size):
+    if old.physical_block_size != new.physical_block_size:
         found.append(CAPACITY_DATA_CHANGED)
     return found

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from tgtd.scsi.buffers import BufferPool
+from tgtd.scsi.counters import Counters
 from tgtd.scsi.device import AnyDevice, Device
 from tgtd.scsi.lun import Identity
 from tgtd.scsi.medium import Offload
@@ -53,15 +54,10 @@ _MOST_TOLD = 8
 
 
 @dataclass(slots=True)
-class ChangerCounters:
+class ChangerCounters(Counters):
     """Plain counts since the changer was made. moves: inventories that came into force."""
 
     moves: int = 0
-    errors: int = 0
-    medium_errors: int = 0
-
-    def as_dict(self) -> dict[str, int]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 class Changer(Device[Shelf, LibrarySettings]):

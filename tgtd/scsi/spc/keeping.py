@@ -34,6 +34,11 @@ class Keeper:
         if not self._busy:
             self._advance()
 
+    def hold(self, name: str, value: bytes | None, then: Kept) -> None:
+        """One value as it is now, whatever the changes before leave; nothing is done when they leave just that."""
+        memory = self._unit.memory
+        self.change(lambda: {} if memory.recall(name) == value else {name: value}, then)
+
     def _advance(self) -> None:
         while self._waiting and not self._busy:
             memory, change, then = self._waiting.popleft()

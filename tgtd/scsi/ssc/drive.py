@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from tgtd.scsi.buffers import BufferPool
+from tgtd.scsi.counters import Counters
 from tgtd.scsi.device import Device
 from tgtd.scsi.lun import Identity
 from tgtd.scsi.medium import Offload
@@ -76,7 +77,7 @@ class TapeSettings:
 
 
 @dataclass(slots=True)
-class TapeCounters:
+class TapeCounters(Counters):
     """Plain counts since the drive was made."""
 
     reads: int = 0
@@ -84,11 +85,6 @@ class TapeCounters:
     read_bytes: int = 0
     write_bytes: int = 0
     loads: int = 0
-    errors: int = 0
-    medium_errors: int = 0
-
-    def as_dict(self) -> dict[str, int]:
-        return {one.name: getattr(self, one.name) for one in fields(self)}
 
 
 class TapeDrive(Device[Mount, TapeSettings]):

@@ -6,7 +6,9 @@ import pytest
 
 from tests.scsi.sbc.protection.cdbs import READ, WRITE, blocks, ten
 from tests.scsi.workbench import Bench
+from tgtd.media.failing import FailingMedium
 from tgtd.scsi.memory import Kept
+from tgtd.scsi.sbc.disk import Disk
 from tgtd.scsi.sbc.protection.formatting import NAME, Formatted
 
 FMTDATA = 0x10
@@ -90,6 +92,38 @@ def test_a_medium_with_bad_blocks() -> None:
     bench.good(ten(0x3F, 4, 0, 2))
     bench.good(format_unit(3))
     assert bench.target.luns[0].protection == 2
+
+
+@pytest.mark.parametrize(
+    ("verb", "fast", "flags", "data"),
+    [
+        ("zero", 0, 0, None),
+        ("zero", 1, 0, None),
+        ("write", 0, FMTDATA, bytes.fromhex("00 88 0000 00 01 0002 A55A")),
+        ("flush", 0, 0, None),
+    ],
+)
+def test_filters_have_their_say(verb: str, fast: int, flags: int, data: bytes | None) -> None:
+    """What is done to the data and beside them is seen by the layers of the medium, as on any disk."""
+    bench = make(1)
+    disk = bench.target.luns[0]
+    assert isinstance(disk, Disk)
+    assert disk.medium is not None
+    disk.relayer(FailingMedium(disk.medium, (verb,), "EIO", 0, None, 1.0, 1))
+    assert bench.refused(format_unit(2, fast, flags), data) == (3, 0x31, 1)
+    bench.good(format_unit(2, fast, flags), data)
+    if data is not None:
+        assert bench.good(ten(READ, 9, 1)) == bytes.fromhex("A55A") * 256
+
+
+def test_bad_blocks_are_formatted_too() -> None:
+    bench = make(1)
+    bench.good(ten(0x3F, 4, 0, 2))
+    assert bench.refused(ten(READ, 4, 1)) == (3, 0x11, 0x14)
+    bench.good(format_unit(2, fast=1))
+    assert bench.refused(ten(READ, 4, 1)) == (3, 0x11, 0x14)
+    bench.good(format_unit(2))
+    assert bench.good(ten(READ, 4, 1, 1)) == UNWRITTEN
 
 
 class Failing:

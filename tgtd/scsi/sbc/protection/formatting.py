@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from tgtd.scsi.layer import bottom
+from tgtd.scsi.layer import bottom, consult
 from tgtd.scsi.medium import BlockMedium
+from tgtd.scsi.sbc.flaws import FlawedMedium
 from tgtd.scsi.sbc.operation import Pass
 from tgtd.scsi.sbc.protection.medium import ProtectedMedium
 from tgtd.scsi.sense import (
@@ -56,12 +57,19 @@ def requested(cdb: bytes, field_usage: int) -> int:
     return {_NONE: 0, _TYPE_1: 1, _OTHERS: 2 + field_usage}[information]
 
 
-def bared(work: Pass) -> Pass:
-    """The same pass on the data alone: what is beside them is forgotten by a pass of its own."""
+def bared(work: Pass, verb: str) -> Pass:
+    """The same pass on the data alone: what is beside them is forgotten by a pass of its own. verb: what it does, as
+    the layers of the medium are to see it."""
 
     def without(medium: BlockMedium, offset: int, length: int) -> None:
         found = _guarded(medium)
-        work(medium if found is None else found.medium, offset, length)
+        if found is None:
+            work(medium, offset, length)
+            return
+        consult(medium, verb, offset, length)
+        work(found.medium, offset, length)
+        if isinstance(medium, FlawedMedium):
+            medium.heal(offset, length)
 
     return without
 
@@ -70,6 +78,7 @@ def forget(medium: BlockMedium, offset: int, length: int) -> None:
     """A pass after which no block has protection information: FFh, not checked (SBC-4 5.4.1)."""
     found = _guarded(medium)
     assert found is not None
+    consult(medium, "zero", offset, length)
     found.forget(offset, length)
 
 
@@ -94,4 +103,4 @@ def reformat(disk: Disk, kind: int, then: Callable[[BaseException | None], None]
         else:
             then(trouble)
 
-    disk.memory.keep(NAME, value.encode(), kept)
+    disk.records.keeper.hold(NAME, value.encode(), kept)
