@@ -241,6 +241,36 @@ def test_as_dict(tree: Tree) -> None:
     ]
 
 
+ANEW = "commands are answered NOT READY until its medium is open anew, then unit attention: medium may have changed"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "effects"),
+    [
+        (
+            "read_only = true\n",
+            "",
+            [
+                "unit attention: mode parameters changed",
+                f"unless its medium is open for writing already, {ANEW}",
+            ],
+        ),
+        (
+            "",
+            'wwid = "naa.60000000000000000000000000000001"\n',
+            [
+                "unit attention: INQUIRY data has changed",
+                ANEW,
+            ],
+        ),
+        ("", 'serial = "S1"\n', ["unit attention: INQUIRY data has changed"]),
+    ],
+)
+def test_what_opens_the_medium_anew(tree: Tree, before: str, after: str, effects: list[str]) -> None:
+    (step,) = change(tree, BASE + before, BASE + after)
+    assert list(step.effects) == effects
+
+
 def test_unchanged_targets_are_not_looked_into(tree: Tree) -> None:
     before = config(tree, BASE)
     target = before.targets[NAME]

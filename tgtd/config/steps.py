@@ -19,6 +19,8 @@ INQUIRY_CHANGED = "unit attention: INQUIRY data has changed"
 MODE_CHANGED = "unit attention: mode parameters changed"
 MEDIUM_CHANGED = "unit attention: medium may have changed"
 NOT_READY = "commands are answered NOT READY"
+REOPENED = f"{NOT_READY} until its medium is open anew, then {MEDIUM_CHANGED}"
+REOPENED_MAYBE = f"unless its medium is open for writing already, {REOPENED}"
 LOGOUT = "all its sessions are logged out"
 LOGOUT_SOME = "sessions that are no longer allowed are logged out"
 NEW_LOGINS = "new logins only"
@@ -263,6 +265,10 @@ class ChangeLun(LunStep):
         if "online" in self.fields:
             return (MEDIUM_CHANGED,)
         effects = [_LUN_EFFECTS.get(field, NONE) for field in self.fields]
+        if self.old.identity.wwid != self.new.identity.wwid:
+            effects.append(REOPENED)
+        elif self.old.read_only and not self.new.read_only:
+            effects.append(REOPENED_MAYBE)
         if _writable(self.old) != _writable(self.new):
             effects.append(MODE_CHANGED)
         if bool(self.old.pool_warning) != bool(self.new.pool_warning):
