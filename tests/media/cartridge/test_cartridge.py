@@ -18,6 +18,7 @@ from tgtd.media.cartridge.cartridge import Cartridge, Making
 from tgtd.media.cartridge.label import DATA, SLOT
 from tgtd.media.cartridge.partition import Partition
 from tgtd.media.cartridge.record import HEADER, INDEX, Header, Rot, pack
+from tgtd.media.cartridge.space import Stream
 from tgtd.media.problem import MediumError
 
 MIB = 1 << 20
@@ -404,3 +405,84 @@ def test_what_was_lost_stays_known_as_lost(tmp_path: Path, sealed: bool) -> None
     cartridge = Cartridge.open(str(path))
     assert contents(cartridge.partitions[0]) == written
     cartridge.close()
+
+
+def test_a_cut_through_filemarks_at_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever the power goes the tape is as before, or as after: the filemarks before the cut are always there."""
+    cartridge = blank(tmp_path)
+    before = write(cartridge.partitions[0], [b"one", b"two", 5, b"three", 1])
+    cartridge.synchronize()
+    file, seen = tmp_path / "tape", []
+    real = os.pwritev
+
+    def pwritev(fd: int, buffers: Any, offset: int, flags: int = 0) -> int:
+        data = b"".join(buffers)
+        for length in (0, 1, 8, 15, len(data) // 2, len(data) - 1, len(data)):
+            whole = bytearray(file.read_bytes())
+            whole[offset : offset + length] = data[:length]
+            seen.append(bytes(whole))
+        return real(fd, buffers, offset, flags)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwritev", pwritev)
+        cartridge.cut(0, 5)
+        after = contents(cartridge.partitions[0])
+        write(cartridge.partitions[0], [b"new"])
+    assert after == before[:5]
+    os.close(cartridge._fd)
+    found = set()
+    for whole in seen:
+        (tmp_path / "step").write_bytes(whole)
+        reader = Cartridge.open(str(tmp_path / "step"), writable=False)
+        shown = contents(reader.partitions[0])
+        assert shown in (before, after, [*after, b"new"])
+        found.add(len(shown))
+        reader.close()
+        writer = Cartridge.open(str(tmp_path / "step"))
+        assert contents(writer.partitions[0]) == shown
+        more = write(writer.partitions[0], [b"more", 2])
+        os.close(writer._fd)
+        again = Cartridge.open(str(tmp_path / "step"))
+        assert contents(again.partitions[0]) == [*shown, *more]
+        again.cut(0, 4 if shown != before else 6)
+        assert contents(again.partitions[0]) == shown[: 4 if shown != before else 6]
+        again.close()
+    assert found == {5, 6, 9}
+
+
+def test_filemarks_that_cannot_be_written_just_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The label has them: what comes after them may be written first."""
+    cartridge = blank(tmp_path)
+    model = write(cartridge.partitions[0], [b"one", 4])
+    real = Stream.write
+
+    def broken(stream: Stream, offset: int, head: bytes, data: bytes = b"") -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(Stream, "write", broken)
+    cartridge.cut(0, 3)
+    assert contents(cartridge.partitions[0]) == model[:3]
+    monkeypatch.setattr(Stream, "write", real)
+    more = write(cartridge.partitions[0], [b"two"])
+    cartridge.write_label()
+    os.close(cartridge._fd)
+    reader = Cartridge.open(str(tmp_path / "tape"), writable=False)
+    assert contents(reader.partitions[0]) == model[:3] + more
+    reader.close()
+    writer = Cartridge.open(str(tmp_path / "tape"))
+    writer.cut(0, 2)
+    assert contents(writer.partitions[0]) == model[:2]
+    writer.close()
+    last = Cartridge.open(str(tmp_path / "tape"))
+    assert contents(last.partitions[0]) == model[:2]
+    last.close()
+
+
+@pytest.mark.parametrize("owed", [[1], [0, 0, 0], [0, 0, 1 << 24], [0, -1, 1], ["a", 0, 1], [0, 0, 1, 0]])
+def test_a_label_that_owes_nonsense(tmp_path: Path, owed: list[Any]) -> None:
+    cartridge = blank(tmp_path)
+    cartridge.label.partitions[0].owed = owed
+    label.write(cartridge._fd, cartridge.label, 9)
+    os.close(cartridge._fd)
+    with pytest.raises(MediumError, match="cannot be understood"):
+        Cartridge.open(str(tmp_path / "tape"))

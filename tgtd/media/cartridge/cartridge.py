@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
@@ -97,6 +98,10 @@ class Cartridge:
         self._sequence = sequence
         self._space = Space(fd, label.segment, (n for extent in label.partitions for n in extent.segments))
         self.partitions = self._divide()
+        if self.writable:
+            for partition in self.partitions:
+                with contextlib.suppress(OSError):
+                    partition.settle()
         self._opened, self._labelled = sequence, self._standing()
         self._synchronized: list[tuple[int, int]] | None = None  # as it stood when all of it was on stable storage
         self._doubtful = False  # whether writing a label has failed, so that nobody knows which one is on the disk
@@ -181,15 +186,14 @@ class Cartridge:
         is forgotten."""
         before = [partition.extent() for partition in self.partitions]
         try:
-            dropped, kept = self.partitions[partition].cut(number)
+            dropped = self.partitions[partition].cut(number)
             self.write_label()
         except (OSError, LookupError):
             self._restore(before, self.label.salt)
             raise
         self._space.give(dropped)
-        if kept:
-            self.partitions[partition].append_filemarks(kept)
-            self.synchronize()
+        with contextlib.suppress(OSError):
+            self.partitions[partition].settle()  # until it can be written the label has it
 
     def wipe(self, partition: int) -> None:
         """Nothing that was behind a partition's objects is left in the file. Raises OSError."""

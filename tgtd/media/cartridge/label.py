@@ -39,7 +39,8 @@ class Extent:
     """A partition, as of the last label.
 
     capacity: bytes it holds. epoch: how often it was overwritten. end: the length of its stream. objects, filemarks:
-    how many there are. pages: where the last index page of each level stands. segments: of the file, in order.
+    how many there are. pages: where the last index page of each level stands. segments: of the file, in order. owed: a
+    run of filemarks whose header may not be in the stream yet: where it stands, its first object, how many they are.
     """
 
     capacity: int
@@ -49,6 +50,7 @@ class Extent:
     filemarks: int = 0
     pages: list[int] = field(default_factory=list)
     segments: list[int] = field(default_factory=list)
+    owed: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -104,10 +106,13 @@ def _check(label: Label) -> None:
     numbers = [label.density, label.capacity, label.segment, label.loads, label.made, label.available]
     segments: list[int] = []
     for extent in label.partitions:
-        numbers += [extent.capacity, extent.epoch, extent.end, extent.objects, extent.filemarks, *extent.pages]
+        numbers += [extent.capacity, extent.epoch, extent.end, extent.objects, extent.filemarks]
+        numbers += [*extent.pages, *extent.owed]
         segments += extent.segments
     if not all(type(number) is int and 0 <= number < 1 << 64 for number in numbers + segments):
         raise ValueError("a number is none, or out of range")
+    if any(extent.owed and (len(extent.owed) != 3 or not 0 < extent.owed[2] < 1 << 24) for extent in label.partitions):
+        raise ValueError("it owes what no filemarks can be")
     if len(set(segments)) < len(segments) or any(number >= MOST_SEGMENTS for number in segments):
         raise ValueError("its segments are not disjoint")
     if not label.partitions or not label.segment or len(bytes.fromhex(label.salt)) != _SALT or label.kind not in KINDS:

@@ -2,7 +2,9 @@
 
 Appending writes behind the end. Overwriting first cuts: the label says durably that what follows is gone, and the
 epoch rises, before anything is written over it. When a cartridge is opened, records behind the label's end are taken up
-as long as each is whole and of this epoch: all that was synchronized is there, and nothing torn. Its methods block.
+as long as each is whole and of this epoch: all that was synchronized is there, and nothing torn. Where the cut goes
+through a run of filemarks, what is left of the run is owed: the label has it, and counts until the shorter run stands
+in the stream itself. Its methods block.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ class Partition:
         self._labelled = extent
         self._salt = salt
         self._index = Index(self._load)
+        self._owed = extent.owed
         self._recover(extent)
 
     def extent(self) -> Extent:
@@ -43,9 +46,8 @@ class Partition:
         if self.lost:
             return self._labelled
         segments = self._stream.segments
-        return Extent(
-            self.capacity, self.epoch, self.end, self.objects, self.filemarks, list(self._index.pages), list(segments)
-        )
+        standing = self.capacity, self.epoch, self.end, self.objects, self.filemarks
+        return Extent(*standing, list(self._index.pages), list(segments), list(self._owed))
 
     @property
     def segments(self) -> int:
@@ -77,12 +79,12 @@ class Partition:
             self._write_page(0)
         self._write_pages()
 
-    def cut(self, number: int) -> tuple[list[int], int]:
-        """Forget the objects from `number` on: the segments that nothing needs any more, and how many filemarks of a
-        run that was cut through are to be written anew. Raises OSError, LookupError.
+    def cut(self, number: int) -> list[int]:
+        """Forget the objects from `number` on: the segments that nothing needs any more. Raises OSError, LookupError.
 
-        The caller writes the label before anything else is written, and then gives the segments back.
+        The caller writes the label before anything else is written, then gives the segments back, and settles.
         """
+        self.settle()
         kept = 0
         if number < self.objects:
             place = self.find(number)
@@ -91,7 +93,20 @@ class Partition:
             self.objects, self.filemarks = place.number, place.filemarks
         self.lost = 0
         self.epoch += 1
-        return self._stream.shrink(self.end), kept
+        if kept:
+            self._owed = [self.end, self.objects, kept]
+            self._register(self.end, self._owing())
+        return self._stream.shrink(self.end)
+
+    def settle(self) -> None:
+        """Write what is owed. Raises OSError."""
+        if self._owed:
+            self._stream.write(self._owed[0], pack(self._owing(), self._salt, self.number, self._owed[0]))
+            self._owed = []
+
+    def _owing(self) -> Header:
+        _, number, run = self._owed
+        return Header(FILEMARKS, 0, self.epoch, number, 0, run, 0)
 
     def wipe(self) -> None:
         """Leave nothing of what stood behind the end. Raises OSError."""
@@ -148,6 +163,8 @@ class Partition:
         return header
 
     def _header(self, offset: int) -> Header:
+        if self._owed and offset == self._owed[0]:
+            return self._owing()
         head = bytearray(HEADER)
         self._stream.read(offset, memoryview(head))
         header = unpack(head, self._salt, self.number, offset)
