@@ -407,3 +407,18 @@ def test_transfers_by_the_kernel_use_the_same_memory(slow: SlowMedium) -> None:
     work, _ = bench.lane.jobs[0]
     assert isinstance(work, Transfer)
     assert work.buffer.obj is served.kernel.raw
+
+
+def test_aborted_while_it_waits_for_its_turn(slowly: Served) -> None:
+    """Nobody is busy with its data, which lies where the kernel wants it: it is answered as aborted for all that."""
+    block = DATA[:512]
+    alone = bytes((0x89,)).ljust(13, b"\0") + b"\x01\0\0"
+    slowly.put(alone, out=block + block)
+    number = slowly.put(read(0, 8), room=4096)
+    slowly.turn()
+    assert number not in slowly.kernel.answers
+    abort(slowly, number)
+    assert slowly.kernel.answers[number].status == 0x40
+    slowly.bench.lane.drain()
+    slowly.turn()
+    assert slowly.server.outstanding == 0

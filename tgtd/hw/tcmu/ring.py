@@ -7,6 +7,7 @@ ring whose structure cannot be right is not read any further (`Distrust`). Does 
 from __future__ import annotations
 
 from collections import deque
+from threading import Lock
 from typing import NamedTuple
 
 from tgtd.hw.tcmu import layout
@@ -76,6 +77,7 @@ class Ring:
         self._next = self._tail = self._position(layout.TAIL)
         self._told = self._tail
         """The tail as the kernel has heard of it."""
+        self._fence = Lock()
         self._places: deque[tuple[int, int, int]] = deque()
         """Offset, length and kind of the entries taken whose place is not used up."""
         self.unanswered: set[int] = set()
@@ -93,6 +95,12 @@ class Ring:
         found: list[Item] = []
         head = self._position(layout.HEAD)
         at, size, ring = self._next, self._size, self._ring
+        if at != head:
+            # What the head counts was written before it; on POWER and ARM it may yet be read before it. Taking a lock
+            # again after its release is the one thing in Python's reach that keeps the order.
+            for _ in range(2):
+                self._fence.acquire()
+                self._fence.release()
         while at != head and len(found) < most:
             word = ring[at >> 2]
             kind = word & layout.KIND_MASK

@@ -209,9 +209,16 @@ class Server:
         if task.busy:
             self._put_off(task)
             return
-        self._answer(task)
-        if task.buffer is not None:
-            task.release()
+        places = task.places
+        if not task.status and places and task.data_in is places[0] and len(places) == 1:
+            self.bytes_in += task.room
+            self._ring.answer(task.tag, 0)
+        else:
+            self._answer(task)
+            if task.buffer is not None:
+                task.release()
+        if not self._scheduled:
+            self._schedule()
 
     def _answer(self, task: RingTask) -> None:
         status = task.status
@@ -222,14 +229,11 @@ class Server:
             # What is not filled is what an earlier command left there. With CHECK CONDITION and no data, the kernel
             # hands nothing on; else all of it, unless it is told that there is less.
             given = self._tells_length
-            done = len(task.data_in) if task.data_in else 0
-            done = task.fill(wipe=status != CHECK_CONDITION and not (given and done))
+            done = task.fill(wipe=status != CHECK_CONDITION and not (given and task.data_in))
             self.bytes_in += done
             if done < task.room and given:
                 length = done
         self._ring.answer(task.tag, status, task.sense[: layout.MOST_SENSE], length)
-        if not self._scheduled:
-            self._schedule()
 
     def _put_off(self, task: RingTask) -> None:
         """A task ended while a worker still uses its data: the kernel must not give that memory to another command.
@@ -253,6 +257,7 @@ class Server:
         if owed == IN_USE:
             task.data_in = None
             self._answer(task)
+            self._schedule()
             return
         self._flush()  # the kernel must have seen the answer before
         if not self.closed:
