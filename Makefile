@@ -109,6 +109,8 @@ install:
 	install -m 644 tgtd/config/schema/*.json $(DESTDIR)$(PREFIX)/share/tgtd/schema/
 	install -m 644 README.md CHANGELOG.md $(DESTDIR)$(PREFIX)/share/doc/tgtd/
 	cp -RL --no-preserve=mode,ownership etc/. $(DESTDIR)$(PREFIX)/share/doc/tgtd/examples
+	install -d $(DESTDIR)$(PREFIX)/share/doc/tgtd/examples/systemd/tgtd.service.d
+	install -m 644 systemd/tgtd.service.d/*.conf $(DESTDIR)$(PREFIX)/share/doc/tgtd/examples/systemd/tgtd.service.d/
 
 .PHONY: clean
 clean:

@@ -245,9 +245,9 @@ def test_access_and_views_change_live(site: Inside) -> None:
     live = site.tree.targets[IQN]
     site.write(site.lun(1), access='initiators = ["iqn.only:*"]', head='alias = "new"')
     assert site.reload().result == "applied"
-    assert live.iscsi.alias == "new"
-    assert live.iscsi.access.refusal("iqn.other:1", "127.0.0.1") is not None
-    assert live.iscsi.access.refusal("iqn.only:1", "127.0.0.1") is None
+    assert site.service.targets[live.wish.name].alias == "new"
+    assert site.service.targets[live.wish.name].access.refusal("iqn.other:1", "127.0.0.1") is not None
+    assert site.service.targets[live.wish.name].access.refusal("iqn.only:1", "127.0.0.1") is None
 
 
 def test_an_untouched_target_is_left_alone(site: Inside) -> None:
@@ -256,10 +256,14 @@ def test_an_untouched_target_is_left_alone(site: Inside) -> None:
     site.start()
     other = site.tree.targets["iqn.2026-11.org.test:b"]
     itl = attached(site.nexus(name="iqn.2026-11.org.test:b"), 2)
-    iscsi, unit, portal = other.iscsi, other.units[2], site.service.portals["127.0.0.1", site.port]
+    iscsi, unit, portal = (
+        site.service.targets[other.wish.name],
+        other.units[2],
+        site.service.portals["127.0.0.1", site.port],
+    )
     site.write(site.lun(1, "9 MiB"), site.lun(7), access='initiators = ["iqn.only:*"]')
     assert site.reload().result == "applied"
-    assert (other.iscsi, other.units[2], itl.attentions) == (iscsi, unit, [])
+    assert (site.service.targets[other.wish.name], other.units[2], itl.attentions) == (iscsi, unit, [])
     assert site.service.portals["127.0.0.1", site.port] is portal
 
 
@@ -314,7 +318,7 @@ def test_a_fault_of_ours_takes_everything_back(site: Inside, monkeypatch: pytest
     assert "internal error" in refused.errors[0]
     live = site.tree.targets[IQN]
     assert sorted(live.units) == sorted(live.scsi.luns) == [1, 2, 3]
-    assert live.iscsi.alias == ""
+    assert site.service.targets[live.wish.name].alias == ""
     assert live.units[3].device.write_protected is None
     assert list(site.service.portals) == [("127.0.0.1", site.port)]
     site.retry()
@@ -377,7 +381,7 @@ def test_groups_come_and_go(site: Inside) -> None:
     site.write(site.lun(1), head=groups("active/optimized", "active/non-optimized"))
     assert site.reload().errors == ()
     assert itl.attentions == [INQUIRY_DATA_CHANGED, ASYMMETRIC_ACCESS_STATE_CHANGED]
-    assert site.tree.targets[IQN].iscsi.tags == (1, 2)
+    assert site.service.targets[IQN].tags == (1, 2)
     plan = diff(site.loader.load(), model_with(site, groups("active/optimized", first=2)))
     (change,) = [step for step in plan if isinstance(step, ChangeTarget)]
     assert change.effects == (

@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str | None]] = {
     "media": {"media", "scsi"},
     "net": {"net", "scsi"},
     "hw": {"hw", "scsi"},
-    "cli": {"cli", "config", "media"},
+    "cli": {"cli", "config", "hw", "media"},
     "crew": {"crew", "config", "media", "net", "scsi", None},
 }
 """What a room may import of tgtd. The files directly under tgtd/ wire rooms together."""

@@ -87,6 +87,7 @@ def test_install_puts_everything_in_place(tmp_path: Path) -> None:
         "usr/lib/systemd/system/tgtd.socket",
         "usr/lib/sysusers.d/tgtd.conf",
         "usr/lib/tmpfiles.d/tgtd.conf",
+        "usr/share/doc/tgtd/examples/systemd/tgtd.service.d/fabrics.conf",
         "usr/share/man/man1/tgtctl.1",
         "usr/share/man/man5/tgtd-tape.5",
         "usr/share/man/man5/tgtd-targets.5",

@@ -194,9 +194,9 @@ def test_secrets_that_are_named_are_told_to_the_watcher(site: Inside) -> None:
     site.write(site.lun(1), access=f'chap = [{{ user = "u", secret = {{ file = "{secret}" }} }}]')
     assert site.reload().result == "applied"
     assert seen == [[secret]]
-    assert site.tree.targets[IQN].iscsi.access.chap.incoming == {"u": b"twelve-bytes-or-more"}
+    assert site.service.targets[IQN].access.chap.incoming == {"u": b"twelve-bytes-or-more"}
     secret.write_text("another-secret-of-ours")
     reload = site.reload()
     assert reload.result == "applied"
-    assert site.tree.targets[IQN].iscsi.access.chap.incoming == {"u": b"another-secret-of-ours"}
+    assert site.service.targets[IQN].access.chap.incoming == {"u": b"another-secret-of-ours"}
     assert "another-secret" not in repr(reload)

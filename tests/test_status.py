@@ -90,7 +90,7 @@ def test_a_session_began_at_one_moment(site: Inside) -> None:
     """However often one asks, and whatever the wall clock does meanwhile."""
     site.write(site.lun(1))
     site.start()
-    session = Session(site.service, site.tree.targets[IQN].iscsi, "iqn.2026-11.org.test:i", 1, 1, 1, 8)
+    session = Session(site.service, site.service.targets[IQN], "iqn.2026-11.org.test:i", 1, 1, 1, 8)
     rows = []
     for _ in range(2):
         rows.append(session_row(session, site.health))

@@ -11,6 +11,7 @@ import pytest
 
 UNITS = Path(__file__).parents[1] / "systemd"
 EXPOSURE = 2.0
+EXPOSURE_WITH_FABRICS = 2.1
 
 
 def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
@@ -38,11 +39,31 @@ def test_verify_would_notice_a_wrong_key(units: Path) -> None:
     assert "ProtectHouse" in run("systemd-analyze", "verify", "--man=no", service).stderr
 
 
-def test_exposure() -> None:
-    ran = run("systemd-analyze", "security", "--offline=true", "--no-pager", UNITS / "tgtd.service")
+@pytest.mark.parametrize(("drop_in", "most"), [(False, EXPOSURE), (True, EXPOSURE_WITH_FABRICS)])
+def test_exposure(tmp_path: Path, drop_in: bool, most: float) -> None:
+    """The unit by itself, and with the drop-in for fabrics of the kernel beside it."""
+    shutil.copy(UNITS / "tgtd.service", tmp_path)
+    if drop_in:
+        shutil.copytree(UNITS / "tgtd.service.d", tmp_path / "tgtd.service.d")
+    ran = run("systemd-analyze", "security", "--offline=true", "--no-pager", tmp_path / "tgtd.service")
     level = re.search(r"Overall exposure level for tgtd\.service: ([0-9.]+)", ran.stdout)
     assert level is not None, ran.stdout + ran.stderr
-    assert float(level[1]) <= EXPOSURE
+    assert float(level[1]) <= most
+    assert ("char-uio" in ran.stdout) is drop_in
+
+
+def test_verify_with_fabrics(units: Path) -> None:
+    (units / "tgtd.service.d").mkdir()
+    shutil.copy(UNITS / "tgtd.service.d/fabrics.conf", units / "tgtd.service.d")
+    ran = run("systemd-analyze", "verify", "--man=no", units / "tgtd.service")
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_fabrics_are_no_default() -> None:
+    text = (UNITS / "tgtd.service").read_text()
+    assert "CapabilityBoundingSet=\n" in text
+    assert "uio" not in text
+    assert "configfs" not in text
 
 
 def calls(group: str) -> set[str]:

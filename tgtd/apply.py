@@ -276,14 +276,25 @@ class Transaction:
 
     def _settle(self, deadline: float) -> None:
         """Answer when media that exist have been resized or opened anew, or when that takes too long."""
-        moving = (self._waiting and self._closing) or any(unit.settling for unit in self._touched)
+        settling = [unit.settling for unit in self._touched] + [one.side.settling for one in self._concerned()]
+        moving = (self._waiting and self._closing) or any(settling)
         if moving and self._loop.time() < deadline:
             self._loop.call_later(0.005, partial(self._settle, deadline))
             return
         self._warnings += [
             f"{unit.wish.origin}: {unit.place}: {unit.cause}" for unit in self._touched if unit.cause is not None
         ]
+        self._warnings += [
+            f"{target.wish.origin}: {target.wish.name}: {target.side.cause}"
+            for target in self._concerned()
+            if target.side.cause is not None
+        ]
         self._then(Outcome(warnings=tuple(self._warnings)))
+
+    def _concerned(self) -> list[LiveTarget]:
+        """The targets there are of which the plan speaks."""
+        names = dict.fromkeys(getattr(step, "target", "") for step in self._plan)
+        return [self._tree.targets[name] for name in names if name in self._tree.targets]
 
     def _go_back(self, done: list[Step]) -> None:
         for step in reversed(done):
@@ -303,10 +314,11 @@ class Transaction:
     def _tell(self) -> None:
         """Log out who may no longer be there, then unit attentions for the rest."""
         for target in self._recheck:
-            for session in self._tree.service.recheck(target.iscsi):
-                self._warnings.append(f"logged out: {session.describe()}")
+            self._warnings += [f"logged out: {who}" for who in target.side.recheck()]
         for target in self._announce:
             target.scsi.announce()
+        for target in self._tree.targets.values():
+            target.side.refresh()
 
     def _target(self, name: str) -> LiveTarget:
         return self._tree.targets[name]
@@ -323,12 +335,12 @@ class Transaction:
         target = self._tree.make_target(step.new)
         for wish in step.new.luns.values():
             self._put_lun(target, wish)
-        self._tree.service.add_target(target.iscsi)
+        target.side.show()
         self._tree.targets[step.target] = target
 
     def _remove_target(self, step: RemoveTarget) -> None:
         target = self._tree.targets.pop(step.target)
-        self._tree.service.remove_target(step.target)
+        target.side.hide()
         self._tree.withdraw(target, list(target.scsi.luns))
         for number in list(target.units):
             self._take_lun(target, number)
@@ -337,23 +349,20 @@ class Transaction:
 
     def _change_target(self, step: ChangeTarget) -> None:
         target = self._target(step.target)
-        wish, iscsi = step.new, target.iscsi
-        iscsi.alias = wish.alias
-        iscsi.portals = translate.endpoints(wish.portals)
-        iscsi.tags = translate.tags(wish)
-        iscsi.access = translate.access(wish.access)
-        iscsi.redirect = translate.redirect(wish.redirect)
-        iscsi.settings = translate.session_settings(wish.iscsi)
-        iscsi.views = translate.views(wish.views)
-        iscsi.online = wish.online
-        target.wish = wish
+        wish, target.wish = step.new, step.new
+        if "groups" in step.fields:
+            target.scsi.regroup(translate.port_groups(wish))
+        if "transport" in step.fields:
+            target.side.hide()
+            target.side = self._tree.make_side(wish, target.scsi)
+            target.side.show()
+        else:
+            target.side.change(wish)
         if "shared" in step.fields:
             self._tree.withdraw(
                 target, [number for number, share in step.old.shared.items() if wish.shared.get(number) != share]
             )
             self._announce[target] = None
-        if "groups" in step.fields:
-            target.scsi.regroup(translate.port_groups(wish))
         if {"access", "views", "online", "groups"}.intersection(step.fields):
             self._recheck[target] = None
         if "views" in step.fields:

@@ -30,11 +30,22 @@ class Closing:
         self._ended = ended
         self._deadline: Timer | None = None
         self._over = False
+        self._leaving = 0
 
     def begin(self, timeout: float) -> None:
         """Drain. timeout: seconds that initiators have to log out."""
         self._deadline = self._loop.call_later(timeout, self._drained)
-        self._tree.service.drain(self._drained)
+        fabrics = self._tree.fabrics
+        self._leaving = 1 if fabrics is None else 2
+        self._tree.service.drain(self._left)
+        if fabrics is not None:
+            fabrics.leave(self._left)
+
+    def _left(self) -> None:
+        """The initiators on the network, or those on fabrics of the kernel, are gone."""
+        self._leaving -= 1
+        if not self._leaving:
+            self._drained()
 
     def hasten(self) -> None:
         """Wait no longer for initiators or, if they are gone, for media."""
@@ -53,6 +64,8 @@ class Closing:
         if remaining:
             log.warning("%d sessions did not log out in time; they are dropped", remaining)
         self._tree.service.close()
+        if self._tree.fabrics is not None:
+            self._tree.fabrics.close()
         self._flushing()
         self._loop.call_later(FLUSH_SECONDS, self._finish)
         for target, unit in self._tree.units():

@@ -19,6 +19,7 @@ from tgtd.control import ControlServer
 from tgtd.crew.crew import Crew
 from tgtd.crew.speech import Hire
 from tgtd.estate import Alone, Estate
+from tgtd.fabrics import Fabrics, sweep
 from tgtd.ledger import Ledger
 from tgtd.loop import Loop
 from tgtd.media import OPENERS
@@ -79,8 +80,10 @@ class Daemon:
             self.loop, translate.limits(limits), shop.pool, translate.access(config.daemon.discovery)
         )
         self.inherited = InheritedSockets.from_environment()
-        self.tree = Tree(shop, service, installation(options.state), self.inherited)
-        self.estate = self._make_estate(config.daemon)
+        crew = _crew(config.daemon)
+        self._fabrics = Fabrics(workers, shop.pool, installation(options.state))
+        self.tree = Tree(shop, service, self._fabrics.installation, self.inherited, None if crew else self._fabrics)
+        self.estate = self._make_estate(crew)
         self.reloader = Reloader(self.estate, loader, shop.workers.lane(1), self.health, self.notifier)
         self._rounds = Rounds(self.loop, self.tree)
         self._closing = Closing(self.loop, self.tree, self._flushing, self._part_ended)
@@ -91,9 +94,7 @@ class Daemon:
         self._parts = 0
         self._failure: str | None = None
 
-    def _make_estate(self, wish: model.Daemon) -> Estate:
-        cores = len(os.sched_getaffinity(0))
-        count = wish.workers if wish.workers is not None else cores if cores >= _MANY_CORES else 0
+    def _make_estate(self, count: int) -> Estate:
         if not count:
             return Alone(self.tree, self._daemon_changed)
 
@@ -137,11 +138,15 @@ class Daemon:
             print(self._ready_line(), flush=True)
         self.notifier.watch_over(self.loop)
         self._rounds.start()
+        sweep(self._fabrics, [name for name, target in self._config.targets.items() if target.fabric is not None])
         self.loop.call_later(_STATUS_SECONDS, self._show_status)
 
     def _ready_line(self) -> str:
         census = self.estate.census()
         portals = sorted(str(model.Portal(*endpoint)) for endpoint in self.tree.service.portals)
+        portals += [
+            f"{target.transport} {target.fabric.port}" for target in self._config.targets.values() if target.fabric
+        ]
         more = f" and {len(portals) - 4} more" if len(portals) > 4 else ""
         where = ", ".join(portals[:4]) + more or "no portal"
         return (
@@ -261,3 +266,9 @@ class Daemon:
         self.loop.close()
         for held in self._claims:
             held.close()
+
+
+def _crew(wish: model.Daemon) -> int:
+    """How many workers serve the targets; 0: this process does."""
+    cores = len(os.sched_getaffinity(0))
+    return wish.workers if wish.workers is not None else cores if cores >= _MANY_CORES else 0

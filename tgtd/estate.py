@@ -50,9 +50,7 @@ Guests = Mapping[str, list[Guest]]
 
 def guests(tree: Tree) -> Guests:
     """Of what runs in this process."""
-    return {
-        name: [Guest.of(session) for session in target.iscsi.sessions.values()] for name, target in tree.targets.items()
-    }
+    return {name: [Guest.of(session) for session in target.side.sessions] for name, target in tree.targets.items()}
 
 
 def clear_reservations(tree: Tree, target: object, lun: object, reply: Callable[[Result], None]) -> None:

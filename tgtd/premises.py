@@ -90,7 +90,8 @@ def layers(config: Path | None) -> Layers:
 
 
 def raise_file_limit(config: model.Config) -> None:
-    """Allow as many open files as the host lets us; media need one each, or two with direct I/O. Raises CannotStart."""
+    """Allow as many open files as the host lets us; media need one each, or two with direct I/O, and one more on a
+    fabric of the kernel. Raises CannotStart."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     media = sum(
@@ -98,6 +99,7 @@ def raise_file_limit(config: model.Config) -> None:
         for target in config.targets.values()
         for lun in target.luns.values()
     )
+    media += sum(len(target.luns) + len(target.shared) for target in config.targets.values() if target.fabric)
     if most == resource.RLIM_INFINITY:
         return
     if media + _SPARE_FILES > most:

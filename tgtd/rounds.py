@@ -1,5 +1,5 @@
 """A look at every unit now and then: pending ones try again, those of no declared size may have grown, and pools may
-have become full."""
+have become full. And at the targets on fabrics of the kernel: pending ones try again."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ class Rounds:
 
     def _tick(self) -> None:
         self.start()
+        if self._tree.fabrics is not None:
+            self._tree.fabrics.look()
         for unit in _slice([unit for _, unit in self._tree.units()], self._number):
             unit.note_errors()
             unit.device.looked_at()

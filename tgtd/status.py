@@ -127,7 +127,7 @@ def target_rows(
         separator = ", "
         yield from _joined(json.dumps(unit_row(unit)) for unit in list(target.units.values()))
         yield '], "sessions": ['
-        yield from _joined(json.dumps(session_row(one, health)) for one in list(target.iscsi.sessions.values()))
+        yield from _joined(json.dumps(session_row(one, health)) for one in target.side.sessions)
         yield "]}"
 
 
@@ -170,6 +170,7 @@ def target_row(target: LiveTarget, worker: int | None = None) -> dict[str, objec
         "transport": wish.transport,
         "online": wish.online,
         "portals": [str(portal) for portal in wish.portals],
+        "fabric": target.side.status(),
         "port_groups": [
             {
                 "tag": group.tag,

@@ -1,10 +1,12 @@
-"""From the words of the configuration to those of the iSCSI room. Pure."""
+"""From the words of the configuration to those of the transports. Pure."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 from tgtd.config import model
+from tgtd.hw.fabrics.fabric import Port
 from tgtd.net.iscsi import settings
 from tgtd.net.iscsi.node import Endpoint
 from tgtd.scsi.access import STATE_NAMES, PortGroup
@@ -68,4 +70,22 @@ def limits(wish: model.Limits) -> settings.Limits:
         connections_per_address=wish.connections_per_address,
         sessions=wish.sessions,
         login_timeout=wish.login_timeout,
+    )
+
+
+def fabric_port(wish: model.Target, stores: Mapping[int, str]) -> Port:
+    """A target as a fabric of the kernel is to lay it out. stores: paths of its backstores, by LUN; while the target is
+    offline, none are linked."""
+    assert wish.fabric is not None
+    seen = {name: {number: number for number in stores} for name in wish.access.initiators}
+    for view in reversed(wish.views):
+        for name in view.initiators:
+            if name in seen or wish.access.anyone:
+                seen[name] = dict(view.luns)
+    return Port(
+        wish.fabric.port,
+        stores if wish.online else {},
+        seen,
+        door=wish.access.anyone,
+        rdma_port=wish.fabric.rdma_cm_port,
     )

@@ -10,8 +10,9 @@ from functools import partial
 from tgtd import __version__, translate
 from tgtd.config import model
 from tgtd.devices import KINDS
+from tgtd.fabrics import Fabrics
 from tgtd.identity import derive
-from tgtd.net.iscsi.node import Endpoint, IscsiTarget
+from tgtd.net.iscsi.node import Endpoint
 from tgtd.net.iscsi.service import IscsiService
 from tgtd.notify import InheritedSockets
 from tgtd.opening import Shop
@@ -21,6 +22,7 @@ from tgtd.scsi.lun import Identity, LogicalUnit
 from tgtd.scsi.spc.absent import AbsentUnit
 from tgtd.scsi.spc.controller import Controller
 from tgtd.scsi.target import Target
+from tgtd.sides import Elsewhere, IscsiSide, Side
 from tgtd.units import Unit
 from tgtd.workers import Lane
 
@@ -30,20 +32,26 @@ class LiveTarget:
     """A target that runs. wish: the configuration it was made by, as far as it has been applied."""
 
     wish: model.Target
-    iscsi: IscsiTarget
+    scsi: Target
+    side: Side
     units: dict[int, Unit] = field(default_factory=dict)
-
-    @property
-    def scsi(self) -> Target:
-        return self.iscsi.scsi
 
 
 class Tree:
-    """targets: by name. inherited: listening sockets that systemd passed."""
+    """targets: by name. inherited: listening sockets that systemd passed. fabrics: None where another process serves
+    the kernel's."""
 
-    def __init__(self, shop: Shop, service: IscsiService, installation: bytes, inherited: InheritedSockets) -> None:
+    def __init__(
+        self,
+        shop: Shop,
+        service: IscsiService,
+        installation: bytes,
+        inherited: InheritedSockets,
+        fabrics: Fabrics | None = None,
+    ) -> None:
         self.shop = shop
         self.service = service
+        self.fabrics = fabrics
         self.inherited = inherited
         self.targets: dict[str, LiveTarget] = {}
         self.installation = installation
@@ -62,18 +70,13 @@ class Tree:
         """A target without units, not yet reachable."""
         scsi = Target(wish.name, lambda number: self._placeholder(wish.name, number), self._office)
         scsi.regroup(translate.port_groups(wish))
-        iscsi = IscsiTarget(
-            scsi,
-            alias=wish.alias,
-            portals=translate.endpoints(wish.portals),
-            tags=translate.tags(wish),
-            access=translate.access(wish.access),
-            settings=translate.session_settings(wish.iscsi),
-            redirect=translate.redirect(wish.redirect),
-            views=translate.views(wish.views),
-            online=wish.online,
-        )
-        return LiveTarget(wish, iscsi)
+        return LiveTarget(wish, scsi, self.make_side(wish, scsi))
+
+    def make_side(self, wish: model.Target, scsi: Target) -> Side:
+        """By which initiators will reach a target."""
+        if wish.fabric is None:
+            return IscsiSide(self.service, wish, scsi)
+        return Elsewhere() if self.fabrics is None else self.fabrics.side(wish, scsi)
 
     def link(self) -> list[LiveTarget]:
         """Have every shared LUN lead to the unit it is, and devices know of each other; the targets

@@ -76,3 +76,29 @@ def test_status_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
         it.answer(found)
         assert cli.main(["status", "--json", "--run", str(tmp_path)]) == 0
     assert json.loads(capsys.readouterr().out) == found
+
+
+def test_a_target_on_a_fabric_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = document(tmp_path)
+    found["targets"][0]["sessions"].clear()
+    found["targets"][0]["fabric"] = {
+        "fabric": "srp",
+        "port": "0xfe80",
+        "state": "pending",
+        "cause": "this machine has no RDMA port; load its driver",
+        "port_state": "not there",
+        "commands": 7,
+        "bytes_read": 1 << 20,
+        "bytes_written": 0,
+        "refused_entries": 1,
+    }
+    with desk(tmp_path) as it:
+        it.answer(found)
+        assert cli.main(["status", "--run", str(tmp_path)]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert "  srp port 0xfe80 (pending): not there" in told
+    assert "  this machine has no RDMA port; load its driver" in told
+    assert "  7 commands from the kernel, 1 MiB read, 0 B written" in told
+    assert "  entries of its rings that were refused: 1; the log says why" in told
+    assert "  no sessions" not in told
+    assert not any("portals" in line for line in told)

@@ -42,6 +42,20 @@ def test_the_result_says_the_same(tree: Tree) -> None:
     assert tree.target(again) == original
 
 
+def test_a_target_on_a_fabric_of_the_kernel_has_its_keys_only(tree: Tree) -> None:
+    text = (
+        '[[target]]\nname = "iqn.2026-11.org.test:a"\ntransport = "loopback"\nport = "naa.5001405000000001"\n'
+        "access = { anyone = true }\n"
+    )
+    parts = list(merged(Document("a.toml", text.encode(), 0o600), Schema(TARGETS).tree))
+    again = "\n".join(
+        f"{part.path[-1]} = {toml(part.value)}" if isinstance(part, Row) else part.header for part in parts
+    )
+    assert "cmd_time_out = 30" in again
+    assert "portals" not in again
+    assert tree.target(again) == tree.target(text)
+
+
 def test_toml() -> None:
     value = {"a": [1, True, "x" * 100], "b": {"c": "d"}}
     assert tomllib.loads(f"v = {toml(value)}")["v"] == value

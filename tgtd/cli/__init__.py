@@ -19,6 +19,7 @@ from tgtd import __version__
 from tgtd.cli import (
     cat_config,
     check,
+    fabric,
     fault,
     library,
     log_level,
@@ -39,6 +40,7 @@ COMMANDS: dict[str, ModuleType] = {
     "fault": fault,
     "medium": medium,
     "library": library,
+    "fabric": fabric,
     "check": check,
     "plan": plan,
     "reload": reload,

@@ -87,7 +87,9 @@ def _workers(workers: list[Row]) -> Iterator[tuple[str, ...]]:
 def _target(target: Row) -> Iterator[str]:
     alias = f' "{target["alias"]}"' if target["alias"] else ""
     yield f"{target['name']}{alias}{'' if target['online'] else ' (offline)'}"
-    if target["port_groups"]:
+    if target["fabric"]:
+        yield from _fabric(target["fabric"])
+    elif target["port_groups"]:
         for group in target["port_groups"]:
             preferred = ", preferred" if group["preferred"] else ""
             yield f"  port group {group['tag']}: {', '.join(group['portals'])} ({group['state']}{preferred})"
@@ -115,8 +117,18 @@ def _target(target: Row) -> Iterator[str]:
             yield f"  LUN {lun['number']}: {worry}"
     if target["sessions"]:
         yield columns(session_table(target["sessions"]), indent="  ")
-    else:
+    elif not target["fabric"]:
         yield "  no sessions"
+
+
+def _fabric(fabric: Row) -> Iterator[str]:
+    yield f"  {fabric['fabric']} port {fabric['port']} ({fabric['state']}): {fabric['port_state']}"
+    if fabric["cause"]:
+        yield f"  {fabric['cause']}"
+    moved = f"{size(fabric['bytes_read'])} read, {size(fabric['bytes_written'])} written"
+    yield f"  {count(fabric['commands'], 'command')} from the kernel, {moved}"
+    if fabric["refused_entries"]:
+        yield f"  entries of its rings that were refused: {fabric['refused_entries']}; the log says why"
 
 
 def _pool(pool: Row) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
@@ -15,6 +15,9 @@ from tgtd.config.problem import ERROR, WARNING, Mistake
 from tgtd.config.schema import Section
 from tgtd.config.secrets import SecretStore, inline
 
+Names = Callable[[Document, Path, list[str | None]], Iterator[str]]
+"""What reads a list of initiators."""
+
 
 class AccessBuilder:
     """Makes Access of tables. Holds the contract's defaults."""
@@ -24,9 +27,15 @@ class AccessBuilder:
         self._networks: dict[str, IPv4Network | IPv6Network] = {}
 
     def build(
-        self, document: Document, path: Path, table: Mapping[str, Any], secrets: SecretStore, strict: bool
+        self,
+        document: Document,
+        path: Path,
+        table: Mapping[str, Any],
+        secrets: SecretStore,
+        strict: bool,
+        names: Names | None = None,
     ) -> Access:
-        """strict: a secret that is not there is an error, not a warning."""
+        """strict: a secret that is not there is an error, not a warning. names: None: those of iSCSI, and patterns."""
         filled = {**self._defaults, **table}
         anyone = filled["anyone"]
         others = [key for key in ("initiators", "addresses", "chap") if key in table]
@@ -38,7 +47,7 @@ class AccessBuilder:
             )
         return Access(
             anyone=anyone,
-            initiators=tuple(_patterns(document, (*path, "initiators"), filled.get("initiators", ()))),
+            initiators=tuple((names or _patterns)(document, (*path, "initiators"), filled.get("initiators", []))),
             addresses=tuple(self._addresses(document, (*path, "addresses"), filled.get("addresses", ()))),
             chap=_chap(document, path, filled, secrets, strict),
         )

@@ -11,16 +11,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
-from tgtd.config.access import AccessBuilder, read_secret
+from tgtd.config.access import AccessBuilder, Names, read_secret
 from tgtd.config.address import parse_portal, parse_redirect
 from tgtd.config.complaint import Complaint
 from tgtd.config.device import misfits
 from tgtd.config.document import Document
 from tgtd.config.encryption import SecretReader, encryption
+from tgtd.config.fabric import check_access, check_luns, fabric_of, names, port_groups
 from tgtd.config.filters import filters_of
 from tgtd.config.iscsi_name import check_name, check_pattern
 from tgtd.config.library import library_of
 from tgtd.config.model import (
+    PLAIN_TAG,
     IdentityWish,
     Iscsi,
     Library,
@@ -124,6 +126,7 @@ class TargetBuilder:
         self._library = schema.section("target", "lun", "library")
         self._barcode = schema.section("target", "lun", "library", "barcodes")
         self._group = schema.section("target", "port_group")
+        self._fabric = schema.section("target", "fabric")
         self._filter = schema.section("target", "lun", "medium", "filters")
         self._redirect = schema.section("target", "redirect")
         self._iscsi = schema.section("target", "iscsi")
@@ -160,26 +163,32 @@ class TargetBuilder:
         luns = tuple(self._luns(document, path, filled.get("lun", ()), origins, secret))
         shared = tuple(_shared(document, path, table))
         numbers = {lun.number for _, lun in luns} | {share.number for _, share in shared}
-        groups = tuple(self._groups(document, path, table))
-        portals = (
-            tuple(portal for group in groups for portal in group.portals)
-            if "port_group" in table
-            else tuple(self._portals(document, (*path, "portals"), filled["portals"], set()))
-        )
+        transport = filled["transport"]
+        fabric = fabric_of(document, path, table, transport, self._fabric)
+        read: Names | None = None
+        if fabric is None:
+            groups = tuple(self._groups(document, path, table))
+            portals = self._all_portals(document, path, filled, groups)
+        else:
+            groups, portals = port_groups(fabric, PLAIN_TAG), ()
+            check_access(document, path, table, transport)
+            check_luns(document, luns)
+            read = partial(names, transport=transport)
         target = Target(
             name=name,
             alias=filled["alias"],
-            transport=filled["transport"],
+            transport=transport,
             portals=portals,
             groups=groups,
             shared={share.number: share for _, share in shared},
-            access=self._access.build(document, (*path, "access"), filled.get("access", {}), secrets, strict),
+            access=self._access.build(document, (*path, "access"), filled.get("access", {}), secrets, strict, read),
             redirect=self._redirection(document, (*path, "redirect"), filled.get("redirect")),
             iscsi=self._parameters(document, (*path, "iscsi"), filled.get("iscsi")),
-            views=tuple(_views(document, (*path, "map"), filled.get("map", ()), numbers)),
+            views=tuple(_views(document, (*path, "map"), filled.get("map", ()), numbers, read)),
             luns={lun.number: lun for _, lun in luns},
             online=filled["online"],
             origin=origin,
+            fabric=fabric,
         )
         return Placed(document, path, target, luns, shared)
 
@@ -269,6 +278,13 @@ class TargetBuilder:
         filters = filters_of(self._filter, filled["filters"], block)
         ways = {key: filled[key] for key in ("create", "direct", "sync", "preallocate")}
         return Medium(filled["type"], filled.get("path"), size, **ways, filters=filters)
+
+    def _all_portals(
+        self, document: Document, path: Path, filled: Mapping[str, Any], groups: tuple[PortGroup, ...]
+    ) -> tuple[Portal, ...]:
+        if "port_group" in filled:
+            return tuple(portal for group in groups for portal in group.portals)
+        return tuple(self._portals(document, (*path, "portals"), filled["portals"], set()))
 
     def _groups(self, document: Document, path: Path, table: Mapping[str, Any]) -> Iterator[PortGroup]:
         if "port_group" in table and "portals" in table:
@@ -375,15 +391,22 @@ def _shared(document: Document, path: Path, table: Mapping[str, Any]) -> Iterato
             yield place, SharedLun(entry["number"], entry["target"], entry["lun"], document.origin(place))
 
 
-def _views(document: Document, path: Path, tables: list[dict[str, Any] | None], numbers: set[int]) -> Iterator[LunView]:
+def _views(
+    document: Document, path: Path, tables: list[dict[str, Any] | None], numbers: set[int], read: Names | None
+) -> Iterator[LunView]:
     for index, table in enumerate(tables):
         if table is None:
             continue
         place = (*path, index)
-        patterns = [text for text in table.get("initiators", ()) if text is not None]
-        for at, text in enumerate(patterns):
-            checked(document, (*place, "initiators", at), check_pattern, text)
+        patterns = list((read or _patterns)(document, (*place, "initiators"), table.get("initiators", [])))
         yield LunView(tuple(patterns), _renumbered(document, (*place, "luns"), table.get("luns", ()), numbers))
+
+
+def _patterns(document: Document, path: Path, texts: list[str | None]) -> Iterator[str]:
+    for at, text in enumerate(texts):
+        if text is not None:
+            checked(document, (*path, at), check_pattern, text)
+            yield text
 
 
 def _renumbered(document: Document, path: Path, entries: list[Any], numbers: set[int]) -> dict[int, int]:

@@ -104,7 +104,7 @@ _HOMES = {
     "access": "write [target.access], below its [[target]]",
     "lun": "write [[target.lun]], below its [[target]]",
     "map": "write [[target.map]], below its [[target]]",
-    **dict.fromkeys(("name", "alias", "transport", "portals", "redirect", "iscsi"), _IN_TARGET),
+    **dict.fromkeys(("name", "alias", "transport", "portals", "redirect", "iscsi", "port", "fabric"), _IN_TARGET),
     **dict.fromkeys(("number", "device", "medium", "write_cache", "block_size", "read_only", "thin"), _IN_LUN),
     **dict.fromkeys(
         ("path", "size", "create", "direct", "sync", "preallocate"),

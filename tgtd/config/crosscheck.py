@@ -11,6 +11,7 @@ from tgtd.config.address import clashes, parse_portal
 from tgtd.config.bays import served
 from tgtd.config.build import Placed
 from tgtd.config.model import Lun, Portal
+from tgtd.config.ports import on_fabrics
 from tgtd.config.positions import Path
 from tgtd.config.problem import Mistake, Problem
 from tgtd.config.sharing import shared_luns
@@ -47,6 +48,7 @@ def crosscheck(targets: Sequence[Placed]) -> Iterator[Problem]:
     yield from _twice(targets, "wwid", lambda lun: lun.identity.wwid, "world wide id")
     yield from _shared_media(targets)
     yield from shared_luns(targets)
+    yield from on_fabrics(targets)
     yield from served(targets)
     yield from _borrowed(targets)
 

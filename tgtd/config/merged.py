@@ -56,13 +56,15 @@ def _table(
         if _is_tables(row):
             for index, entry in enumerate(given.get(key, ())):
                 yield from _headed(document, row["items"], entry, (*path, key, index), header, "[[{}]]")
-        elif key in given or _all_have_defaults(row):
+        elif key in given or (_all_have_defaults(row) and key not in senseless):
             yield from _headed(document, row, given.get(key, {}), (*path, key), header, "[{}]")
 
 
 def _senseless(schema: Mapping[str, Any], given: Mapping[str, Any]) -> set[str]:
-    """Keys that this table may not have, being of its type (the if, then and else of the schema)."""
-    keys: set[str] = set()
+    """Keys that this table may not have, being of its type (the if, then and else of the schema), or on its transport
+    (x-network)."""
+    network = given.get("transport", "iscsi") == "iscsi"
+    keys = {key for key, row in schema["properties"].items() if row.get("x-network", network) is not network}
     while "if" in schema:
         ((key, test),) = schema["if"]["properties"].items()
         schema = schema["then" if given.get(key) in (test.get("enum") or [test["const"]]) else "else"]

@@ -264,6 +264,17 @@ class Iscsi:
 
 
 @dataclass(frozen=True, slots=True)
+class Fabric:
+    """What a target on a fabric of the kernel has instead of portals. port: as the kernel writes its name.
+    cmd_time_out: seconds, 0: for ever. rdma_cm_port: 0: none."""
+
+    port: str
+    cmd_time_out: int
+    tag: int
+    rdma_cm_port: int
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """portals: those of all groups. groups: empty where none are declared; then all portals are in group PLAIN_TAG.
     shared: by the number here."""
@@ -281,6 +292,7 @@ class Target:
     origin: Origin = field(compare=False)
     groups: tuple[PortGroup, ...] = ()
     shared: Mapping[int, SharedLun] = field(default_factory=dict)
+    fabric: Fabric | None = None
 
 
 @dataclass(frozen=True, slots=True)

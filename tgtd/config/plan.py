@@ -44,7 +44,19 @@ _DAEMON_FIELDS = (
     "discovery",
     "limits",
 )
-_TARGET_FIELDS = ("alias", "portals", "groups", "access", "redirect", "iscsi", "views", "shared", "online")
+_TARGET_FIELDS = (
+    "alias",
+    "transport",
+    "portals",
+    "groups",
+    "fabric",
+    "access",
+    "redirect",
+    "iscsi",
+    "views",
+    "shared",
+    "online",
+)
 _LUN_FIELDS = (
     "identity",
     "write_cache",

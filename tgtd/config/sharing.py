@@ -87,8 +87,13 @@ def _repeated(family: Iterable[Placed]) -> Iterator[Problem]:
                     path,
                     f'port group {tag} is also one of target "{other.target.name}" at {other.target.origin}, and the '
                     "two share luns, so initiators could not tell their ports apart",
-                    f"give this target [[target.port_group]] with another tag, such as tag = {free}",
+                    f"give this target [{_TAG_PLACES[placed.target.fabric is None]}] with another tag, such as "
+                    f"tag = {free}",
                 )
+
+
+_TAG_PLACES = {True: "[target.port_group]", False: "target.fabric"}
+"""Where a target has its tag, by whether it is on the network."""
 
 
 def _tags(placed: Placed) -> list[tuple[int, Path]]:

@@ -25,6 +25,7 @@ LOGOUT = "all its sessions are logged out"
 LOGOUT_SOME = "sessions that are no longer allowed are logged out"
 NEW_LOGINS = "new logins only"
 ACCESS_CHANGED = "unit attention: asymmetric access state changed"
+LUNS_AWAY = "its LUNs are taken away, and come back"
 PORTS_GONE = "sessions of port groups that are gone are logged out"
 
 
@@ -143,6 +144,8 @@ _TARGET_EFFECTS = {
     "portals": NEW_LOGINS,
     "redirect": NEW_LOGINS,
     "iscsi": NEW_LOGINS,
+    "transport": LOGOUT,
+    "fabric": LUNS_AWAY,
 }
 
 
@@ -152,7 +155,7 @@ _TARGET_KEYS = {"groups": "port groups", "shared": "shared luns", "views": "maps
 
 @dataclass(frozen=True, slots=True)
 class ChangeTarget(Step):
-    """fields: of alias, portals, groups, access, redirect, iscsi, views, shared, online."""
+    """fields: of alias, transport, portals, groups, fabric, access, redirect, iscsi, views, shared, online."""
 
     old: Target
     new: Target

@@ -28,6 +28,7 @@ from tgtd.crew import speech
 from tgtd.crew.channel import Channel
 from tgtd.crew.speech import Hire
 from tgtd.estate import clear_reservations, fault, guests, library, move_medium
+from tgtd.fabrics import Fabrics
 from tgtd.ledger import Ledger
 from tgtd.loop import Loop
 from tgtd.media import OPENERS
@@ -130,7 +131,8 @@ class Worker:
             self.loop, translate.limits(hire.settings.limits), pool, translate.access(hire.settings.discovery)
         )
         service.counted = self._counted
-        self.tree = Tree(shop, service, hire.installation, InheritedSockets([]))
+        fabrics = Fabrics(workers, pool, hire.installation)
+        self.tree = Tree(shop, service, hire.installation, InheritedSockets([]), fabrics)
         self._rounds = Rounds(self.loop, self.tree)
         self._rounds.start()
 

@@ -20,6 +20,7 @@ STORE_FILES = {
     "enable": "0",
     "control": "",
     "wwn/vpd_unit_serial": "T10 VPD Unit Serial Number:",
+    "action/reset_ring": "",
     "attrib/dev_config": "",
     "attrib/hw_block_size": "0",
     "attrib/cmd_time_out": "30",
@@ -48,7 +49,7 @@ class Kernel(Tree):
 
     def __init__(self, place: Path, ports: dict[str, set[str]] | None = None) -> None:
         super().__init__(place / "sys/kernel/config/target")
-        (self.root / "core").mkdir(parents=True)
+        (self.root / "core").mkdir(parents=True, exist_ok=True)
         self.ports = ports or {}
         self.fabrics = set(GROUP_FILES)
         self.steps: list[Step] = []

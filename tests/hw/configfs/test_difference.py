@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 
 from tests.hw.configfs.kernel import Kernel
-from tgtd.hw.configfs.backstore import Backstore, group
-from tgtd.hw.configfs.difference import MakeLink, RemoveFolder, RemoveLink, Step, Write, difference
-from tgtd.hw.configfs.item import Folder, Item
+from tgtd.hw.configfs.backstore import Backstore, home
+from tgtd.hw.configfs.difference import MakeLink, RemoveFolder, RemoveLink, Step, Steps, Write, difference
+from tgtd.hw.configfs.item import Item
 from tgtd.hw.configfs.present import mark
 from tgtd.hw.fabrics import FABRICS
 from tgtd.hw.fabrics.fabric import Port
 
 US = bytes(range(16))
-STORES = [Backstore(US, "iqn.2026-11.com.example:a", lun, 1 << 20, 512, f"S{lun}", 30) for lun in range(4)]
+NAME = "iqn.2026-11.com.example:a"
+STORES = [Backstore(US, NAME, lun, 1 << 20, 512, f"S{lun}", 30) for lun in range(4)]
 ONE, TWO = "20:00:00:00:00:00:00:01", "20:00:00:00:00:00:00:02"
 PORT = "21:00:00:24:ff:31:4c:48"
 
@@ -28,7 +29,7 @@ def kernel(tmp_path: Path) -> Kernel:
 
 
 def wish(stores: Sequence[Backstore], *ports: tuple[str, Port]) -> list[Item]:
-    items: list[Item] = [Folder(group(US))]
+    items: list[Item] = []
     for store in stores:
         items += store.items()
     for word, port in ports:
@@ -45,16 +46,16 @@ def fcoe(stores: Sequence[Backstore], **initiators: dict[int, int]) -> tuple[str
     return "fcoe", Port(PORT, {store.lun: store.path for store in stores}, named)
 
 
-def steps(kernel: Kernel, items: list[Item]) -> tuple[Step, ...]:
+def steps(kernel: Kernel, items: list[Item]) -> Steps:
     present = kernel.take(items)
-    return difference(items, present, present.owned(mark(US), group(US)))
+    return difference(items, present, present.owned(mark(US, NAME), home(US, NAME)))
 
 
 def apply(kernel: Kernel, items: list[Item]) -> list[Step]:
     """Bring a wish about; afterwards nothing is left to do."""
     kernel.steps.clear()
     kernel.carry_out(steps(kernel, items))
-    assert steps(kernel, items) == ()
+    assert not steps(kernel, items)
     return list(kernel.steps)
 
 
@@ -113,7 +114,7 @@ def test_what_the_kernel_takes_only_unlinked_is_written_unlinked(kernel: Kernel)
 
 def test_a_backstore_that_was_left_half_made_is_made_anew(kernel: Kernel) -> None:
     items = wish(STORES[:1], loopback(*STORES[:1]))
-    for step in steps(kernel, items)[:3]:  # the group, the folder, control; no enable
+    for step in list(steps(kernel, items))[:3]:  # the group, the folder, control; no enable
         kernel.do(step)
     done = apply(kernel, items)
     assert RemoveFolder(STORES[0].path) in done
@@ -122,7 +123,7 @@ def test_a_backstore_that_was_left_half_made_is_made_anew(kernel: Kernel) -> Non
 @pytest.mark.parametrize("count", range(1, 18))
 def test_a_crash_at_any_point_is_made_good(kernel: Kernel, count: int) -> None:
     items = wish(STORES[:1], fcoe(STORES[:1], one={0: 0}))
-    for step in steps(kernel, items)[:count]:
+    for step in list(steps(kernel, items))[:count]:
         kernel.do(step)
     apply(kernel, items)
 
@@ -140,3 +141,18 @@ def test_a_port_group_is_switched_off_before_it_goes(tmp_path: Path) -> None:
     done = apply(kernel, wish(STORES[:1]))
     assert done[0] == Write("ibmvscsis/30000003/tpgt_1/enable", "0", "1")
     assert done[-1] == RemoveFolder("ibmvscsis/30000003")
+
+
+def test_rings_are_let_go_of_before_their_backstores_go(kernel: Kernel) -> None:
+    apply(kernel, wish(STORES[:2], loopback(*STORES[:2])))
+    assert not steps(kernel, wish(STORES[:2], loopback(*STORES[:2]))).doomed
+    left = steps(kernel, wish(STORES[:1], loopback(*STORES[:1])))
+    assert left.doomed == {STORES[1].path}
+    assert all(isinstance(step, RemoveLink | RemoveFolder) for step in left.leave)
+
+
+def test_backstores_are_complete_before_anything_joins(kernel: Kernel) -> None:
+    found = steps(kernel, wish(STORES, loopback(*STORES)))
+    assert found.stores[-1] == Write(f"{STORES[-1].path}/enable", "1")
+    assert all(not step.path.startswith("core/") for step in found.join)
+    assert not found.leave

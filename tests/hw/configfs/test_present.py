@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from tgtd.hw.configfs.present import MARK, Present, mark
+from tgtd.hw.configfs.present import MARK, Present, described, mark
 
-US, THEM = mark(b"u" * 16), mark(b"t" * 16)
+US, THEM = mark(b"u" * 16, "t"), mark(b"t" * 16, "t")
 HOME = "core/user_9"
 GROUP = "loopback/naa.5/tpgt_1"
 
@@ -13,9 +13,9 @@ def present(**links: str) -> Present:
     folders = {HOME, "core/user_8", "core/user_0", f"{HOME}/a", f"{HOME}/b", "core/user_8/x", "core/user_0/f"}
     folders |= {"loopback", "loopback/naa.5", GROUP} | {f"{GROUP}/lun/{lun}" for lun in links}
     configurations = {
-        stores["a"]: f"{US}0/t",
-        stores["b"]: f"{US}1/t",
-        stores["x"]: f"{THEM}0/t",
+        stores["a"]: f"{US}0",
+        stores["b"]: f"{US}1",
+        stores["x"]: f"{THEM}0",
         stores["f"]: "file/f",
     }
     return Present(
@@ -66,3 +66,10 @@ def test_who_else_is_in_a_group() -> None:
 def test_the_mark_is_one_of_all_marks() -> None:
     assert US.startswith(MARK)
     assert US != THEM
+    assert not mark(b"u" * 16, "tt").startswith(US)
+
+
+def test_who_made_a_backstore() -> None:
+    assert described(f"{US}7") == (b"u".hex() * 16, "t", "7")
+    assert described("file//srv/disk") is None
+    assert described("tgtd/x") is None

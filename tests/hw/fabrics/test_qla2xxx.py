@@ -30,7 +30,8 @@ def kernel(tmp_path: Path) -> Kernel:
 
 
 def apply(kernel: Kernel, initiators: Mapping[str, Mapping[int, int]] | None) -> list[Step]:
-    items = list(FABRIC.items(Port(NAME, {0: "core/user_1/a"}, initiators)))
+    """initiators: None: whoever comes."""
+    items = list(FABRIC.items(Port(NAME, {0: "core/user_1/a"}, initiators or {}, door=initiators is None)))
     kernel.steps.clear()
     kernel.carry_out(difference(items, kernel.take(items), NOTHING))
     return list(kernel.steps)

@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tgtd.hw.configfs.item import BACKSTORE, CORE, Folder, Item, Value
-from tgtd.hw.configfs.present import MARK, mark
+from tgtd.hw.configfs.present import mark
 
-_LONGEST_TARGET = 180
-"""Characters of a target's name that go into the configuration string, of which the kernel keeps 255."""
 _SECTORS = 8192
 """What the kernel shows as the most blocks of a command; it holds nobody to it."""
 _AREA = 128
@@ -32,21 +30,17 @@ class Backstore:
     patience: int
 
     @property
-    def group(self) -> str:
-        """The folder of all backstores of an installation, so that none of another program's is shared."""
-        return group(self.installation)
-
-    @property
     def path(self) -> str:
-        return f"{self.group}/{hashlib.sha256(self.target.encode()).hexdigest()[:12]}.{self.lun}"
+        return f"{home(self.installation, self.target)}/lun_{self.lun}"
 
     @property
     def configuration(self) -> str:
-        """What the kernel hands to whoever opens the ring; begins with the installation's mark."""
-        return f"{mark(self.installation)}{self.lun}/{self.target[:_LONGEST_TARGET]}"
+        """What the kernel shows to whoever opens the ring."""
+        return f"{mark(self.installation, self.target)}{self.lun}"
 
     def items(self) -> Iterator[Item]:
         """In the order in which they are made; `enable` comes last, and makes the UIO device."""
+        yield Folder(home(self.installation, self.target))
         yield Folder(self.path)
         control = (
             f"dev_size={self.size},hw_block_size={self.block},hw_max_sectors={_SECTORS},"
@@ -66,13 +60,7 @@ class Backstore:
         yield Value(f"{self.path}/enable", "1", vital=True)
 
 
-def group(installation: bytes) -> str:
-    """The folder for an installation's backstores: a number that other programs, who count from 0, do not come to."""
-    return f"{CORE}/{BACKSTORE}{0x40000000 | int.from_bytes(installation[:3], 'big')}"
-
-
-def described(configuration: str) -> tuple[str, str, str] | None:
-    """Installation, LUN and target of a backstore of any tgtd, from its configuration string; None: of another
-    program."""
-    parts = configuration.removeprefix(MARK).split("/", 2)
-    return (parts[0], parts[1], parts[2]) if configuration.startswith(MARK) and len(parts) == 3 else None
+def home(installation: bytes, target: str) -> str:
+    """The folder of a target's backstores, with a number to which other programs do not come, as they count from 0."""
+    digest = hashlib.sha256(installation + target.encode()).digest()
+    return f"{CORE}/{BACKSTORE}{0x40000000 | int.from_bytes(digest[:4], 'big') >> 2}"

@@ -47,8 +47,31 @@ class RemoveLink:
 Step = MakeFolder | RemoveFolder | Write | MakeLink | RemoveLink
 
 
-def difference(wish: Wish, present: Present, owned: Owned) -> tuple[Step, ...]:
-    """The steps, in the order in which they are to be done. Empty when nothing differs."""
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """In the order in which they are to be done: what initiators lose, what becomes of the backstores, what initiators
+    get. Between the first two, the rings of `doomed` are let go of; before the last, all rings have to be served."""
+
+    leave: tuple[Step, ...] = ()
+    stores: tuple[Step, ...] = ()
+    join: tuple[Step, ...] = ()
+
+    def __iter__(self) -> Iterator[Step]:
+        yield from self.leave
+        yield from self.stores
+        yield from self.join
+
+    def __bool__(self) -> bool:
+        return bool(self.leave or self.stores or self.join)
+
+    @property
+    def doomed(self) -> frozenset[str]:
+        """Folders of backstores that go, be it to be made anew."""
+        return frozenset(step.path for step in self.stores if isinstance(step, RemoveFolder))
+
+
+def difference(wish: Wish, present: Present, owned: Owned) -> Steps:
+    """The way from what is there to what is wished; empty when nothing differs."""
     return _Difference(wish, present, owned).steps()
 
 
@@ -63,7 +86,7 @@ class _Difference:
         self._cut = {path for path in owned.links if self._links.get(path) != present.links[path]}
         self._cut |= {path for path, to in self._links.items() if present.links.get(path, to) != to}
 
-    def steps(self) -> tuple[Step, ...]:
+    def steps(self) -> Steps:
         for value in self._values:
             if value.folder in self._present.folders and not value.once and not self._holds(value):
                 if value.vital:
@@ -71,7 +94,12 @@ class _Difference:
                 elif value.settled:
                     self._cut |= self._leading_to(value.folder)
         self._spread()
-        return (*self._away(), *self._made())
+        away, made = list(self._away()), list(self._made())
+        return Steps(
+            tuple(step for step in away if not within(step.path, CORE)),
+            tuple(step for step in away + made if within(step.path, CORE)),
+            tuple(step for step in made if not within(step.path, CORE)),
+        )
 
     def _holds(self, value: Value) -> bool:
         return value.holds(self._present.values.get(value.path))
@@ -102,7 +130,7 @@ class _Difference:
     def _made(self) -> Iterator[Step]:
         there = self._present.folders - self._doomed
         linked = self._present.links.keys() - self._cut
-        for item in self._wish:
+        for item in dict.fromkeys(self._wish):
             if isinstance(item, Folder):
                 if item.path not in there:
                     yield MakeFolder(item.path)

@@ -1,6 +1,6 @@
 """What a wish for the kernel's target configuration consists of. Paths are relative to its root, `target/`.
 
-A wish is a sequence of items in the order in which they can be made; what is taken away goes the other way.
+A wish is a sequence of items in the order in which they can be made, backstores before fabrics. An item may come twice.
 """
 
 from __future__ import annotations

@@ -13,12 +13,21 @@ from dataclasses import dataclass, field
 from tgtd.hw.configfs.item import CORE, within
 
 MARK = "tgtd/"
-"""How the configuration string of every backstore of a tgtd begins; the installation's id follows."""
+"""How the configuration string of every backstore of a tgtd begins; the installation's id follows, then the target."""
+_LONGEST_TARGET = 180
+"""Characters of a target's name in it, as the kernel keeps 255 of all."""
 
 
-def mark(installation: bytes) -> str:
-    """How those of one installation begin."""
-    return f"{MARK}{installation.hex()}/"
+def mark(installation: bytes, target: str) -> str:
+    """How those of one target begin."""
+    return f"{MARK}{installation.hex()}/{target[:_LONGEST_TARGET]}/"
+
+
+def described(configuration: str) -> tuple[str, str, str] | None:
+    """Installation, target and LUN of a backstore of any tgtd, from its configuration string; None: of another
+    program."""
+    parts = configuration.removeprefix(MARK).split("/")
+    return (parts[0], parts[1], parts[2]) if configuration.startswith(MARK) and len(parts) == 3 else None
 
 
 @dataclass(frozen=True, slots=True)

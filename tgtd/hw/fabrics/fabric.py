@@ -22,12 +22,13 @@ LINK = "tgtd"
 @dataclass(frozen=True, slots=True)
 class Port:
     """A target as a fabric is to lay it out. name: the port's, as the kernel writes it. luns: number → path of the
-    backstore. initiators: each with what it sees: its number → that of the target. None: whoever comes sees all.
-    rdma_port: TCP port for connections that RDMA sets up by IP addresses, 0: none."""
+    backstore. initiators: each with what it sees: its number → that of the target. door: others get in too, and see
+    all. rdma_port: TCP port for connections that RDMA sets up by IP addresses, 0: none."""
 
     name: str
     luns: Mapping[int, str]
-    initiators: Mapping[str, Mapping[int, int]] | None = None
+    initiators: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+    door: bool = field(default=False, kw_only=True)
     rdma_port: int = field(default=0, kw_only=True)
 
 
@@ -54,7 +55,7 @@ class Fabric(ABC):
         for number, store in sorted(port.luns.items()):
             yield Folder(f"{group}/lun/lun_{number}")
             yield Link(f"{group}/lun/lun_{number}/{LINK}", store)
-        for initiator, seen in sorted((port.initiators or {}).items()):
+        for initiator, seen in sorted(port.initiators.items()):
             yield Folder(f"{group}/acls/{initiator}")
             for number, lun in sorted(seen.items()):
                 if lun in port.luns:

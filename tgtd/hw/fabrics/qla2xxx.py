@@ -21,9 +21,8 @@ class Qla2xxx(Fabric):
     module = "tcm_qla2xxx"
 
     def before_luns(self, port: Port, group: str) -> Iterator[Item]:
-        door = port.initiators is None
-        yield Value(f"{group}/attrib/generate_node_acls", str(int(door)))
-        yield Value(f"{group}/attrib/cache_dynamic_acls", str(int(door)))
+        yield Value(f"{group}/attrib/generate_node_acls", str(int(port.door)))
+        yield Value(f"{group}/attrib/cache_dynamic_acls", str(int(port.door)))
         yield Value(f"{group}/attrib/demo_mode_write_protect", "0")
         yield Value(f"{group}/attrib/demo_mode_login_only", "0")
 

@@ -1,0 +1,353 @@
+"""Targets on fabrics, with a kernel of the test's own: what it has, and what comes out of its rings."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.hw.configfs.kernel import Kernel
+from tests.hw.fabrics.conftest import Machine
+from tests.hw.tcmu.kernel import Kernel as RingKernel
+from tests.hw.tcmu.serving import MadeDevice
+from tests.inside import IQN, Inside
+from tgtd.fabrics import Fabrics, FabricSide, sweep
+from tgtd.hw.configfs.backstore import home
+from tgtd.hw.configfs.present import mark
+from tgtd.hw.fabrics.host import Host
+from tgtd.sides import IscsiSide
+
+NAA = "naa.5001405000000001"
+OTHER = "iqn.2026-11.org.test:b"
+GROUP = f"loopback/{NAA}/tpgt_1"
+HOME = home(b"i" * 16, IQN)
+
+
+class Ring(MadeDevice):
+    """The ring of a backstore, with a descriptor that a loop can watch. used: bytes of answers of TEST UNIT READY."""
+
+    def __init__(self, store: Path) -> None:
+        super().__init__(RingKernel(size=16384))
+        self.store = store
+        self.fd = os.eventfd(0, os.EFD_NONBLOCK)
+
+    def hear(self) -> None:
+        super().hear()
+        os.eventfd_read(self.fd)
+
+    def close(self) -> None:
+        if not self.closed:
+            os.close(self.fd)
+        super().close()
+
+    def ask(self, site: Inside, cdb: bytes, room: int = 0) -> int:
+        """The status of a command."""
+        number = self.kernel.put(cdb, None, room)
+        assert number is not None
+        os.eventfd_write(self.fd, 1)
+        site.turn_until(lambda: number in self.kernel.answers)
+        return self.kernel.answers.pop(number).status
+
+
+class Site(Inside):
+    """rings: those that are open, by LUN. before_link: called when a LUN joins, as the kernel scans it then."""
+
+    def __init__(self, place: Path) -> None:
+        super().__init__(place)
+        machine = Machine(place / "root")
+        self.kernel = Kernel(machine.root, {"ibmvscsis": {"30000003"}})
+        self.rings: dict[int, Ring] = {}
+        self.held: set[str] = set()
+        self.fabrics = self.another()
+        self.tree.fabrics = self.fabrics
+        self.machine = machine
+
+    def another(self) -> Fabrics:
+        """What a process begins with."""
+        host = Host(self.kernel.root.parents[3])
+        workers, pool = self.tree.shop.workers, self.tree.shop.pool
+        return Fabrics(workers, pool, b"i" * 16, host, self.kernel, self._open)  # type: ignore[arg-type]
+
+    def _open(self, store: Path) -> Ring:
+        if store.name in self.held:
+            raise OSError(errno.EBUSY, "another program serves it")
+        ring = Ring(store)
+        self.rings[int(store.name.rpartition("_")[2])] = ring
+        return ring
+
+    def target(self, *luns: str, port: str = NAA, transport: str = "loopback", more: str = "", name: str = IQN) -> None:
+        text = f'[[target]]\nname = "{name}"\ntransport = "{transport}"\nport = "{port}"\n{more}\n'
+        file = self.config / f"targets.d/{name[-1]}.toml"
+        file.write_text(text + "access = { anyone = true }\n" + "\n".join(luns))
+
+    @property
+    def side(self) -> FabricSide:
+        side = self.tree.targets[IQN].side
+        assert isinstance(side, FabricSide)
+        return side
+
+    def settled(self) -> None:
+        self.turn_until(lambda: not any(target.side.settling for target in self.tree.targets.values()))
+
+    def linked(self) -> dict[str, str]:
+        """LUNs in the kernel: where, and what they lead to."""
+        return dict(self.kernel.take().links)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    it = Site(tmp_path)
+    yield it
+    it.kernel.broken = None
+    left: list[None] = []
+    it.fabrics.leave(lambda: left.append(None))
+    it.turn_until(lambda: bool(left))
+    it.close()
+
+
+def lun_paths(*numbers: int) -> dict[str, str]:
+    return {f"{GROUP}/lun/lun_{number}/tgtd": f"{HOME}/lun_{number}" for number in numbers}
+
+
+def test_luns_are_in_the_kernel_and_served(site: Site) -> None:
+    site.target(site.lun(0), site.lun(3))
+    site.start()
+    assert site.linked() == lun_paths(0, 3)
+    assert site.rings.keys() == {0, 3}
+    assert site.rings[0].ask(site, bytes(6)) == 2, "power on"
+    assert site.rings[0].ask(site, bytes(6)) == 0
+    status = site.side.status()
+    assert (status["state"], status["cause"], status["port"]) == ("online", None, NAA)
+    assert status["commands"] == 2
+    assert status["port_state"] == "SCSI host and target 2:0:1 of this machine"
+
+
+def test_a_ring_is_served_before_its_lun_joins(site: Site) -> None:
+    """The kernel scans a LUN before its link is made, and waits for us."""
+    plain = site.kernel.do
+
+    def scanning(step: object) -> None:
+        if type(step).__name__ == "MakeLink":
+            assert site.side.servers.keys() == {f"{HOME}/lun_0"}
+        plain(step)  # type: ignore[arg-type]
+
+    site.kernel.do = scanning  # type: ignore[method-assign]
+    site.target(site.lun(0))
+    site.start()
+    assert site.linked() == lun_paths(0)
+
+
+def test_add_grow_and_remove_by_edit(site: Site) -> None:
+    site.target(site.lun(0))
+    site.start()
+    ring = site.rings[0]
+    site.target(site.lun(0, "2 MiB"), site.lun(1))
+    assert site.reload().result == "applied"
+    site.settled()
+    assert site.linked() == lun_paths(0, 1)
+    assert site.rings[0] is ring
+    assert not ring.closed
+    assert ring.ask(site, bytes(6)) == 2
+    site.target(site.lun(1))
+    site.reload()
+    site.settled()
+    assert site.linked() == lun_paths(1)
+    assert ring.closed
+    assert f"{HOME}/lun_0" not in site.kernel.take().folders
+
+
+def test_an_edit_that_changes_nothing_in_the_kernel_writes_nothing(site: Site) -> None:
+    site.target(site.lun(0))
+    site.start()
+    site.kernel.steps.clear()
+    site.target(site.lun(0, "2 MiB", "rotation_rate = 1"), more='alias = "x"')
+    site.reload()
+    site.settled()
+    assert site.kernel.steps == []
+
+
+def test_an_offline_target_keeps_its_backstores(site: Site) -> None:
+    site.target(site.lun(0))
+    site.start()
+    site.target(site.lun(0), more="online = false")
+    site.reload()
+    site.settled()
+    assert site.linked() == {}
+    assert site.side.status()["state"] == "offline"
+    site.target(site.lun(0))
+    site.reload()
+    site.settled()
+    assert site.linked() == lun_paths(0)
+
+
+def test_another_port(site: Site) -> None:
+    site.target(site.lun(0))
+    site.start()
+    site.target(site.lun(0), port="naa.5001405000000002")
+    site.reload()
+    site.settled()
+    assert list(site.linked()) == ["loopback/naa.5001405000000002/tpgt_1/lun/lun_0/tgtd"]
+    assert not any(NAA in path for path in site.kernel.take().folders)
+
+
+def test_from_the_network_to_a_fabric_and_back_with_the_same_unit(site: Site) -> None:
+    site.write(site.lun(0))
+    site.start()
+    unit = site.unit(0)
+    site.target(site.lun(0))
+    assert site.reload().errors == ()
+    site.settled()
+    assert site.linked() == lun_paths(0)
+    assert IQN not in site.service.targets
+    site.write(site.lun(0))
+    site.reload()
+    site.turn_until(lambda: not site.linked())
+    assert isinstance(site.tree.targets[IQN].side, IscsiSide)
+    assert site.unit(0) is unit
+
+
+def test_a_shared_lun_is_the_same_unit(site: Site) -> None:
+    site.write(site.lun(1), name=OTHER, file="b.toml")
+    shared = f'[[target.shared_lun]]\nnumber = 4\ntarget = "{OTHER}"\nlun = 1\n'
+    site.target(shared, more="fabric = { tag = 2 }")
+    site.start()
+    assert site.linked() == lun_paths(4)
+    assert site.rings[4].ask(site, bytes(6)) == 2
+    assert len(site.tree.targets[OTHER].units[1].device.nexuses) == 1
+
+
+@pytest.mark.parametrize("at", ["core/user_", "/lun_0/enable", "loopback", "lun/lun_0"])
+def test_what_fails_leaves_the_target_pending_and_is_tried_again(site: Site, at: str) -> None:
+    site.kernel.broken = at
+    site.target(site.lun(0))
+    outcome = site.start()
+    assert outcome.errors == ()
+    assert any("Input/output error" in warning for warning in outcome.warnings)
+    assert site.side.status()["state"] == "pending"
+    assert site.linked() == {}
+    site.kernel.broken = None
+    site.fabrics.look()
+    site.settled()
+    assert site.linked() == lun_paths(0)
+    assert site.side.cause is None
+
+
+def test_what_the_machine_lacks_is_told(site: Site) -> None:
+    site.target(site.lun(0), transport="ibmvscsis", port="30000003")
+    outcome = site.start()
+    assert "no VIO bus" in outcome.warnings[0]
+    assert site.config.name in outcome.warnings[0]
+    assert site.kernel.steps == []
+    site.machine.make("sys/bus/vio/drivers/ibmvscsis/30000003")
+    site.machine.make("sys/module/ibmvscsis")
+    site.fabrics.look()
+    site.settled()
+    assert site.side.status()["port_state"] == "enabled, the client partition may log in"
+
+
+def test_a_ring_that_another_process_serves_keeps_the_target_pending(site: Site) -> None:
+    site.held.add("lun_0")
+    site.target(site.lun(0))
+    assert any("another program serves it" in warning for warning in site.start().warnings)
+    site.held.clear()
+    site.fabrics.look()
+    site.settled()
+    assert site.linked() == lun_paths(0)
+
+
+def test_a_port_of_somebody_else_is_not_touched(site: Site) -> None:
+    theirs = site.another()
+    theirs.installation = b"t" * 16
+    site.tree.fabrics = theirs
+    site.target(site.lun(0))
+    site.start()
+    before = site.linked()
+    site.tree.fabrics = site.fabrics
+    site.target(site.lun(1), name=OTHER)
+    (site.config / "targets.d/a.toml").unlink()
+    side = site.tree.targets[IQN].side
+    side.hide = lambda: None  # type: ignore[method-assign]
+    warnings = site.reload().warnings
+    assert any(f"{NAA} is in use: LUN 0 of target" in warning for warning in warnings), warnings
+    assert site.linked() == before
+    theirs.leave(lambda: None)
+    FabricSide.hide(side)  # type: ignore[arg-type]
+    other = site.tree.targets[OTHER].side
+
+    def set_up() -> bool:
+        site.fabrics.look()
+        return other.cause is None
+
+    site.turn_until(set_up)
+    assert site.linked() == {f"{GROUP}/lun/lun_1/tgtd": f"{home(b'i' * 16, OTHER)}/lun_1"}
+
+
+def test_a_ring_that_is_lost_is_taken_over_anew(site: Site) -> None:
+    site.target(site.lun(0))
+    site.start()
+    lost = site.rings[0]
+    lost.gone = True
+    os.eventfd_write(lost.fd, 1)
+    site.turn_until(lambda: site.side.cause is not None)
+    assert "LUN 0: the device is gone" in str(site.side.cause)
+    site.fabrics.look()
+    site.settled()
+    assert site.rings[0] is not lost
+    assert site.side.cause is None
+
+
+def test_a_crash_leaves_everything_to_the_next_process(site: Site) -> None:
+    site.target(site.lun(0))
+    site.start()
+    before = site.kernel.take()
+    site.side.close()
+    site.kernel.steps.clear()
+    site.fabrics = site.tree.fabrics = site.another()
+    wish = site.tree.targets[IQN]
+    wish.side = site.tree.make_side(wish.wish, wish.scsi)
+    wish.side.show()
+    site.settled()
+    assert site.kernel.steps == []
+    assert site.kernel.take() == before
+    assert site.rings[0].ask(site, bytes(6)) in (0, 2)
+
+
+def test_all_leave_when_the_daemon_ends(site: Site) -> None:
+    site.target(site.lun(0))
+    site.start()
+    left: list[None] = []
+    site.fabrics.leave(lambda: left.append(None))
+    site.turn_until(lambda: bool(left))
+    assert site.kernel.take().folders == {"loopback"}
+    assert site.rings[0].closed
+
+
+def test_what_an_earlier_life_left_and_nobody_wants_is_swept(site: Site) -> None:
+    site.target(site.lun(0))
+    site.start()
+    site.side.close()
+    site.fabrics = site.tree.fabrics = site.another()
+    sweep(site.fabrics, [IQN])
+    site.turn_until(site.fabrics.lane.idle)
+    assert site.linked() == lun_paths(0)
+    sweep(site.fabrics, [])
+    site.turn_until(site.fabrics.lane.idle)
+    assert site.kernel.take().folders == {"loopback"}
+
+
+def test_another_time_out_takes_the_luns_away_for_a_moment(site: Site) -> None:
+    site.target(site.lun(0))
+    site.start()
+    site.target(site.lun(0), more="fabric = { cmd_time_out = 99 }")
+    site.reload()
+    site.settled()
+    assert (site.kernel.root / HOME / "lun_0/attrib/cmd_time_out").read_text() == "99\n"
+    assert site.linked() == lun_paths(0)
+    assert not site.rings[0].closed
+
+
+def test_marks_of_targets_differ() -> None:
+    assert mark(b"i" * 16, IQN) != mark(b"i" * 16, OTHER)
