@@ -15,7 +15,8 @@ BENCH_PACKAGES := $(DEMO_PACKAGES) tgt
 TEST_PACKAGES := $(CHECK_PACKAGES) $(DEMO_PACKAGES) tgt tshark
 # What boots the guest, and what runs in it.
 GUEST_PACKAGES := busybox-static cpio kmod qemu-system-x86 \
-  e2fsprogs fio iproute2 lsscsi mt-st mtx multipath-tools open-iscsi sg3-utils stenc udev
+  e2fsprogs fio iproute2 lsscsi mt-st mtx multipath-tools open-iscsi sg3-utils stenc udev \
+  bacula-console bacula-director bacula-director-sqlite3 bacula-fd bacula-sd msmtp-mta sqlite3
 GUEST := build/guest
 
 MAN_PAGES := man/tgtd.8 man/tgtctl.1 man/tgtd.toml.5 man/tgtd-targets.5 man/tgtd-tape.5
