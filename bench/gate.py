@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from itertools import product
 from types import FrameType
 from typing import Any
 
 from bench.replay import CASES, DEPTH, Replay
+from bench.ringreplay import RingReplay
 
 SLACK = 1.03
 
@@ -19,10 +21,12 @@ SLACK = 1.03
 BUDGET: dict[tuple[str, str], tuple[float, float]] = {
     ("3.11", "READ(10) 4 KiB"): (870.8, 15.4),
     ("3.11", "WRITE(10) 4 KiB"): (1118.4, 23.4),
+    ("3.11", "READ(10) 4 KiB by a ring"): (870.4, 16.4),
+    ("3.11", "WRITE(10) 4 KiB by a ring"): (1105.4, 25.4),
 }
 
 
-def count(replay: Replay, cdb: bytes, data: bytes) -> tuple[float, float]:
+def count(replay: Replay | RingReplay, cdb: bytes, data: bytes) -> tuple[float, float]:
     """Instructions and calls for one command."""
     counts: Counter[str] = Counter()
 
@@ -54,10 +58,12 @@ def count(replay: Replay, cdb: bytes, data: bytes) -> tuple[float, float]:
 
 def main() -> int:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    replay = Replay()
+    replay, ring = Replay(), RingReplay()
+    ways: list[tuple[Replay | RingReplay, str]] = [(replay, ""), (ring, " by a ring")]
     worst = 0
-    for name, cdb, data in CASES:
-        instructions, calls = count(replay, cdb, data)
+    for (way, by), (case, cdb, data) in product(ways, CASES):
+        name = case + by
+        instructions, calls = count(way, cdb, data)
         budget = BUDGET.get((version, name))
         if budget is None:
             print(f"{name}: {instructions:.1f} instructions, {calls:.1f} calls; no budget for Python {version}")
