@@ -59,6 +59,38 @@ def test_what_hosts_keep_outlives_the_drive(tape: Tape) -> None:
     tape.cartridge = again
 
 
+def test_a_length_that_counts_itself(tape: Tape) -> None:
+    """As LTFS sends it."""
+    data = listed((0x0800, 1, b"OPEN"))
+    tape.good(write(len(data)), struct.pack(">I", len(data)) + data[4:])
+    assert tape.cartridge.attributes(0) == {0x0800: (1, b"OPEN")}
+
+
+def test_the_volume_change_reference(tape: Tape) -> None:
+    """It is another one whenever something else is on the tape, and only then."""
+
+    def reference() -> bytes:
+        return values(tape.good(read()))[0x0009][1]
+
+    seen = [reference()]
+    for step in ((b"one",), (1,), (b"two",)):
+        tape.write(*step)
+        seen.append(reference())
+    tape.good(bytes.fromhex("010000000000"))
+    assert reference() == seen[-1]
+    tape.write(b"one")
+    seen.append(reference())
+    tape.good(bytes.fromhex("010000000000"))
+    tape.good(bytes.fromhex("040000000000"))
+    seen.append(reference())
+    assert len(set(seen)) == len(seen)
+    tape.write(*(b"%d" % number for number in range(600)))
+    last = reference()
+    tape.cartridge.close()
+    tape.cartridge = Cartridge.open(str(tape.file))
+    assert tape.cartridge.reference.to_bytes(4, "big") == last
+
+
 @pytest.mark.parametrize(
     ("data", "sense"),
     [
@@ -69,6 +101,7 @@ def test_what_hosts_keep_outlives_the_drive(tape: Tape) -> None:
         (listed((0x0999, 1, b"x")), (5, 0x26, 0)),
         (listed((0x0801, 1, b"good"), (0x0001, 0, b"x")), (5, 0x26, 0)),
         (listed((0x0801, 1, b"good"))[:-1], (5, 0x1A, 0)),
+        (b"\0\0\0\2\x08\x01\1", (5, 0x1A, 0)),
         (b"\0\0\0\3\x08\x01\1", (5, 0x1A, 0)),
         (b"\0\0", (5, 0x1A, 0)),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import secrets
 import stat
@@ -134,6 +135,14 @@ class Cartridge:
     @property
     def loads(self) -> int:
         return self.label.loads
+
+    @property
+    def reference(self) -> int:
+        """32 bits that are others when other blocks or filemarks are on it: while an epoch lasts, objects are only
+        added. Never 0, nor all ones."""
+        standing = [(partition.epoch, partition.objects) for partition in self.partitions]
+        digest = hashlib.blake2s(f"{self.label.salt} {standing}".encode(), digest_size=4).digest()
+        return int.from_bytes(digest, "big") % 0xFFFFFFFE + 1
 
     def attributes(self, partition: int) -> dict[int, tuple[int, bytes]]:
         """What hosts keep in its memory."""

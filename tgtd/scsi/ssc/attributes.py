@@ -92,6 +92,9 @@ ATTRIBUTES = (
     Attribute(
         0x0006, "formatted density code", BINARY, 1, _number(1, lambda drive, cartridge, number: cartridge.density)
     ),
+    Attribute(
+        0x0009, "volume change reference", BINARY, 4, _number(4, lambda drive, cartridge, number: cartridge.reference)
+    ),
     Attribute(0x0401, "medium serial number", ASCII, 32, _text(32, lambda drive, cartridge, number: cartridge.serial)),
     Attribute(0x0405, "medium density code", BINARY, 1, _number(1, lambda drive, cartridge, number: cartridge.density)),
     Attribute(0x0407, "MAM capacity", BINARY, 8, _number(8, lambda *where: MOST_KEPT)),
@@ -178,7 +181,8 @@ def write_attribute(drive: TapeDrive, task: Task) -> int:
     if not length:
         return GOOD
     data = bytes(task.data_out or b"")
-    if len(data) < length or length < 4 or int.from_bytes(data[:4], "big") != length - 4:
+    told = int.from_bytes(data[:4], "big")  # LTFS counts these four bytes too
+    if len(data) < length or length < 4 or told not in (length - 4, length):
         raise CheckCondition(PARAMETER_LIST_LENGTH_ERROR)
     changes = dict(_changes(data))
 

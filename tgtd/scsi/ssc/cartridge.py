@@ -90,6 +90,10 @@ class Cartridge(Protocol):
         """How often it was in a drive."""
 
     @property
+    def reference(self) -> int:
+        """32 bits that are others when other blocks or filemarks are on it."""
+
+    @property
     def partitions(self) -> Sequence[Partition]: ...
 
     def attributes(self, partition: int) -> Mapping[int, tuple[int, bytes]]:
