@@ -1,4 +1,4 @@
-# make setup | demo | test | check | guest | bench | bench-gate | soak | man | install DESTDIR=... | clean
+# make setup | demo | demo-library | test | check | guest | bench | bench-gate | soak | man | install DESTDIR=... | clean
 
 PYTHON := /usr/bin/python3
 PREFIX := /usr
@@ -11,6 +11,7 @@ STAMP := $(VENV)/.installed
 BUILD_PACKAGES := gcc libc6-dev libsystemd-dev pkg-config python3 python3-dev python3-venv
 CHECK_PACKAGES := mandoc systemd
 DEMO_PACKAGES := e2fsprogs libiscsi-bin qemu-block-extra qemu-utils
+LIBRARY_PACKAGES := lsscsi mt-st mtx open-iscsi
 BENCH_PACKAGES := $(DEMO_PACKAGES) tgt
 TEST_PACKAGES := $(CHECK_PACKAGES) $(DEMO_PACKAGES) tgt tshark
 # What boots the guest, and what runs in it.
@@ -50,6 +51,13 @@ demo: setup
 	@tools/system-packages $(DEMO_PACKAGES)
 	@$(BIN)/python -m tgtd.demo demo
 	@exec $(BIN)/tgtd --config demo/etc --state demo/state --run demo/run
+
+# A tape library, with its cartridges, and how to log in to it.
+.PHONY: demo-library
+demo-library: setup
+	@tools/system-packages $(LIBRARY_PACKAGES)
+	@$(BIN)/python -m tgtd.demo demo-library library
+	@exec $(BIN)/tgtd --config demo-library/etc --state demo-library/state --run demo-library/run
 
 .PHONY: test
 test: setup
@@ -115,5 +123,5 @@ install:
 
 .PHONY: clean
 clean:
-	rm -rf $(VENV) build dist tgtd.egg-info demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist tgtd.egg-info demo demo-library .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find $(PYTHON_FILES) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.daemon import daemon, eventually, free_port
-from tgtd.demo import PORTAL, TARGET, lay_out
+from tgtd.demo import LIBRARY, PORTAL, TARGET, lay_out, lay_out_library
 
 ROOT = Path(__file__).parents[1]
 
 
-def run(place: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tgtd.demo", str(place)]
+def run(place: Path, *what: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tgtd.demo", str(place), *what]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -37,6 +37,20 @@ def test_edits_survive(tmp_path: Path) -> None:
     config = lay_out(tmp_path)
     config.write_text("# mine\n")
     assert lay_out(tmp_path).read_text() == "# mine\n"
+
+
+def test_the_library_is_the_example(tmp_path: Path) -> None:
+    place = tmp_path / 'a "quoted'
+    (target,) = tomllib.loads(lay_out_library(place).read_text())["target"]
+    assert (target["name"], target["portals"], target["access"]) == (LIBRARY, [PORTAL], {"anyone": True})
+    assert target["lun"][0]["medium"]["path"] == str(place / "tapes")
+    assert (place / "tapes").is_dir()
+    assert [lun["device"] for lun in target["lun"]] == ["changer", "tape", "tape"]
+
+
+def test_which_of_the_two(tmp_path: Path) -> None:
+    assert run(tmp_path, "disk").returncode == 2
+    assert "mtx load 1 0" in run(tmp_path, "library").stdout
 
 
 def test_tells_what_to_try(tmp_path: Path) -> None:
@@ -65,6 +79,30 @@ def test_the_config_passes_the_check(tmp_path: Path) -> None:
     ]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.wire
+def test_what_it_tells_of_the_library_works(tmp_path: Path) -> None:
+    """What tgtctl is for; the rest is tried in the guest."""
+    said = run(tmp_path, "library").stdout
+    commands = [line.strip() for line in said.splitlines() if line.startswith(("     .venv", "     sed"))]
+    assert len(commands) == 5
+    config = lay_out_library(tmp_path)
+    config.write_text(config.read_text().replace(PORTAL, f"127.0.0.1:{free_port()}"))
+
+    def carry_out(command: str) -> str:
+        line = command.replace(".venv/bin/", f"{Path(sys.executable).parent}/")
+        ran = subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+        assert ran.returncode == 0, f"{line}\n{ran.stdout}{ran.stderr}"
+        return ran.stdout
+
+    with daemon(tmp_path):
+        assert eventually(lambda: "A00004L8" in carry_out(commands[0]))
+        carry_out(commands[1])
+        assert "drive (LUN 2)  A00004L8" in carry_out(commands[0])
+        for command in commands[2:4]:
+            carry_out(command)
+        assert eventually(lambda: "A00005L8" in carry_out(commands[4]))
 
 
 @pytest.mark.wire

@@ -1,6 +1,7 @@
-"""The demonstration of `make demo`: a configuration with one disk, made on the spot, and what to try with it.
+"""The demonstrations: what `make demo` and `make demo-library` serve, made on the spot, and what to try with it.
 
-Writes below one directory, given as the only argument, and overwrites nothing.
+One configuration has a disk, the other is the example of a library. Writes below one directory, its first argument,
+and overwrites nothing; the second argument says which of the two, if not the disk.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 TARGET = "iqn.2026-11.com.example:demo"
+LIBRARY = "iqn.2026-11.com.example:library"
 PORTAL = "127.0.0.1:3260"
 
 _CONFIG = """\
@@ -46,15 +48,65 @@ Ctrl-C ends it; `rm -r {place}` removes all of it.
 """
 
 
+_EXAMPLE = Path(__file__).parents[1] / "etc" / "targets.d" / "library.toml.example"
+
+_TRY_LIBRARY = """\
+In another terminal, as whoever started it:
+
+  1. See what is where, and do what an operator does at the panel:
+     .venv/bin/tgtctl --run {place}/run library show {library} 0
+     .venv/bin/tgtctl --run {place}/run library load {library} 0 A00004L8 2
+     .venv/bin/tgtctl --run {place}/run library unload {library} 0 2
+
+  2. As root, on Linux: log in, have the robot load a cartridge, and put a backup on it:
+     modprobe -a iscsi_tcp sg st ch
+     iscsiadm -m discovery -t sendtargets -p {portal}
+     iscsiadm -m node -T {library} -p {portal} --login
+     udevadm settle; lsscsi -g
+     export CHANGER=$(lsscsi -g | awk '/mediumx/ {{ print $NF }}')
+     export TAPE=$(lsscsi | awk '/tape/ {{ sub("/st", "/nst"); print $NF; exit }}')
+     mtx status
+     mtx load 1 0
+     tar -c tgtd && mt rewind && tar -d && mt status
+     mtx unload 1 0
+     iscsiadm -m node -T {library} -p {portal} --logout
+
+  3. Put a cartridge in while it runs:
+     sed -i 's/"A00004L8"/"A00004L8", "A00005L8"/' {place}/etc/targets.d/demo.toml; sleep 1
+     .venv/bin/tgtctl --run {place}/run library show {library} 0
+
+Ctrl-C ends it; `rm -r {place}` removes all of it.
+"""
+
+
 def lay_out(place: Path) -> Path:
     """Make etc, state and run below `place`, and the target's file where there is none; returns that file."""
+    disk = place.resolve() / "disk.img"
+    return _laid_out(place, _CONFIG.format(target=TARGET, portal=PORTAL, disk=_quoted(disk)))
+
+
+def lay_out_library(place: Path) -> Path:
+    """The same for the library of the examples, on the loopback interface, with its cartridges below `place`."""
+    tapes = place / "tapes"
+    tapes.mkdir(parents=True, exist_ok=True)
+    text = _EXAMPLE.read_text()
+    for shipped, ours in (
+        ("#:schema ../targets.schema.json\n", ""),
+        ('"0.0.0.0:3260"', f'"{PORTAL}"'),
+        ('initiators = ["iqn.2026-11.com.example:backup"]', "anyone = true"),
+        ('"/srv/library"', f'"{_quoted(tapes.resolve())}"'),
+    ):
+        text = text.replace(shipped, ours)
+    return _laid_out(place, text)
+
+
+def _laid_out(place: Path, text: str) -> Path:
     targets = place / "etc" / "targets.d"
     for directory in (targets, place / "state", place / "run"):
         directory.mkdir(parents=True, exist_ok=True)
     config = targets / "demo.toml"
     if not config.exists():
-        disk = place.resolve() / "disk.img"
-        config.write_text(_CONFIG.format(target=TARGET, portal=PORTAL, disk=_quoted(disk)))
+        config.write_text(text)
     return config
 
 
@@ -64,18 +116,19 @@ def _quoted(path: Path) -> str:
 
 
 def main() -> int:
-    if len(sys.argv) != 2:
-        print("usage: python -m tgtd.demo DIRECTORY", file=sys.stderr)
+    if len(sys.argv) not in (2, 3) or sys.argv[2:] not in ([], ["library"]):
+        print("usage: python -m tgtd.demo DIRECTORY [library]", file=sys.stderr)
         return 2
-    place = Path(sys.argv[1])
+    place, library = Path(sys.argv[1]), sys.argv[2:] == ["library"]
     try:
-        lay_out(place)
+        (lay_out_library if library else lay_out)(place)
     except OSError as trouble:
         print(
             f"cannot make the demonstration in {place}: {trouble}; name a directory you can write to", file=sys.stderr
         )
         return 1
-    print(_TRY.format(portal=PORTAL, target=TARGET, place=place), flush=True)
+    text = _TRY_LIBRARY if library else _TRY
+    print(text.format(portal=PORTAL, target=TARGET, library=LIBRARY, place=place), flush=True)
     return 0
 
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from tests.daemon import eventually
+from tests.daemon import daemon, eventually, free_port
 from tests.guest.initiator import OpenIscsi
 from tests.guest.machine import Guest
 from tests.wire.conftest import IQN, Site
+from tgtd.demo import PORTAL, lay_out_library
+
+ROOT = Path(__file__).parents[2]
 
 TAPES = ("A00001L8", "A00002L8", "A00003L8")
 
@@ -119,6 +126,22 @@ def test_edits_and_kill(guest: Guest, site: Site, robot: str, open_iscsi: OpenIs
     assert elements(guest, robot) == before
     assert open_iscsi.eventually(f"mt-st -f {st} rewind")
     guest.run(f"dd if={st} bs=64k status=none | cmp - /run/data")
+
+
+def test_the_demonstration(guest: Guest, open_iscsi: OpenIscsi, tmp_path: Path) -> None:
+    """What `make demo-library` says to try, word for word but for the port."""
+    said = subprocess.run(
+        [sys.executable, "-m", "tgtd.demo", str(tmp_path), "library"], capture_output=True, text=True, check=True
+    ).stdout
+    commands = said[said.index("modprobe") : said.index("  3. ")]
+    port = free_port()
+    config = lay_out_library(tmp_path)
+    config.write_text(config.read_text().replace(PORTAL, f"127.0.0.1:{port}"))
+    with daemon(tmp_path):
+        open_iscsi.forward(port)
+        told = guest.run(f"cd {ROOT}; set -e\n{commands.replace(PORTAL, f'127.0.0.1:{port}')}").output
+    assert "Storage Element 1:Full :VolumeTag=A00001L8" in told
+    assert "ONLINE" in told
 
 
 def test_the_operator(guest: Guest, site: Site, robot: str) -> None:
