@@ -21,6 +21,8 @@ def test_what_the_barcode_says(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "worm cartridge A00002LW, LTO-6" in capsys.readouterr().out
     assert create(tmp_path / "CLN001L8.tape", "--size", "100 MB", "--generation", "9") == 0
     assert "clean cartridge CLN001L8, LTO-9, 95.37 MiB" in capsys.readouterr().out
+    assert main(["medium", "show", str(tmp_path / "CLN001L8.tape")]) == 0
+    assert "LTO-9, 95.37 MiB, used 0 of 50 times" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -121,3 +121,23 @@ def test_cartridges_that_are_missing_or_damaged(tmp_path: Path, capsys: pytest.C
     assert "a.toml:4:1: warning: target" in said
     assert "cartridge GONE is missing; restore" in said
     assert "cartridge BAD cannot be used: it is no cartridge: it is too short" in said
+
+
+def test_cartridges_that_drives_cannot_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A damaged one, one that is missing, one of another generation; those that can be made are no trouble."""
+    (tmp_path / "bad").write_bytes(b"x")
+    assert main(["medium", "create", "tape", str(tmp_path / "A00001L5"), "--size", "1 MiB"]) == 0
+    head = '[[target]]\nname = "iqn.2026-11.org.test:a"\naccess = { anyone = true }\n'
+    lun = '[[target.lun]]\nnumber = {}\ndevice = "tape"\nmedium = {{ type = "tape", path = "{}/{}"{} }}\n'
+    rows = [(0, "bad", ""), (1, "gone", ""), (2, "new", ", create = true"), (3, "A00001L5", "")]
+    file = tmp_path / "a.toml"
+    file.write_text(head + "".join(lun.format(number, tmp_path, name, more) for number, name, more in rows))
+    assert main(["check", str(file)]) == 0
+    said = capsys.readouterr().out
+    assert f"cartridge {tmp_path}/bad cannot be used: it is no cartridge: it is too short" in said
+    assert f"cartridge {tmp_path}/gone cannot be used: it cannot be read: No such file" in said
+    assert "A00001L5 cannot be used: its density (58h) is none that lto-8 reads" in said
+    assert said.count("warning") == 3
+    file.write_text(file.read_text() + 'personality = "lto-7"\n')
+    assert main(["check", str(file)]) == 0
+    assert "density" not in capsys.readouterr().out

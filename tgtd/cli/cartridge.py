@@ -13,7 +13,7 @@ from tgtd.cli.layout import columns, size
 from tgtd.config.problem import Mistake
 from tgtd.config.size import parse_size
 from tgtd.media.cartridge import images, simh
-from tgtd.media.cartridge.cartridge import MOST_BARCODE, Cartridge, Making
+from tgtd.media.cartridge.cartridge import MOST_BARCODE, MOST_CLEANINGS, Cartridge, Making
 from tgtd.media.cartridge.generation import GENERATIONS, by_barcode
 from tgtd.media.problem import MediumError
 
@@ -120,6 +120,8 @@ def _lines(row: dict[str, Any]) -> str:
     number = next((one.number for one in GENERATIONS.values() if one.density == row["density"]), None)
     kind = f"LTO-{number}" if number else f"density {row['density']:02X}h"
     head = f"{row['file']}: {row['type']} cartridge {row['barcode']}, {kind}, {size(row['capacity'])}"
+    if row["type"] == "clean":
+        return f"{head}, used {row['loads']} of {MOST_CLEANINGS} times"
     table = [("PARTITION", "SIZE", "USED", "BLOCKS", "FILEMARKS")]
     for index, one in enumerate(row["partitions"]):
         lost = f", {one['lost']} lost" if one["lost"] else ""

@@ -11,6 +11,7 @@ from tgtd.config.layers import Layers, unreadable
 from tgtd.config.load import Loader
 from tgtd.config.model import Config
 from tgtd.config.problem import ERROR, WARNING, ConfigErrors, Problem, printable
+from tgtd.media.cartridge.survey import trouble
 from tgtd.media.library import LibraryMedium
 
 
@@ -66,7 +67,7 @@ def examine(path: Path | None) -> tuple[Config | None, tuple[Problem, ...]]:
     except ConfigErrors as errors:
         return None, errors.problems
     if config.files:
-        return config, (*config.warnings, *_shelves(config))
+        return config, (*config.warnings, *_shelves(config), *_cartridges(config))
     where = printable(path) if path else "/etc/tgtd"
     fix = "put tgtd.toml or targets.d/*.toml there"
     return config, (Problem(where, 0, 0, "", "", "no configuration file found", fix, WARNING),)
@@ -95,6 +96,27 @@ def _shelves(config: Config) -> Iterator[Problem]:
                     "library.cartridges",
                     f"cartridge {barcode} {what}",
                     f"restore {path}/{barcode}.tape, or make a new one with tgtctl medium create tape",
+                    WARNING,
+                )
+
+
+def _cartridges(config: Config) -> Iterator[Problem]:
+    """Warnings for what drives cannot use of the cartridges that are in them from the beginning."""
+    for target in config.targets.values():
+        for lun in target.luns.values():
+            path = lun.medium.path
+            if lun.device != "tape" or path is None:
+                continue
+            what = trouble(path, None, lun.personality, lun.medium.create)
+            if what is not None:
+                yield Problem(
+                    lun.origin.file,
+                    lun.origin.line,
+                    lun.origin.column,
+                    f'target "{target.name}" lun {lun.number}',
+                    "medium.path",
+                    f"cartridge {path} cannot be used: {what}",
+                    "name another cartridge, restore this one, or make a new one with tgtctl medium create tape",
                     WARNING,
                 )
 

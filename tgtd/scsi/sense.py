@@ -88,6 +88,7 @@ SANITIZE_IN_PROGRESS = Sense(NOT_READY, 0x04, 0x1B, "logical unit not ready, san
 MEDIUM_NOT_PRESENT = Sense(NOT_READY, 0x3A, 0x00, "medium not present")
 
 CLEANING_CARTRIDGE = Sense(NOT_READY, 0x30, 0x03, "cleaning cartridge installed")
+CLEANING_EXPIRED = Sense(NOT_READY, 0x30, 0x0B, "cleaning tape expired")
 INCOMPATIBLE_MEDIUM = Sense(MEDIUM_ERROR, 0x30, 0x00, "incompatible medium installed")
 LOAD_FAILED = Sense(MEDIUM_ERROR, 0x53, 0x00, "media load or eject failed")
 WRITE_ERROR = Sense(MEDIUM_ERROR, 0x0C, 0x00, "write error")

@@ -29,3 +29,13 @@ def test_what_a_label_shows(tmp_path: Path) -> None:
 def test_no_files(tmp_path: Path) -> None:
     assert trouble(str(tmp_path), "A") == "it is no regular file"
     assert trouble(str(tmp_path / "A.tape"), "A") == "it cannot be read: No such file or directory"
+    assert trouble(str(tmp_path / "A.tape"), None, made=True) is None
+
+
+def test_what_a_drive_reads(tmp_path: Path) -> None:
+    path = str(tmp_path / "A")
+    Cartridge.create(path, Making("A", 8 << 20, density=0x58)).close()
+    assert trouble(path, None, "lto-7") is None
+    assert trouble(path, None, "lto-8") == "its density (58h) is none that lto-8 reads"
+    Cartridge.create(path + "0", Making("A", 8 << 20)).close()
+    assert trouble(path + "0", None, "lto-8") is None

@@ -40,6 +40,7 @@ class Tape(Bench):
         code = self.drive.write_density
         self.cartridge = Cartridge.create(str(self.file), Making("A00001L8", capacity, kind, code))
         self.drive.insert(TapeMedium(self.cartridge))
+        self.lane.drain()
         self.ready()
 
     def write(self, *objects: bytes | int) -> None:

@@ -22,6 +22,8 @@ from tgtd.media.regular import explain, explain_creation, lock
 
 MOST_PARTITIONS = 4
 MOST_BARCODE = 32
+MOST_CLEANINGS = 50
+"""How often a cleaning cartridge can be used."""
 _LABEL_AFTER = 64 << 20
 """Bytes after which a synchronize writes the label too: what is behind its end must be scanned when it is opened."""
 
@@ -105,6 +107,7 @@ class Cartridge:
                     partition.settle()
         self._opened, self._labelled = sequence, self._standing()
         self._synchronized: list[tuple[int, int]] | None = None  # as it stood when all of it was on stable storage
+        self._loads = label.loads
         self._doubtful = False  # whether writing a label has failed, so that nobody knows which one is on the disk
 
     @property
@@ -143,6 +146,25 @@ class Cartridge:
         standing = [(partition.epoch, partition.objects) for partition in self.partitions]
         digest = hashlib.blake2s(f"{self.label.salt} {standing}".encode(), digest_size=4).digest()
         return int.from_bytes(digest, "big") % 0xFFFFFFFE + 1
+
+    def count_load(self) -> None:
+        """It is in a drive. The label has it when that is written, at the latest by `close`."""
+        if self.writable:
+            self.label.loads += 1
+
+    def wear(self) -> bool:
+        """A cleaning cartridge is used: durable on return. False: it was used up before. Raises OSError."""
+        if not self.writable:
+            raise OSError(errno.EROFS, "the uses of a cleaning cartridge that cannot be written cannot be counted")
+        if self.label.loads >= MOST_CLEANINGS:
+            return False
+        self.label.loads += 1
+        try:
+            self.write_label()
+        except OSError:
+            self.label.loads -= 1
+            raise
+        return True
 
     def attributes(self, partition: int) -> dict[int, tuple[int, bytes]]:
         """What hosts keep in its memory."""
@@ -189,6 +211,7 @@ class Cartridge:
         self._doubtful = False
         self._sequence += 1
         self._labelled = self._synchronized = self._standing()
+        self._loads = self.label.loads
 
     def cut(self, partition: int, number: int) -> None:
         """Forget a partition's objects from `number` on; durable on return. Raises OSError, LookupError; then nothing
@@ -237,7 +260,8 @@ class Cartridge:
     def close(self) -> None:
         """Seal and close; both copies of the label are the same then. Raises OSError; it is closed nevertheless."""
         try:
-            if self.writable and (self._sequence != self._opened or self._standing() != self._labelled):
+            standing = self._standing(), self.label.loads
+            if self.writable and (self._sequence != self._opened or standing != (self._labelled, self._loads)):
                 for partition in self.partitions:
                     partition.seal()
                 self.write_label()

@@ -7,13 +7,18 @@ import stat
 
 from tgtd.media.cartridge import label as labels
 from tgtd.media.cartridge.label import DATA, Label
+from tgtd.scsi.ssc.personality import PERSONALITIES
 
 
-def trouble(path: str, barcode: str) -> str | None:
-    """What is wrong with a file that should be this cartridge, in words; None: nothing that its label would show."""
+def trouble(path: str, barcode: str | None, personality: str | None = None, made: bool = False) -> str | None:
+    """What is wrong with a file that should be this cartridge, in words; None: nothing that its label would show.
+    barcode None: any. personality: of the drive that is to read it; None: any. made: whether it will be made if it
+    is missing."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
+        if made and isinstance(error, FileNotFoundError):
+            return None
         return f"it cannot be read: {error.strerror}"
     try:
         status = os.fstat(fd)
@@ -24,8 +29,11 @@ def trouble(path: str, barcode: str) -> str | None:
         return error.strerror or str(error)
     finally:
         os.close(fd)
-    if label.barcode != barcode:
+    if barcode is not None and label.barcode != barcode:
         return f"its label says that it is {label.barcode}"
+    drive = PERSONALITIES.get(personality or "")
+    if drive is not None and label.density and drive.density(label.density) is None:
+        return f"its density ({label.density:02X}h) is none that {drive.name} reads"
     missing = _end(label) - status.st_size
     return f"the last {missing} bytes of its data are missing" if missing > 0 else None
 

@@ -1,6 +1,7 @@
 """A bay: where a tape drive stands in a library, and how the robot puts cartridges into it.
 
-A volume that its drive cannot use is in the drive nevertheless: the drive says why, and so does the element.
+A volume that its drive cannot use, or that cannot be opened, is in the drive nevertheless: the drive says why, and so
+does the element.
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tgtd.scsi.sense import (
-    CLEANING_CARTRIDGE,
-    INCOMPATIBLE_MEDIUM,
     LOAD_FAILED,
     MANUAL_INTERVENTION_REQUIRED,
     MEDIUM_REMOVAL_PREVENTED,
@@ -102,22 +101,14 @@ class DriveBay:
             then(None)
             return
         cartridge = found[0]
-        trouble = self._trouble(cartridge)
         stands = self in self._changer.bays.values()
-        if trouble is None and stands and self.drive.medium is not None and self.drive.cartridge is None:
-            self.refused = None
+        if stands and self.drive.medium is not None and self.drive.cartridge is None:
             self._barcode, self._cartridge = barcode, cartridge
             self.drive.put_in(cartridge)
+            self.refused = None if self.drive.misfit is None else (barcode, self.drive.misfit)
             then(None)
             return
-        if trouble is not None and stands:
-            self._refuse(barcode, trouble, trouble.text)
         self._changer.lane.submit(cartridge.close, lambda _: then(None))
-
-    def _trouble(self, cartridge: Cartridge) -> Sense | None:
-        if cartridge.kind == "clean":
-            return CLEANING_CARTRIDGE
-        return None if self.drive.personality.density(cartridge.density) is not None else INCOMPATIBLE_MEDIUM
 
     def _refuse(self, barcode: str, sense: Sense, why: str) -> None:
         if self.refused != (barcode, sense):

@@ -89,6 +89,12 @@ class Cartridge(Protocol):
     def loads(self) -> int:
         """How often it was in a drive."""
 
+    def count_load(self) -> None:
+        """It is in a drive. Kept with the next change of what is kept, or when it is closed."""
+
+    def wear(self) -> bool:
+        """A cleaning cartridge is used, durably; false: it was used up before."""
+
     @property
     def reference(self) -> int:
         """32 bits that are others when other blocks or filemarks are on it."""

@@ -7,7 +7,7 @@ each from where the one before has left the drive.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
@@ -19,6 +19,8 @@ from tgtd.scsi.medium import Offload
 from tgtd.scsi.nexus import LunNexus, Nexus
 from tgtd.scsi.savedmodes import restore
 from tgtd.scsi.sense import (
+    CLEANING_CARTRIDGE,
+    CLEANING_EXPIRED,
     ENCRYPTION_PARAMETERS_NOT_USEABLE,
     HARDWARE_ERROR,
     INITIALIZING_COMMAND_REQUIRED,
@@ -44,6 +46,7 @@ from tgtd.scsi.ssc.encryption import ENCRYPT, Keyring
 from tgtd.scsi.ssc.ground import NONE, Ground
 from tgtd.scsi.ssc.guarding import OFF, Guard, Guards
 from tgtd.scsi.ssc.head import Head
+from tgtd.scsi.ssc.loading import ALERTS, begin, misfit, worries
 from tgtd.scsi.ssc.logs import LOG_PAGES
 from tgtd.scsi.ssc.modes import MODE_PAGES
 from tgtd.scsi.ssc.personality import Personality
@@ -85,6 +88,7 @@ class TapeCounters(Counters):
     read_bytes: int = 0
     write_bytes: int = 0
     loads: int = 0
+    cleanings: int = 0
 
 
 class TapeDrive(Device[Mount, TapeSettings]):
@@ -109,6 +113,8 @@ class TapeDrive(Device[Mount, TapeSettings]):
         self.block_size = 0
         self.loaded = False
         self._absence: Sense | None = None
+        self.misfit: Sense | None = None
+        """Why it cannot use what is in it."""
         self.threadings = 0
         """How often something was threaded or taken out: what was begun before is about another cartridge."""
         self.mounted: Callable[[], None] | None = None
@@ -206,6 +212,13 @@ class TapeDrive(Device[Mount, TapeSettings]):
         """What one READ or WRITE of fixed blocks may move."""
         return LONGEST
 
+    def density_of(self, cartridge: Cartridge) -> int:
+        """The density code that a cartridge is formatted with: its own, as that is what it is made for."""
+        return cartridge.density or self.write_density
+
+    def worries(self) -> Iterator[str]:
+        return worries(self)
+
     @property
     def write_density(self) -> int:
         """The density code that a blank medium is written with."""
@@ -285,8 +298,7 @@ class TapeDrive(Device[Mount, TapeSettings]):
     def insert(self, medium: Mount) -> None:
         self.medium = medium
         self._absence = None
-        self._thread(medium.cartridge is not None)
-        self.attend_all(MEDIUM_MAY_HAVE_CHANGED)
+        self._come(medium.cartridge)
         if self.mounted is not None:
             self.mounted()
 
@@ -308,6 +320,7 @@ class TapeDrive(Device[Mount, TapeSettings]):
         cartridge = self.cartridge
         if self.medium is not None:
             self.medium.cartridge = self._absence = None
+        self.alerts.over(*ALERTS.values())
         self._thread(False)
         return cartridge
 
@@ -315,6 +328,8 @@ class TapeDrive(Device[Mount, TapeSettings]):
         """There is something in it that it cannot use: what it answers instead of MEDIUM NOT PRESENT, until it is
         taken out."""
         self._absence = sense
+        if sense in ALERTS:
+            self.alerts.activate(ALERTS[sense])
         self._survey()
 
     def put_in(self, cartridge: Cartridge) -> None:
@@ -322,8 +337,29 @@ class TapeDrive(Device[Mount, TapeSettings]):
         assert self.medium is not None
         self._absence = None
         self.medium.cartridge = cartridge
-        self._thread(True)
-        self.attend_all(MEDIUM_MAY_HAVE_CHANGED)
+        self._come(cartridge)
+
+    def _come(self, cartridge: Cartridge | None) -> None:
+        """Something is in the drive, or nothing. Initiators hear of what they can use."""
+        self._thread(cartridge is not None)
+        if cartridge is not None:
+            begin(self)
+        if self.misfit is None:
+            self.attend_all(MEDIUM_MAY_HAVE_CHANGED)
+        else:
+            self.alerts.activate(ALERTS[self.misfit])
+
+    def cleaned(self, useful: bool) -> None:
+        """A cleaning cartridge is in the drive, and was used; or it was used up before."""
+        self.counters.cleanings += useful
+        sense = CLEANING_CARTRIDGE if useful else CLEANING_EXPIRED
+        if self.cartridge is None:
+            self.reject(sense)
+        else:
+            self.misfit = sense
+            self._survey()
+        self.alerts.over(*ALERTS.values())
+        self.alerts.activate(ALERTS[sense])
 
     def explain(self, trouble: BaseException, writing: bool) -> BaseException:
         """What went wrong, as an initiator is told it; counted, and noted for the log pages."""
@@ -333,14 +369,14 @@ class TapeDrive(Device[Mount, TapeSettings]):
             self.last_medium_error = trouble
             full = trouble.errno in (errno.ENOSPC, errno.EDQUOT)  # the file system; the cartridge itself is not
             trouble = CheckCondition(WRITE_ERROR) if full else from_errno(trouble, writing)
-        if isinstance(trouble, CheckCondition):
+        if isinstance(trouble, CheckCondition) and trouble.sense is not self.obstacle:
             self._note(trouble, writing)
         return trouble
 
     def refuse(self, task: Task, trouble: BaseException, writing: bool = False) -> int:
         trouble = self.explain(trouble, writing)
         status = super().refuse(task, trouble, writing)
-        if isinstance(trouble, CheckCondition) and trouble.sense.key in (MEDIUM_ERROR, HARDWARE_ERROR):
+        if isinstance(trouble, CheckCondition) and self._is_error(trouble):
             self.records.history.note(task, self.records.clock.now())
         return status
 
@@ -350,6 +386,10 @@ class TapeDrive(Device[Mount, TapeSettings]):
         if trouble.sense.key == MEDIUM_ERROR:
             self.tally.fail(writing)
 
+    def _is_error(self, trouble: CheckCondition) -> bool:
+        """What has gone wrong, and not what is in the way."""
+        return trouble.sense.key in (MEDIUM_ERROR, HARDWARE_ERROR) and trouble.sense is not self.obstacle
+
     def thread(self, on: bool, by: Nexus) -> None:
         """LOAD UNLOAD: at the beginning of partition 0, or not ready. Who asked for it knows."""
         before = self.loaded
@@ -358,6 +398,8 @@ class TapeDrive(Device[Mount, TapeSettings]):
             self.attend_all(MEDIUM_MAY_HAVE_CHANGED, but=by)
 
     def _thread(self, on: bool) -> None:
+        self.misfit = None if self.cartridge is None else misfit(self.personality, self.cartridge)
+        on = on and self.misfit is None
         if on and self.cartridge is not None:
             self.division = Division(additional=len(self.cartridge.partitions) - 1)
         if on and not self.loaded:
@@ -377,7 +419,7 @@ class TapeDrive(Device[Mount, TapeSettings]):
         self.counters.loads += 1
         self.tally.load()
         self.alerts.clear()
-        if self.cartridge is not None and self.cartridge.density not in self.personality.writes:
+        if self.cartridge is not None and self.density_of(self.cartridge) not in self.personality.writes:
             self.alerts.activate(READ_ONLY_FORMAT)
 
     def restore_defaults(self) -> None:
@@ -406,11 +448,12 @@ class TapeDrive(Device[Mount, TapeSettings]):
     def _find_obstacle(self) -> Sense | None:
         if self.cartridge is None:
             return self._absence or MEDIUM_NOT_PRESENT
-        return None if self.loaded else INITIALIZING_COMMAND_REQUIRED
+        return self.misfit or (None if self.loaded else INITIALIZING_COMMAND_REQUIRED)
 
     def _find_protection(self) -> Sense | None:
         cartridge = self.cartridge
         if cartridge is None:
             return None
-        able = cartridge.writable and not self.settings.read_only and cartridge.density in self.personality.writes
+        made_for = self.density_of(cartridge) in self.personality.writes
+        able = cartridge.writable and not self.settings.read_only and made_for
         return None if able else WRITE_PROTECTED

@@ -100,7 +100,7 @@ def format_medium(drive: TapeDrive, task: Task) -> int:
         cartridge = drive.tape()
         if cartridge.kind == "worm":
             raise CheckCondition(WORM_OVERWRITE)
-        return partial(_format, cartridge, _capacities(drive, cartridge, kind), drive.write_density)
+        return partial(_format, cartridge, _capacities(drive, cartridge, kind), drive.density_of(cartridge))
 
     def then(task: Task) -> None:
         drive.exemption = NONE
@@ -140,7 +140,7 @@ def set_capacity(drive: TapeDrive, task: Task) -> int:
             raise CheckCondition(WORM_OVERWRITE)
         wanted = cartridge.capacity * proportion // _WHOLE
         available = min(max(wanted, _LEAST_CAPACITY), cartridge.capacity)
-        return partial(_resize, cartridge, available, drive.write_density, available != wanted)
+        return partial(_resize, cartridge, available, drive.density_of(cartridge), available != wanted)
 
     def then(task: Task) -> None:
         drive.exemption = NONE

@@ -189,7 +189,8 @@ def load_unload(drive: TapeDrive, task: Task) -> int:
         cartridge = drive.cartridge
         if cartridge is None:
             raise CheckCondition(MEDIUM_NOT_PRESENT)
-
+        if load and drive.misfit is not None:
+            raise CheckCondition(drive.misfit)
         return partial(_synchronized, cartridge, Head)
 
     def then(task: Task) -> None:

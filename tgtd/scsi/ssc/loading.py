@@ -1,0 +1,91 @@
+"""What a drive makes of a cartridge that is put into it: whether it can use it, that it was in a drive, and what a
+cleaning cartridge does (SSC-5 annex A).
+
+Cleaning takes no time here: a use is counted, durably, and the cartridge has nothing more to say until it is taken out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tgtd.scsi.sense import CLEANING_CARTRIDGE, CLEANING_EXPIRED, INCOMPATIBLE_MEDIUM, Sense
+from tgtd.scsi.ssc.alerts import CLEANING_MEDIA, EXPIRED_CLEANING, UNSUPPORTED_FORMAT
+
+if TYPE_CHECKING:
+    from tgtd.scsi.ssc.cartridge import Cartridge
+    from tgtd.scsi.ssc.drive import TapeDrive
+    from tgtd.scsi.ssc.personality import Personality
+
+ALERTS = {
+    CLEANING_CARTRIDGE: CLEANING_MEDIA,
+    CLEANING_EXPIRED: EXPIRED_CLEANING,
+    INCOMPATIBLE_MEDIUM: UNSUPPORTED_FORMAT,
+}
+"""The flag that is up while such a cartridge is in the drive."""
+
+
+def misfit(personality: Personality, cartridge: Cartridge) -> Sense | None:
+    """Why the drive cannot use it, if it cannot. A cartridge of density 0 was never written, and suits all."""
+    if cartridge.kind == "clean":
+        return CLEANING_CARTRIDGE
+    fits = not cartridge.density or personality.density(cartridge.density) is not None
+    return None if fits else INCOMPATIBLE_MEDIUM
+
+
+def use(cartridge: Cartridge) -> bool:
+    """By a worker: it is in a drive. Whether it was of use there: not a cleaning cartridge that is used up. Raises
+    OSError."""
+    if cartridge.kind != "clean":
+        cartridge.count_load()
+        return True
+    return cartridge.wear()
+
+
+def begin(drive: TapeDrive) -> None:
+    """Something was put into the drive just now."""
+    drive.turns.take(partial(_start, drive, drive.threadings))
+
+
+def _start(drive: TapeDrive, threading: int) -> bool:
+    cartridge = drive.cartridge
+    if cartridge is None or threading != drive.threadings:
+        return False
+    useful: list[bool] = []
+    drive.lane.submit(lambda: useful.append(use(cartridge)), partial(_used, drive, threading, useful))
+    return True
+
+
+def _used(drive: TapeDrive, threading: int, useful: list[bool], error: BaseException | None) -> None:
+    try:
+        if isinstance(error, OSError):
+            drive.counters.medium_errors += 1
+            drive.last_medium_error = error
+        if threading == drive.threadings and drive.cartridge is not None and drive.cartridge.kind == "clean":
+            drive.cleaned(useful == [True])
+    finally:
+        drive.turns.end()
+
+
+def worries(drive: TapeDrive) -> Iterator[str]:
+    """What is wrong with what is in a drive, for its administrator."""
+    cartridge = drive.cartridge
+    if cartridge is None:
+        return
+    if drive.misfit is INCOMPATIBLE_MEDIUM:
+        yield (
+            f"cartridge {cartridge.barcode} (density {cartridge.density:02X}h) is none that {drive.personality.name} "
+            f"reads: put another into the drive, or give it another personality"
+        )
+    if drive.misfit is CLEANING_EXPIRED:
+        yield (
+            f"cleaning cartridge {cartridge.barcode} was used as often as it can be, or its file cannot be written: "
+            f"take another"
+        )
+    for number, partition in enumerate(cartridge.partitions):
+        if partition.lost:
+            yield (
+                f"partition {number} of cartridge {cartridge.barcode} has lost {partition.lost} blocks and filemarks "
+                f"behind number {partition.objects}: its file was damaged or cut short; restore it from a copy"
+            )
