@@ -166,6 +166,14 @@ class Cartridge:
             raise
         return True
 
+    def inspect(self) -> None:
+        """Read the label, and of each partition the first and the last block. Raises OSError, LookupError."""
+        sequence, _ = labels.read(self._fd, "the cartridge")
+        if sequence < self._sequence and not self._doubtful:
+            raise OSError(errno.EIO, "the newest copy of the label is damaged")
+        for partition in self.partitions:
+            partition.inspect()
+
     def attributes(self, partition: int) -> dict[int, tuple[int, bytes]]:
         """What hosts keep in its memory."""
         return labels.attributes(self.label, partition)

@@ -162,6 +162,17 @@ class Partition:
             raise Rot(f"block {place.number} in partition {self.number} is damaged")
         return header
 
+    def inspect(self) -> None:
+        """Read the first record and the last. Raises OSError, LookupError."""
+        if self.lost:
+            raise Rot(f"{self.lost} objects of partition {self.number} are lost")
+        for number in {0, self.objects - 1} if self.objects else ():
+            place = self.find(number)
+            if place.run:
+                self._header(place.offset)
+            else:
+                self.read(place, memoryview(bytearray(place.stored)))
+
     def _header(self, offset: int) -> Header:
         if self._owed and offset == self._owed[0]:
             return self._owing()

@@ -99,6 +99,9 @@ class Cartridge(Protocol):
     def reference(self) -> int:
         """32 bits that are others when other blocks or filemarks are on it."""
 
+    def inspect(self) -> None:
+        """Read what is kept, and a block here and there. Raises OSError, LookupError: something is damaged."""
+
     @property
     def partitions(self) -> Sequence[Partition]: ...
 

@@ -11,6 +11,7 @@ from tgtd.scsi.spc.timestamp import TIMESTAMPS
 from tgtd.scsi.ssc.attributes import MEMORY
 from tgtd.scsi.ssc.blocks import BLOCKS
 from tgtd.scsi.ssc.density import LIMITS
+from tgtd.scsi.ssc.diagnostic import DIAGNOSTICS
 from tgtd.scsi.ssc.ground import GROUND
 from tgtd.scsi.ssc.logs import TAPE_LOGS
 from tgtd.scsi.ssc.marks import MARKS
@@ -34,5 +35,6 @@ ROWS = (
     *TAPE_LOGS,
     *TIMESTAMPS,
     *BUFFERS,
+    *DIAGNOSTICS,
     *IDENTIFYING,
 )
