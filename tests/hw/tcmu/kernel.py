@@ -159,6 +159,14 @@ class Kernel:
         else:
             self._free(pages)
 
+    def reset(self) -> None:
+        """As action/reset_ring does it: commands end, the ring is empty. What lies in it stays."""
+        for pages, _ in self.commands.values():
+            self._free(pages)
+        self.commands.clear()
+        self.head = self.cleaned = 0
+        struct.pack_into("=I", self.raw, 64, 0)
+
     def give_back(self, number: int) -> None:
         self._free(self.kept.pop(number))
 

@@ -249,6 +249,40 @@ def test_heads_that_cannot_be(head: int) -> None:
         ring.take(9)
 
 
+@pytest.mark.parametrize("answered", [0, 1, 3])
+@pytest.mark.parametrize("more", [0, 1, 2])
+def test_a_ring_that_another_program_has_reset(answered: int, more: int) -> None:
+    """What lies in it from before must not be taken for new."""
+    kernel = Kernel()
+    ring = Ring(kernel.memory)
+    for _ in range(3):
+        kernel.put(WRITE, out=b"x" * 512)
+    for request in requests(ring.take(9))[:answered]:
+        ring.answer(request.number, 0)
+    ring.publish()
+    kernel.reset()
+    for _ in range(more):
+        kernel.put(READ, room=512)
+    with pytest.raises(Distrust, match="another program"):
+        ring.take(9)
+
+
+def test_nothing_is_answered_in_a_ring_that_was_reset() -> None:
+    kernel = Kernel()
+    ring = Ring(kernel.memory)
+    for _ in range(2):
+        kernel.put(READ, room=512)
+    first, second = requests(ring.take(9))
+    ring.answer(first.number, 0)
+    ring.publish()
+    kernel.reap()
+    ring.answer(second.number, 0)
+    kernel.reset()
+    with pytest.raises(Distrust, match="another program"):
+        ring.publish()
+    assert kernel.reap() == []
+
+
 def test_an_entry_over_the_end() -> None:
     kernel = Kernel(size=512)
     ring = Ring(kernel.memory)

@@ -200,6 +200,19 @@ def test_a_ring_that_cannot_be_trusted_ends_this_server(served: Served) -> None:
     assert len(served.lost) == 1
 
 
+@pytest.mark.parametrize("answered", [False, True])
+def test_a_ring_that_another_program_has_reset(slowly: Served, answered: bool) -> None:
+    slowly.put(read(0, 8), room=4096)
+    slowly.turn()
+    slowly.kernel.reset()
+    if answered:
+        slowly.bench.lane.drain()
+    slowly.turn()
+    assert len(slowly.lost) == 1
+    assert "another program has reset it" in slowly.lost[0]
+    assert slowly.server.closed
+
+
 def test_no_ring_at_all(bench: Bench) -> None:
     kernel = Kernel(version=1)
     with pytest.raises(Distrust):

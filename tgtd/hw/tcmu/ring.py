@@ -50,6 +50,8 @@ class Refusal(NamedTuple):
 
 Item = Request | Management | Refusal
 
+_RESET = "another program has reset it (action/reset_ring), or writes to it"
+
 
 class Ring:
     """memory: all that is shared, as bytes. Raises Distrust when it does not begin with a mailbox of version 2.
@@ -95,6 +97,9 @@ class Ring:
         found: list[Item] = []
         head = self._position(layout.HEAD)
         at, size, ring = self._next, self._size, self._ring
+        told = self._told
+        if self._words[layout.TAIL] != told or (at - told) % size > (head - told) % size:
+            raise Distrust(_RESET)
         if at != head:
             # What the head counts was written before it; on POWER and ARM it may yet be read before it. Taking a lock
             # again after its release is the one thing in Python's reach that keeps the order.
@@ -205,9 +210,11 @@ class Ring:
             self._tail = (at + length) % self._size
 
     def publish(self) -> bool:
-        """Let the kernel see the answers so far. True: there are some that it must be told of."""
+        """Let the kernel see the answers so far. True: there are some that it must be told of. Raises Distrust."""
         if self._tail == self._told:
             return False
+        if self._words[layout.TAIL] != self._told:
+            raise Distrust(_RESET)
         self._told = self._words[layout.TAIL] = self._tail
         return True
 

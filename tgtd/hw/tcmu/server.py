@@ -126,7 +126,7 @@ class Server:
         try:
             found = self._ring.take(_BATCH)
         except Distrust as trouble:
-            self._fail(f"its ring is not to be trusted: {trouble}")
+            self._distrust(trouble)
             return
         if len(found) == _BATCH:
             self._loop.call_soon(self._work)
@@ -277,12 +277,15 @@ class Server:
         self._scheduled = False
         if self.closed:
             return
-        if self._ring.publish():
-            try:
+        try:
+            if self._ring.publish():
                 self._device.tell()
-            except OSError as trouble:
-                self._fail(f"the device is gone: {trouble.strerror or trouble}")
-                return
+        except OSError as trouble:
+            self._fail(f"the device is gone: {trouble.strerror or trouble}")
+            return
+        except Distrust as trouble:
+            self._distrust(trouble)
+            return
         if self._drained is not None and not self.outstanding:
             self.close()
             self._drained()
@@ -303,6 +306,9 @@ class Server:
             self._loop.unwatch(self._device.fd)
             self._ring.release()
             self._device.close()
+
+    def _distrust(self, trouble: Distrust) -> None:
+        self._fail(f"its ring is not to be trusted: {trouble}")
 
     def _fail(self, why: str) -> None:
         log.error("%s: %s", self._device.name, why)
