@@ -1,5 +1,7 @@
 """AES-256-GCM for blocks of tapes (NIST SP 800-38D), by python3-cryptography.
 
+The library takes nothing but bytes, as that of Debian 12 has it.
+
 A nonce is 8 random bytes, drawn when the key was set, and a count: with one key no nonce comes twice, be it by chance
 only between two times that it was set, and drawn anew when the count is through.
 """
@@ -33,9 +35,9 @@ class TapeCipher:
         self._salt = os.urandom(_SALT)
         self._count = 0
 
-    def encrypt(self, data: Buffer, associated: bytes) -> bytes:
+    def encrypt(self, data: Buffer, associated: bytes) -> tuple[bytes, bytes]:
         nonce = self._nonce()
-        return nonce + self._gcm.encrypt(nonce, data, associated)
+        return nonce, self._gcm.encrypt(nonce, bytes(data), associated)
 
     def decrypt(self, data: Buffer, associated: bytes) -> bytes:
         """Raises ValueError."""
@@ -43,7 +45,7 @@ class TapeCipher:
         if len(view) < _NONCE + _TAG:
             raise ValueError("too short to be a ciphertext")
         try:
-            return self._gcm.decrypt(bytes(view[:_NONCE]), view[_NONCE:], associated)
+            return self._gcm.decrypt(bytes(view[:_NONCE]), bytes(view[_NONCE:]), associated)
         except InvalidTag as trouble:
             raise ValueError("the tag is another one") from trouble
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scsi.ssc.keying import DECRYPT, LOCAL, MIXED, NOTHING, OFF, OTHER, RAW, asked, kad, page, set_key, told
+from tests.scsi.ssc.keying import DECRYPT, KEY, LOCAL, MIXED, NOTHING, OFF, OTHER, RAW, asked, kad, page, set_key, told
 from tests.scsi.ssc.taping import REWIND, Tape, other
 from tests.scsi.ssc.test_codec import TEXT, compress
 from tests.scsi.workbench import pointer_of, sense_of
@@ -137,3 +137,13 @@ def test_drives_without_it(tmp_path: Path) -> None:
     codes = old.good(bytes.fromhex("a30c00000000000020000000"))
     assert 0xA2 not in codes[4::8]
     old.cartridge.close()
+
+
+def test_no_key_is_left_in_the_pool(tape: Tape) -> None:
+    for data in (page(), page(algorithm=9)):
+        task = tape.task(told(len(data)), data)
+        buffer = task.buffer
+        assert buffer is not None
+        task.itl.execute(task)
+        tape.lane.drain()
+        assert KEY not in bytes(buffer)

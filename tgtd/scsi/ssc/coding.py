@@ -77,7 +77,8 @@ class Coding:
             cipher.check,
         )
         form |= SEALED
-        return form, seal.encode() + cipher.encrypt(stored, seal.associated(Place(partition, form, number, len(data))))
+        associated = seal.associated(Place(partition, form, number, len(data)))
+        return form, b"".join((seal.encode(), *cipher.encrypt(stored, associated)))
 
     def fetch(self, partition: Partition, number: int, record: Record, room: memoryview) -> int:
         """A block into `room`, as far as it fits; its whole length. number: of the partition. Raises CheckCondition:

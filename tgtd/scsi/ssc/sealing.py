@@ -34,11 +34,11 @@ class Cipher(Protocol):
     def check(self) -> bytes:
         """CHECK_SIZE bytes by which a key is told from another; they say nothing else of it."""
 
-    def encrypt(self, data: Buffer, associated: bytes) -> bytes:
-        """Nonce, ciphertext and tag. associated: what is authenticated besides. No nonce is ever used twice."""
+    def encrypt(self, data: Buffer, associated: bytes) -> tuple[bytes, bytes]:
+        """The nonce; ciphertext and tag. associated: what is authenticated besides. No nonce is ever used twice."""
 
     def decrypt(self, data: Buffer, associated: bytes) -> bytes:
-        """Raises ValueError: it is not what was encrypted, or not with this key."""
+        """data: all of that. Raises ValueError: it is not what was encrypted, or not with this key."""
 
 
 Ciphers = Callable[[bytes], Cipher]

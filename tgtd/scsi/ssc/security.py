@@ -249,7 +249,12 @@ def security_out(drive: TapeDrive, task: Task) -> int:
     ciphers = drive.settings.ciphers
     assert ciphers is not None
     mounted = drive.cartridge is not None and drive.loaded
-    parameters, lock = decode_parameters(bytes(task.data_out or b""), length, ciphers, mounted)
+    data = bytes(task.data_out or b"")
+    if isinstance(task.data_out, memoryview):
+        task.data_out[:] = bytes(
+            len(task.data_out)
+        )  # the buffer goes back into the pool, and shall not take a key there
+    parameters, lock = decode_parameters(data, length, ciphers, mounted)
     return drive.alone(task, lambda: partial(_stay, drive.head), lambda task: _set(drive, task, parameters, lock))
 
 
