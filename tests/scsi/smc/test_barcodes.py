@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from tgtd.scsi.smc.barcodes import BarcodeRule, medium_type, rule_for
+import time
+
+import pytest
+
+from tgtd.scsi.smc.barcodes import BarcodeRule, medium_type, rule_for, shape
 
 RULES = (
     BarcodeRule("", "W", "worm", 7),
@@ -21,3 +25,32 @@ def test_the_owners_come_first() -> None:
     assert [medium_type(one, RULES) for one in codes] == [4, 2, 1, 4, 4, 0]
     assert rule_for("SCR001L8", RULES) is RULES[1]
     assert rule_for("A00001L8", RULES) is None
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("A00001L8", True),
+        ("a00001l8", False),
+        ("A0000?L8", True),
+        ("A*8", True),
+        ("*", True),
+        ("A00001L8*", True),
+        ("A00001L8?", False),
+        ("A00001L", False),
+        ("", False),
+        ("[A]*", False),
+        ("A0000[1]L8", False),
+        ("A.....L8", False),
+    ],
+)
+def test_templates(template: str, expected: bool) -> None:
+    assert (shape(template).match("A00001L8") is not None) is expected
+
+
+def test_a_template_that_is_made_to_take_for_ever() -> None:
+    assert shape("[*]").match("[x]")
+    begun = time.monotonic()
+    for template in ("*?" * 15 + "Z", "*0" * 15 + "Z", "*" * 31 + "Z"):
+        assert shape(template).match("0" * 32) is None
+    assert time.monotonic() - begun < 5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,3 +87,16 @@ def test_out_and_in_again() -> None:
 def test_layouts_that_cannot_be(ranges: tuple[Range, Range, Range, Range]) -> None:
     with pytest.raises(ValueError, match="element"):
         Layout(*ranges)
+
+
+def test_a_library_of_the_largest_size_is_looked_at_at_once() -> None:
+    """It is done in the loop thread, every few seconds."""
+    count = 10_000
+    layout = Layout(
+        Range(Kind.TRANSPORT, 1, 1), Range(Kind.STORAGE, 100, count), Range(Kind.PORT, 2, 0), Range(Kind.DRIVE, 10, 1)
+    )
+    wished = [f"A{number:05d}L8" for number in range(count)]
+    begun = time.monotonic()
+    first = reconcile(layout, wished, Inventory(exported=tuple(f"B{number:05d}L8" for number in range(count))))
+    assert reconcile(layout, wished, first.inventory) == first
+    assert time.monotonic() - begun < 3

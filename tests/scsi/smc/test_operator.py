@@ -105,3 +105,18 @@ def test_rows(library: Library) -> None:
         "trouble": "no such file",
     }
     assert (rows[1]["kind"], rows[10]["kind"], rows[1001]["barcode"]) == ("robot", "import/export", None)
+
+
+def test_brought_in_twice_at_once(library: Library) -> None:
+    do(library, operator.export, "A00000L8")
+    answers: list[BaseException | None] = []
+    bay = library.bays[500]
+    bay.slow = True
+    operator.load(library.changer, "A00001L8", "1", answers.append)
+    operator.bring(library.changer, "A00000L8", answers.append)
+    operator.move(library.changer, 10, 1003, answers.append)
+    operator.bring(library.changer, "A00000L8", answers.append)
+    bay.waiting.pop(0)(None)
+    assert answers[:3] == [None, None, None]
+    assert "already" in str(answers[3])
+    assert list(library.holds().values()).count("A00000L8") == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -39,3 +41,9 @@ def medium_type(barcode: str, rules: Sequence[BarcodeRule] = ()) -> int:
     """MEDIUM TYPE: 1 data, 2 cleaning, 4 WORM; 0 where no rule fits (SMC-3 6.12.3)."""
     rule = rule_for(barcode, (*rules, *_LTO))
     return 0 if rule is None else _MEDIUM_TYPES[rule.kind]
+
+
+def shape(template: str) -> re.Pattern[str]:
+    """What fits a template with `*` for any characters and `?` for one (SMC-3 6.14): however many of them there are,
+    matching takes no longer than the product of both lengths."""
+    return re.compile(fnmatch.translate(template.replace("[", "[[]")))

@@ -35,7 +35,7 @@ from tgtd.scsi.smc.change import MEMORY, Bay, Change, Then
 from tgtd.scsi.smc.commands import ROWS
 from tgtd.scsi.smc.inventory import Inventory, Kind, Layout, reconcile
 from tgtd.scsi.smc.modes import MODE_PAGES
-from tgtd.scsi.smc.report import Status, in_order
+from tgtd.scsi.smc.report import Status
 from tgtd.scsi.smc.shelf import LibrarySettings, Shelf
 from tgtd.scsi.smc.status import Search
 from tgtd.scsi.smc.vital import VITAL_PAGES
@@ -101,9 +101,12 @@ class Changer(Device[Shelf, LibrarySettings]):
         """Volumes have one, a library has none."""
         return None
 
-    def statuses(self) -> list[Status]:
-        """All elements, by address."""
-        return in_order(self._status(kinds.kind, address) for kinds in self.layout.ranges for address in kinds)
+    def statuses(self, first: int = 0, kind: int = 0) -> Iterator[Status]:
+        """Elements in the order of their addresses, from `first` on; kind: of which, 0 for all."""
+        for some in sorted(self.layout.ranges, key=lambda one: one.first):
+            if kind in (0, some.kind):
+                for address in range(max(first, some.first), some.first + some.count):
+                    yield self._status(some.kind, address)
 
     def _status(self, kind: Kind, address: int) -> Status:
         volume, bay = self.inventory.at(address), self.bays.get(address)

@@ -96,6 +96,13 @@ class Inventory:
     def find(self, barcode: str) -> int | None:
         return next((address for address, found in self.contents.items() if found.barcode == barcode), None)
 
+    def places(self) -> dict[str, int]:
+        """Where each barcode is, as `find` has it."""
+        places: dict[str, int] = {}
+        for address, found in self.contents.items():
+            places.setdefault(found.barcode, address)
+        return places
+
     def moved(self, layout: Layout, source: int, destination: int) -> Inventory:
         """MOVE MEDIUM. Raises MEDIUM SOURCE ELEMENT EMPTY, MEDIUM DESTINATION ELEMENT FULL."""
         volume = self.at(source)
@@ -184,13 +191,14 @@ def reconcile(layout: Layout, wished: Iterable[str], remembered: Inventory) -> R
     says what exists and not where it is by now; what is new goes to the first free storage element. What was exported
     stays out, and is forgotten when nobody wishes it any more.
     """
-    wished = tuple(dict.fromkeys(wished))
-    out = tuple(barcode for barcode in remembered.exported if barcode in wished)
+    wishes = dict.fromkeys(wished)
+    out = dict.fromkeys(barcode for barcode in remembered.exported if barcode in wishes)
+    places = remembered.places()
     addresses = set(layout.addresses())
     contents: dict[int, Resting] = {}
     waiting: list[str] = []
-    for barcode in wished:
-        at = remembered.find(barcode)
+    for barcode in wishes:
+        at = places.get(barcode)
         if at is not None and at in addresses and at not in contents:
             contents[at] = remembered.contents[at]
         elif barcode not in out:
@@ -203,4 +211,4 @@ def reconcile(layout: Layout, wished: Iterable[str], remembered: Inventory) -> R
             homeless.append(barcode)
         else:
             contents[at] = Resting(barcode)
-    return Reconciled(Inventory(contents, out), tuple(homeless))
+    return Reconciled(Inventory(contents, tuple(out)), tuple(homeless))

@@ -112,6 +112,8 @@ def bring(changer: Changer, barcode: str, then: Then) -> None:
     by_port = changer.layout.kind(address) is Kind.PORT
 
     def plan() -> Change:
+        if changer.inventory.find(barcode) is not None:  # asked for twice
+            raise ValueError(f"{barcode} is in the library already")
         return Change(changer, changer.inventory.brought(address, barcode, by_port), (), ())
 
     _carry_out(changer, plan, by_port, then)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 from tgtd.scsi.sense import GOOD, INVALID_ELEMENT_ADDRESS, INVALID_FIELD_IN_CDB, CheckCondition, Sense
@@ -48,7 +48,7 @@ def read_element_status(changer: Changer, task: Task) -> int:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=1, bit=3)
     first, most = int.from_bytes(cdb[2:4], "big"), int.from_bytes(cdb[4:6], "big")
     room = int.from_bytes(cdb[7:10], "big")
-    found = [one for one in changer.statuses() if one.address >= first and code in (0, one.kind)][:most]
+    found = list(islice(changer.statuses(first, code), most))
     if most and not found and not any(code in (0, one.kind) and one.count for one in changer.layout.ranges):
         raise CheckCondition(INVALID_ELEMENT_ADDRESS)
     task.data_in = encode(found, bool(cdb[1] & _VOLTAG), bool(cdb[6] & _DVCID), room)
@@ -60,15 +60,15 @@ def encode(found: Sequence[Status], tags: bool, identifiers: bool, room: int) ->
     pages = [list(_descriptors(list(group), tags, identifiers)) for _, group in groupby(found, lambda one: one.kind)]
     kinds = [kind for kind, _ in groupby(found, lambda one: one.kind)]
     size = sum(_PAGE.size + sum(map(len, page)) for page in pages)
-    answer = _HEADER.pack(found[0].address if found else 0, len(found), size >> 16, size & 0xFFFF)
+    answer = bytearray(_HEADER.pack(found[0].address if found else 0, len(found), size >> 16, size & 0xFFFF))
     for kind, page in zip(kinds, pages, strict=True):
         whole = sum(map(len, page))
         head = _PAGE.pack(kind, _PVOLTAG if tags else 0, len(page[0]), whole >> 16, whole & 0xFFFF)
         for part in (head, *page):
             if len(answer) + len(part) > room:
-                return answer[:room]
+                return bytes(answer[:room])
             answer += part
-    return answer[:room]
+    return bytes(answer[:room])
 
 
 def _descriptors(found: list[Status], tags: bool, identifiers: bool) -> Iterator[bytes]:
@@ -114,8 +114,3 @@ def _identifier(one: Status) -> bytes:
         return bytes(4)
     codes, kind, value = one.identifier
     return struct.pack(">BBxB", codes, kind, len(value)) + value
-
-
-def in_order(found: Iterable[Status]) -> list[Status]:
-    """By address; elements of one kind are next to each other."""
-    return sorted(found, key=lambda one: one.address)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from tgtd.scsi.sense import (
     PARAMETER_LIST_LENGTH_ERROR,
     CheckCondition,
 )
+from tgtd.scsi.smc.barcodes import shape
 from tgtd.scsi.smc.inventory import Kind
 from tgtd.scsi.smc.report import Status, encode, read_element_status
 from tgtd.scsi.spc.commands import usage
@@ -62,24 +62,13 @@ def send_volume_tag(changer: Changer, task: Task) -> int:
     data = bytes(task.data_out or b"")
     if len(data) < _TAG or int.from_bytes(cdb[8:10], "big") != _TAG:
         raise CheckCondition(PARAMETER_LIST_LENGTH_ERROR)
-    template = data[:32].rstrip(b" \0").decode("ascii", "replace")
-    shape = re.compile("".join(_WILD.get(letter, re.escape(letter)) for letter in template), re.DOTALL)
+    fitting = shape(data[:32].rstrip(b" \0").decode("ascii", "replace"))
     first = int.from_bytes(cdb[2:4], "big")
     changer.searches[task.itl] = Search(
         action,
-        [
-            one
-            for one in changer.statuses()
-            if one.address >= first
-            and code in (0, one.kind)
-            and one.volume is not None
-            and shape.fullmatch(one.volume.barcode)
-        ],
+        [one for one in changer.statuses(first, code) if one.volume is not None and fitting.match(one.volume.barcode)],
     )
     return GOOD
-
-
-_WILD = {"*": ".*", "?": "."}
 
 
 def request_volume_element_address(changer: Changer, task: Task) -> int:
