@@ -12,6 +12,7 @@ from tgtd.media.cartridge.generation import GENERATIONS, by_barcode
     [
         ("A00001L1", (1, "data")),
         ("A00001L9", (9, "data")),
+        ("A00001LA", (10, "data")),
         ("CLN001L5", (5, "clean")),
         ("A00001LW", (6, "worm")),
         ("A00001", None),

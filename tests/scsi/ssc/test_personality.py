@@ -16,6 +16,7 @@ from tgtd.scsi.ssc.personality import LTO, PERSONALITIES
         ("lto-7", [7, 6, 5], [7, 6]),
         ("lto-8", [8, 7], [8, 7]),
         ("lto-9", [9, 8], [9, 8]),
+        ("lto-10", [10], [10]),
     ],
 )
 def test_generations(name: str, reads: list[int], writes: list[int]) -> None:
@@ -26,3 +27,4 @@ def test_generations(name: str, reads: list[int], writes: list[int]) -> None:
     assert drive.density(codes[0]) is drive.densities[0]
     assert drive.density(0xFF) is None
     assert len(drive.product) <= 16
+    assert all(len(one.name) <= 8 and one.medium <= 0xFF for one in drive.densities)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tgtd.scsi.ssc.personality import LTO
 
-_SUFFIX = re.compile(r"L([1-9])$")
+_SUFFIX = re.compile(r"L([1-9A])$")
 _WORM = {"LT": 3, "LU": 4, "LV": 5, "LW": 6, "LX": 7, "LY": 8, "LZ": 9}
 
 
@@ -33,4 +33,4 @@ def by_barcode(barcode: str) -> tuple[Generation, str] | None:
     found = _SUFFIX.search(barcode)
     if found is None:
         return None
-    return GENERATIONS[int(found[1])], "clean" if barcode.startswith("CLN") else "data"
+    return GENERATIONS[int(found[1], 16)], "clean" if barcode.startswith("CLN") else "data"

@@ -26,7 +26,7 @@ class BarcodeRule:
 _LTO = (
     BarcodeRule("CLN", "", "clean"),
     *(BarcodeRule("", f"L{letter}", "worm") for letter in "TUVWXYZ"),
-    *(BarcodeRule("", f"L{digit}", "data") for digit in "0123456789"),
+    *(BarcodeRule("", f"L{digit}", "data") for digit in "0123456789A"),
 )
 
 _MEDIUM_TYPES = {"data": 1, "clean": 2, "worm": 4}

@@ -1,8 +1,8 @@
 """What kind of drive a tape drive is: which recording formats it reads and writes. Rows of LTO's generations.
 
 A generation reads and writes its own format; up to LTO-7 it also writes that of the one before and reads that of two
-before; LTO-8 and later read and write one before (and LTO-8 writes LTO-7 media in a format of its own, type M, which is
-not among these).
+before; LTO-8 and LTO-9 read and write one before (and LTO-8 writes LTO-7 media in a format of its own, type M, which is
+not among these); LTO-10 knows its own alone.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ LTO = (
     _lto(6, 0x5A, 15142, 2176, 2.5, "U-616"),
     _lto(7, 0x5C, 19107, 3584, 6, "U-732"),
     _lto(8, 0x5E, 20669, 6656, 12, "U-832"),
-    _lto(9, 0x60, 21456, 8960, 18, "U-932"),
+    _lto(9, 0x60, 23031, 8960, 18, "U-932"),
+    _lto(10, 0x62, 21657, 15104, 30, "U-1032"),
 )
 
 
@@ -72,7 +73,7 @@ _LEVELS = {5: "B170", 8: "HB81"}
 
 def _drive(generation: int) -> Personality:
     """An IBM drive of a generation. Partitions came with LTO-5 (two), four with LTO-6."""
-    reach = 2 if generation <= 7 else 1
+    reach = 2 if generation <= 7 else 1 if generation <= 9 else 0
     readable = LTO[max(0, generation - 1 - reach) : generation][::-1]
     return Personality(
         name=f"lto-{generation}",
@@ -85,5 +86,5 @@ def _drive(generation: int) -> Personality:
     )
 
 
-PERSONALITIES = {drive.name: drive for drive in map(_drive, range(1, 10))}
+PERSONALITIES = {drive.name: drive for drive in map(_drive, range(1, len(LTO) + 1))}
 """By the name that configurations have for it."""
