@@ -20,6 +20,7 @@ from tgtd.scsi.sense import (
     INTERNAL_TARGET_FAILURE,
     LOGICAL_UNIT_RESET,
     NO_ADDITIONAL_SENSE,
+    POWER_ON,
     PREVIOUS_STATUS,
     CheckCondition,
     Refused,
@@ -297,6 +298,10 @@ class LogicalUnit:
 
     def restore_defaults(self) -> None:
         """Device types put back what a reset puts back (mode parameters, prevent, reservations of SPC-2)."""
+
+    def greeting(self) -> list[Sense]:
+        """The unit attentions that an I_T_L nexus begins with."""
+        return [POWER_ON] if self.raises_attention else []
 
     def attend_all(self, sense: Sense, but: Nexus | None = None) -> None:
         """A unit attention for every I_T_L nexus except those of `but`."""

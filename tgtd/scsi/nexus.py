@@ -70,7 +70,7 @@ class LunNexus:
         self.nexus = nexus
         self.lu = lu
         self.number = number
-        self.attentions: list[Sense] = [POWER_ON] if lu.raises_attention else []
+        self.attentions = lu.greeting()
         self.barred = NOTHING
         """The classes of commands that a reservation keeps this initiator from (scsi.reservation.types)."""
         self.access: AccessState | None = None

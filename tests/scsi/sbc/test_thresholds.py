@@ -138,6 +138,26 @@ def test_who_does_not_want_to_be_told() -> None:
     assert told(bench), "since the last reset nobody was"
 
 
+def test_who_comes_later_is_told_too() -> None:
+    """As long as it is so, and once; after the power-on condition."""
+    bench, disk = make()
+
+    def comes(name: str) -> list[tuple[int, int, int]]:
+        nexus = bench.connect(name)
+        return [sense_of(bench.run(TUR, nexus=nexus)) for _ in range(3)]
+
+    power_on, nothing = (6, 0x29, 0), (-1, -1, -1)
+    assert comes("b") == [power_on, nothing, nothing]
+    disk.thresholds.observe(room(5))
+    assert comes("c") == [power_on, REACHED, nothing]
+    bench.ready()
+    select(bench, 0)
+    assert comes("d") == [power_on, nothing, nothing]
+    select(bench, 1)
+    disk.thresholds.observe(room(20))
+    assert comes("e") == [power_on, nothing, nothing]
+
+
 def test_edits() -> None:
     bench, disk = make(0)
 

@@ -149,6 +149,9 @@ class Disk(Device[BlockMedium, DiskSettings]):
             **({f"protection-type-{self.protection}": True} if self.protection else {}),
         }
 
+    def greeting(self) -> list[Sense]:
+        return [*super().greeting(), *self.thresholds.standing()]
+
     def looked_at(self) -> None:
         self.tally.look(self)
 

@@ -92,6 +92,11 @@ class Thresholds:
             self._disk.attend_all(REACHED)
         return None if self.reached == before else self.reached
 
+    def standing(self) -> list[Sense]:
+        """What initiators were told and is still so: who comes later is told, too. SBC-4 4.7.3.7 speaks of every I_T
+        nexus; other targets repeat it from time to time."""
+        return [REACHED] if self._told and not self.quiet else []
+
     def restart(self) -> None:
         """After a reset initiators are told again."""
         self._told = False
