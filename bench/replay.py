@@ -22,9 +22,9 @@ from tgtd.net.iscsi.connection import Connection
 from tgtd.net.iscsi.node import IscsiTarget
 from tgtd.net.iscsi.service import IscsiService
 from tgtd.net.iscsi.settings import Access, Limits, Settings
+from tgtd.scsi import pace
 from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.lun import Identity
-from tgtd.scsi.sbc import pace
 from tgtd.scsi.sbc.disk import Disk
 from tgtd.scsi.sbc.settings import DiskSettings
 from tgtd.scsi.spc.controller import Controller

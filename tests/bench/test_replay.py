@@ -16,6 +16,6 @@ def test_a_batch_is_answered_whole_on_a_machine_where_everything_is_slow(
     replay = Replay()
     slow = itertools.count(0.0, 1.0).__next__
     monkeypatch.setattr("tgtd.net.iscsi.connection.monotonic", slow)
-    monkeypatch.setattr("tgtd.scsi.sbc.pace.perf_counter", slow)
+    monkeypatch.setattr("tgtd.scsi.pace.perf_counter", slow)
     for _ in range(3):
         replay.run(cdb, data)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.scsi.ssc.taping import EOM, FILEMARK, ILI, MIB, REWIND, Tape, other, stopped
 from tests.scsi.workbench import GOOD
+from tgtd.scsi.task import PENDING
 
 NO_SENSE, MEDIUM_ERROR, DATA_PROTECT, BLANK_CHECK, OVERFLOW = 0, 3, 7, 8, 13
 
@@ -158,6 +159,7 @@ def test_explicit_addresses(tape: Tape) -> None:
 
 def test_an_aborted_write_that_was_done_has_moved_the_tape(tape: Tape) -> None:
     """What comes next begins where the tape is, not where the initiator thinks."""
+    tape.drive.pace.rest = 1
     task = tape.start(bytes.fromhex("0a0000000300"), b"one")
     work, done = tape.lane.jobs.pop()
     work()
@@ -167,6 +169,7 @@ def test_an_aborted_write_that_was_done_has_moved_the_tape(tape: Tape) -> None:
 
 
 def test_an_aborted_write_that_was_not_begun_does_nothing(tape: Tape) -> None:
+    tape.drive.pace.rest = 1
     task = tape.start(bytes.fromhex("0a0000000300"), b"one")
     tape.drive.abort_tasks(task.itl, task.tag)
     tape.lane.drain()
@@ -174,12 +177,63 @@ def test_an_aborted_write_that_was_not_begun_does_nothing(tape: Tape) -> None:
 
 
 def test_commands_take_turns(tape: Tape) -> None:
+    tape.drive.pace.rest = 5
     tasks = [tape.start(bytes.fromhex("0a0000000300"), b"%03d" % number) for number in range(5)]
     assert len(tape.lane.jobs) == 1
     tape.lane.drain()
     assert [task.status for task in tasks] == [GOOD] * 5
     tape.good(REWIND)
     assert [tape.read(3).data_in for _ in range(5)] == [b"%03d" % number for number in range(5)]
+
+
+def test_blocks_that_follow_are_done_at_once(tape: Tape) -> None:
+    """In the loop thread: a worker is asked for the first one only, and for what is not as it is asked for."""
+    for number in range(4):
+        assert tape.start(bytes.fromhex("0a0000000300"), b"%03d" % number).status == GOOD
+    tape.good(REWIND)
+    first = tape.start(bytes.fromhex("080000000300"))
+    assert (first.status, len(tape.lane.jobs)) == (PENDING, 1)
+    tape.lane.drain()
+    second = tape.start(bytes.fromhex("080000000300"))
+    assert (second.status, bytes(second.data_in or b"")) == (GOOD, b"001")
+    shorter = tape.start(bytes.fromhex("080000000200"))
+    assert shorter.status == PENDING
+    tape.lane.drain()
+    assert stopped(shorter)[3] == ILI
+    assert tape.start(bytes.fromhex("080000000300")).status == GOOD
+    assert tape.where() == (0, 4, 0)
+    assert tape.drive.counters.read_bytes == 3 + 3 + 2 + 3
+
+
+def test_what_is_written_at_once_ends_where_the_tape_does(tmp_path: Path) -> None:
+    tape = other(tmp_path / "small", capacity=2 * MIB)
+    block = bytes(256 << 10)
+    tasks = [tape.start(b"\x0a\0\x04\0\0\0", block) for _ in range(9)]
+    assert not tape.lane.jobs
+    ends = [task.status for task in tasks]
+    assert ends[0] == GOOD
+    assert stopped(tasks[6])[:4] == (0, 0, 2, EOM)
+    assert stopped(tasks[-1])[:4] == (13, 0, 2, EOM)
+    assert tape.where()[1] == 7
+    tape.cartridge.close()
+
+
+def test_a_slow_write_sends_the_next_ones_to_the_workers(tape: Tape) -> None:
+    tape.drive.pace.took(1.0)
+    assert tape.start(bytes.fromhex("0a0000000300"), b"one").status == PENDING
+    tape.lane.drain()
+
+
+def test_a_block_that_is_damaged_is_none_at_once(tape: Tape) -> None:
+    tape.write(b"one", b"two", b"three")
+    tape.good(REWIND)
+    tape.read(3)
+    at = tape.file.read_bytes().rindex(b"two")
+    with tape.file.open("r+b") as file:
+        file.seek(at)
+        file.write(b"twx")
+    task = tape.read(3)
+    assert stopped(task)[0] == 3
 
 
 @pytest.mark.parametrize("cdb", ["0a0100100000", "080100100000", "130100100000"])

@@ -51,6 +51,7 @@ def test_what_goes_on_behind_a_command(tape: Tape) -> None:
 
 def test_a_command_that_waits_ends_when_its_turn_begins(tape: Tape) -> None:
     tape.write(b"one", b"two")
+    tape.drive.pace.rest = 1
     first = tape.start(bytes.fromhex("0a0000000300"), b"new")
     second = tape.start(LOCATE_1)
     assert (first.status, second.status) == (PENDING, PENDING)

@@ -173,6 +173,17 @@ class Partition:
             else:
                 self.read(place, memoryview(bytearray(place.stored)))
 
+    def read_now(self, before: Place, into: memoryview) -> Place | None:
+        """As the drive's protocol has it. A page of the index, or anything that is not as it should be, is for `after`
+        and `read`."""
+        offset, length, head = before.end, len(into), bytearray(HEADER)
+        if self._owed or offset + HEADER + length > self.end or not self._stream.read_now(offset, head, into):
+            return None
+        header = unpack(head, self._salt, self.number, offset)
+        if header is None or header[:2] != (BLOCK, 0) or header.stored != length or header.length != length:
+            return None
+        return before.following(length, 0) if crc32c(into) == header.check else None
+
     def _header(self, offset: int) -> Header:
         if self._owed and offset == self._owed[0]:
             return self._owing()

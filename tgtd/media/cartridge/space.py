@@ -69,6 +69,18 @@ class Stream:
             read_fully(self.space.fd, at, into[:length])
             into = into[length:]
 
+    def read_now(self, offset: int, head: bytearray, into: memoryview) -> bool:
+        """`head`, then `into`, where the page cache has all of it, in one piece; False otherwise."""
+        length = len(head) + len(into)
+        which, inside = divmod(offset, self.space.size)
+        if which >= len(self.segments) or inside + length > self.space.size:
+            return False
+        at = DATA + self.segments[which] * self.space.size + inside
+        try:
+            return os.preadv(self.space.fd, (head, into), at, os.RWF_NOWAIT) == length
+        except OSError:
+            return False  # a real error comes again, and is reported, when a worker reads
+
     def write(self, offset: int, head: bytes, data: Buffer = b"") -> None:
         """`head`, then `data`. Raises OSError: what was there from `offset` on may be lost."""
         length = len(head) + len(data)

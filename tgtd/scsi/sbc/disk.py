@@ -20,6 +20,7 @@ from tgtd.scsi.layer import bottom
 from tgtd.scsi.lun import Identity
 from tgtd.scsi.medium import BlockMedium, Offload
 from tgtd.scsi.nexus import LunNexus
+from tgtd.scsi.pace import Pace
 from tgtd.scsi.savedmodes import restore
 from tgtd.scsi.sbc.commands import ROWS
 from tgtd.scsi.sbc.counters import DiskCounters
@@ -30,7 +31,6 @@ from tgtd.scsi.sbc.logs import LOG_PAGES
 from tgtd.scsi.sbc.modes import MODE_PAGES
 from tgtd.scsi.sbc.operation import Operation
 from tgtd.scsi.sbc.orwrite import Generations
-from tgtd.scsi.sbc.pace import Pace
 from tgtd.scsi.sbc.protection.medium import Policy, ProtectedMedium
 from tgtd.scsi.sbc.protection.rows import for_type_2
 from tgtd.scsi.sbc.removal import put_in, take_out

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from tgtd.scsi.command import Command
@@ -36,6 +37,11 @@ LONGEST = 0xFFFFFF
 """Bytes of the longest block: as many as READ(6) can ask for (READ BLOCK LIMITS)."""
 
 FIXED, SILI = 0x01, 0x02
+
+_PROMPT = 1 << 20
+"""Bytes that are copied in the loop thread: a worker would cost more."""
+_FEW = 16
+"""Blocks that are written there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +124,18 @@ class Reading:
             self._block(self._wish.count - number)
         return self._head
 
+    def now(self) -> Head | None:
+        """The same in the loop thread, for one block that follows the one before it, as long as is asked for, and in
+        the page cache."""
+        head, what = self._head, self._wish
+        if head.before is None or what.count != 1 or what.length > _PROMPT or not self._coding.reads_plain:
+            return None
+        record = self._partition.read_now(head.before, self._buffer)
+        if record is None:
+            return None
+        self.filled = self.fetched = self.unpacked = what.length
+        return Head(head.partition, record.number + 1, record)
+
     def _block(self, left: int) -> None:
         """left: blocks that are wanted still, this one included."""
         what, partition, head = self._wish, self._partition, self._head
@@ -169,7 +187,10 @@ def read(drive: TapeDrive, task: Task) -> int:
         drive.counters.reads += 1
         drive.counters.read_bytes += filled
 
-    return drive.alone(task, prepare, then)
+    def now() -> Head | None:
+        return readings[0].now()
+
+    return drive.alone(task, prepare, then, now=now)
 
 
 # Writing
@@ -199,13 +220,23 @@ def write(drive: TapeDrive, task: Task) -> int:
         writings.append(writing)
         return partial(writing.run, drive.ground(writing.head.partition))
 
+    def now() -> Head | None:
+        writing = writings[0]
+        if not writing.prompt or not drive.pace.allows():
+            return None
+        began = perf_counter()
+        try:
+            return writing.run(drive.ground(writing.head.partition))
+        finally:
+            drive.pace.took(perf_counter() - began)
+
     def then(task: Task) -> None:
         writing = writings[0]
         drive.counters.writes += 1
         drive.counters.write_bytes += writing.received
         drive.tally.add(received=writing.received, stored=writing.stored)
 
-    return drive.alone(task, prepare, then, writing=True)
+    return drive.alone(task, prepare, then, writing=True, now=now)
 
 
 class Writing:
@@ -229,8 +260,15 @@ class Writing:
         self._data = data
         self._unwanted = unwanted
 
+    @property
+    def prompt(self) -> bool:
+        """Whether it is no more than a few copies into the page cache, behind what is there."""
+        partition, what = self._cartridge.partitions[self.head.partition], self._wish
+        behind = self.head.number == partition.objects and not partition.lost
+        return behind and what.count <= _FEW and what.total <= _PROMPT and self._coding.writes_plain
+
     def run(self, ground: Ground) -> Head:
-        """By a worker. Raises CheckCondition, Stopped, OSError."""
+        """By a worker, or by the loop thread if it is `prompt`. Raises CheckCondition, Stopped, OSError."""
         blocks, head = self._blocks(), self.head
         first = next(blocks)  # nothing is cut for a block that is not what was sent
         partition = ground.clear(self._cartridge, head)

@@ -1,6 +1,7 @@
 """What a tape drive needs of a cartridge, as storage verbs. Cartridges see no CDB and build no sense.
 
-They raise OSError. Every verb may block, and is called by one worker at a time. Attributes are plain, and cost nothing.
+They raise OSError. Every verb but `read_now` may block, and all are called by one thread at a time. Attributes are
+plain, and cost nothing.
 """
 
 from __future__ import annotations
@@ -65,6 +66,10 @@ class Partition(Protocol):
 
     def read(self, record: Record, into: memoryview) -> Stored:
         """A block as it is stored, into room for record.stored bytes."""
+
+    def read_now(self, before: Record, into: memoryview) -> Record | None:
+        """The block that follows a record, as it was sent, if it has just the length of `into`, nothing was done to its
+        data, and reading it takes no waiting. None, and never an error, otherwise."""
 
 
 class Cartridge(Protocol):

@@ -43,6 +43,16 @@ class Coding:
     longest: int
     guard: Guard | None = None
 
+    @property
+    def reads_plain(self) -> bool:
+        """Whether blocks to which nothing was done are handed out as they are."""
+        return self.guard is None and self.parameters.decryption != DECRYPT
+
+    @property
+    def writes_plain(self) -> bool:
+        """Whether nothing is done to blocks."""
+        return self.guard is None and self.packer is None and self.parameters.encryption != ENCRYPT
+
     def bare(self, data: memoryview) -> memoryview:
         """A block without its protection information. Raises LOGICAL BLOCK GUARD CHECK FAILED."""
         if self.guard is None:

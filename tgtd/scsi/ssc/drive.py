@@ -17,6 +17,7 @@ from tgtd.scsi.device import Device
 from tgtd.scsi.lun import Identity
 from tgtd.scsi.medium import Offload
 from tgtd.scsi.nexus import LunNexus, Nexus
+from tgtd.scsi.pace import Pace
 from tgtd.scsi.savedmodes import restore
 from tgtd.scsi.sense import (
     CLEANING_CARTRIDGE,
@@ -52,7 +53,7 @@ from tgtd.scsi.ssc.modes import MODE_PAGES
 from tgtd.scsi.ssc.personality import Personality
 from tgtd.scsi.ssc.sealing import Ciphers
 from tgtd.scsi.ssc.tally import TapeTally
-from tgtd.scsi.ssc.turn import Behind, Prepare, Then, Turn
+from tgtd.scsi.ssc.turn import Behind, Now, Prepare, Then, Turn
 from tgtd.scsi.ssc.vital import VITAL_PAGES
 from tgtd.scsi.task import Task
 from tgtd.scsi.turns import Turns
@@ -121,6 +122,7 @@ class TapeDrive(Device[Mount, TapeSettings]):
         """Plugged in by a library: called when the drive has come up."""
         self.head = Head()
         self.turns = Turns()
+        self.pace = Pace()
         self.turn: Turn | None = None
         """What has the tape now."""
         self.codecs = settings.codecs()
@@ -272,9 +274,10 @@ class TapeDrive(Device[Mount, TapeSettings]):
         writing: bool = False,
         long: bool = False,
         behind: Behind | None = None,
+        now: Now | None = None,
     ) -> int:
         """Do a command when all before it are through (turn.py has what the arguments are)."""
-        return Turn(self, task, writing, long, behind).take(prepare, then)
+        return Turn(self, task, writing, long, behind).take(prepare, then, now)
 
     def hold(self, turn: Turn | None) -> None:
         """What has the tape from now on; None: nothing."""

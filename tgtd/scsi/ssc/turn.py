@@ -32,6 +32,8 @@ Prepare = Callable[[], Callable[[], Head]]
 """Called in the loop thread when the turn begins; may raise Refused. What it returns is done by a worker, and returns
 where the drive is afterwards, or raises Stopped."""
 Then = Callable[[Task], None]
+Now = Callable[[], Head | None]
+"""Called in the loop thread after that, where it may do the same if it takes no waiting; None: it is for a worker."""
 
 _TEST_UNIT_READY = 0x00
 
@@ -60,14 +62,15 @@ class Turn:
         self._threading = -1
         self._reached: list[Head] = []
         self._then: Then | None = None
+        self._now: Now | None = None
         self._cancelled = False
         self._status = PENDING
         self._late = False
 
-    def take(self, prepare: Prepare, then: Then | None = None) -> int:
+    def take(self, prepare: Prepare, then: Then | None = None, now: Now | None = None) -> int:
         """A handler returns what this returns. then: called in the loop thread before the task ends, when the work was
         done or stopped: the place for what the worker has read. With IMMED it has no task any more to look at."""
-        self._prepare, self._then = prepare, then
+        self._prepare, self._then, self._now = prepare, then, now
         self._drive.turns.take(self._start)
         self._late = True
         return self._status
@@ -100,6 +103,8 @@ class Turn:
             self._settle(drive.refuse(task, trouble))
             return False
         self._threading = drive.threadings
+        if self._now is not None and self._at_once(self._now):
+            return False
         drive.hold(self)
 
         def carry_out() -> None:
@@ -113,6 +118,26 @@ class Turn:
             drive.lane.submit(carry_out, self._through_behind)
             self._settle(GOOD)
         return True
+
+    def _at_once(self, now: Now) -> bool:
+        """Whether it is done, without a worker."""
+        error: BaseException | None = None
+        try:
+            head = now()
+            if head is None:
+                return False
+            self._reached.append(head)
+        except Exception as trouble:
+            error = trouble
+        self._settle(self._concluded(self._moved(error)))
+        return True
+
+    def _concluded(self, error: BaseException | None) -> int:
+        """The status of the command."""
+        status = GOOD if error is None else self._drive.refuse(self._task, error, self._writing)
+        if self._then is not None and (error is None or isinstance(error, Stopped)):
+            self._then(self._task)
+        return status
 
     def _settle(self, status: int) -> None:
         """The task ends, by what its handler returns or later."""
@@ -141,10 +166,7 @@ class Turn:
             if task.aborted:
                 drive.laid_down(task)
                 return
-            status = GOOD if error is None else drive.refuse(task, error, self._writing)
-            if self._then is not None and (error is None or isinstance(error, Stopped)):
-                self._then(task)
-            drive.finish(task, status)
+            drive.finish(task, self._concluded(error))
         finally:
             drive.hold(None)
             drive.turns.end()

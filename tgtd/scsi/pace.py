@@ -28,17 +28,36 @@ class Pace:
         self._next = FIRST_REST
         self._quick = 0
 
+    def allows(self) -> bool:
+        """Whether to write at once; then `took` is to be told how long that was."""
+        if self.rest:
+            self.rest -= 1
+            return False
+        return True
+
+    def took(self, seconds: float) -> None:
+        if seconds > SLOW:
+            self._slowed()
+        else:
+            self._quick += 1
+            if self._quick > self._next:
+                self._next = FIRST_REST
+
+    def _slowed(self) -> None:
+        self.rest = self._next
+        self._next = min(self._next * 2, LONGEST_REST)
+        self._quick = 0
+
     def write(self, medium: BlockMedium, offset: int, data: Buffer) -> bool:
         """Write at once. False: it is for the workers, because the medium is resting or cannot say."""
+        # Hot path: `allows` and `took` in place.
         if self.rest:
             self.rest -= 1
             return False
         began = perf_counter()
         done = medium.write_now(offset, data)
         if perf_counter() - began > SLOW:
-            self.rest = self._next
-            self._next = min(self._next * 2, LONGEST_REST)
-            self._quick = 0
+            self._slowed()
         else:
             self._quick += 1
             if self._quick > self._next:

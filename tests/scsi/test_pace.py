@@ -7,7 +7,7 @@ import pytest
 from tests.scsi.workbench import GOOD, Bench, cdb10
 from tgtd.media.ram import RamMedium
 from tgtd.scsi.medium import Buffer
-from tgtd.scsi.sbc.pace import FIRST_REST, LONGEST_REST, SLOW, Pace
+from tgtd.scsi.pace import FIRST_REST, LONGEST_REST, SLOW, Pace
 
 DATA = bytes(4096)
 
@@ -20,7 +20,7 @@ class Clocked(RamMedium):
         self.now = 0.0
         self.takes = 0.0
         self.able = True
-        monkeypatch.setattr("tgtd.scsi.sbc.pace.perf_counter", lambda: self.now)
+        monkeypatch.setattr("tgtd.scsi.pace.perf_counter", lambda: self.now)
 
     def write_now(self, offset: int, data: Buffer) -> bool:
         self.now += self.takes
