@@ -1,4 +1,4 @@
-# make setup | demo | demo-library | test | check | guest | bench | bench-gate | soak | man | install DESTDIR=... | clean
+# make setup | demo | demo-library | test | check | guest | bench | bench-gate | bench-fabric | soak | man | install DESTDIR=... | clean
 
 PYTHON := /usr/bin/python3
 PREFIX := /usr
@@ -89,6 +89,13 @@ bench: setup
 .PHONY: bench-gate
 bench-gate: setup
 	$(BIN)/python -m bench.gate
+
+# A disk on a fabric of the kernel, beside tcmu-runner and the kernel's own, in the guest.
+.PHONY: bench-fabric
+bench-fabric: setup
+	@tools/system-packages $(GUEST_PACKAGES) dbus-daemon qemu-utils tcmu-runner
+	@tools/guest-kernel $(GUEST)
+	$(BIN)/python -m bench.fabric $(BENCH)
 
 # An hour of everything at once, or make soak SOAK="--seconds 120": does anything go wrong, does anything grow?
 .PHONY: soak
