@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tgtd.cli import main
+from tgtd.media.cartridge.cartridge import Cartridge
 
 
 def create(path: Path, *more: str) -> int:
@@ -68,6 +69,17 @@ def test_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["medium", "show", str(tmp_path / "tape")])
     assert "2       3" in capsys.readouterr().out
     assert main(["medium", "export", str(tmp_path / "tape"), str(tmp_path / "x"), "--partition", "1"]) == 1
+
+
+def test_encrypted_blocks_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    create(tmp_path / "tape", "--size", "8 MiB")
+    for form, words in ((0, False), (0x80, True)):
+        cartridge = Cartridge.open(str(tmp_path / "tape"))
+        cartridge.partitions[0].append_block(b"block", 5, form)
+        cartridge.close()
+        capsys.readouterr()
+        assert main(["medium", "show", str(tmp_path / "tape")]) == 0
+        assert ("with encrypted blocks" in capsys.readouterr().out) == words
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,7 @@ def describe(path: Path) -> dict[str, Any]:
             "made": time.strftime("%Y-%m-%d", time.gmtime(cartridge.label.made)),
             "loads": cartridge.loads,
             "write_protected": cartridge.label.protected,
+            "encrypted": cartridge.encrypted,
             "partitions": [
                 {
                     "capacity": partition.capacity,
@@ -120,6 +121,7 @@ def _lines(row: dict[str, Any]) -> str:
     number = next((one.number for one in GENERATIONS.values() if one.density == row["density"]), None)
     kind = f"LTO-{number}" if number else f"density {row['density']:02X}h"
     head = f"{row['file']}: {row['type']} cartridge {row['barcode']}, {kind}, {size(row['capacity'])}"
+    head += ", with encrypted blocks" if row["encrypted"] else ""
     if row["type"] == "clean":
         return f"{head}, used {row['loads']} of {MOST_CLEANINGS} times"
     table = [("PARTITION", "SIZE", "USED", "BLOCKS", "FILEMARKS")]

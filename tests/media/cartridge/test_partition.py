@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tgtd.media.cartridge.cartridge import Cartridge, Making
-from tgtd.media.cartridge.label import DATA
+from tgtd.media.cartridge.label import DATA, NONE
 from tgtd.media.cartridge.record import HEADER
 
 
@@ -50,3 +50,26 @@ def test_a_file_that_lost_its_end(tmp_path: Path) -> None:
     found.partitions[0].append_block(b"new", 3, 0)
     found.close()
     assert Cartridge.open(str(tmp_path / "x"), writable=False).partitions[0].objects == 3
+
+
+def test_where_encryption_begins(tmp_path: Path) -> None:
+    """It is found again after a loss of power, be it in the label or behind it."""
+    cartridge = Cartridge.create(str(tmp_path / "x"), Making("A", 8 << 20))
+    partition = cartridge.partitions[0]
+    partition.append_block(b"plain", 5, 0)
+    cartridge.synchronize()
+    assert (partition.sealed, cartridge.encrypted) == (NONE, False)
+    partition.append_block(b"sealed", 6, 0x80)
+    partition.append_block(b"sealed", 6, 0x81)
+    os.close(cartridge._fd)
+    for _ in range(2):
+        cartridge = Cartridge.open(str(tmp_path / "x"))
+        assert (cartridge.partitions[0].sealed, cartridge.encrypted) == (1, True)
+        cartridge.write_label()
+        os.close(cartridge._fd)
+    cartridge = Cartridge.open(str(tmp_path / "x"))
+    cartridge.cut(0, 2)
+    assert cartridge.partitions[0].sealed == 1
+    cartridge.cut(0, 1)
+    assert cartridge.partitions[0].sealed == NONE
+    cartridge.close()

@@ -6,6 +6,7 @@ import pytest
 
 from tests.scsi.ssc.keying import ALL, KEY, LOCAL, NOTHING, OTHER, PUBLIC, asked, page, set_key
 from tests.scsi.ssc.taping import REWIND, Tape
+from tests.scsi.test_log import parsed, sense
 from tests.scsi.workbench import TUR, sense_of
 from tgtd.media.tapecipher import TapeCipher
 from tgtd.scsi.sense import PARAMETERS_CHANGED_BY_ANOTHER
@@ -64,6 +65,19 @@ def test_whoever_has_asked_is_told(tape: Tape) -> None:
     assert tape.run(TUR).status == 0, "that concerns b alone"
     set_key(tape, key=OTHER)
     assert tape.run(TUR, nexus=b).status == 0, "b has its own"
+
+
+def test_the_device_status_page_knows(tape: Tape) -> None:
+    """EPP of the very high frequency data."""
+
+    def present() -> bool:
+        return bool(parsed(tape.good(sense(0x11)))[0][3] & 0x10)
+
+    assert not present()
+    set_key(tape, scope=LOCAL)
+    assert present()
+    set_key(tape, scope=PUBLIC)
+    assert not present()
 
 
 def test_counters_count(tape: Tape) -> None:

@@ -35,7 +35,7 @@ def test_what_there_is(tape: Tape) -> None:
 def test_capabilities(tape: Tape) -> None:
     found = body(tape.good(asked(0x10)), 0x10)
     assert found[:16] == b"\x05" + bytes(15)
-    assert found[16:] == bytes.fromhex("01000014 b518 0020 003c 0020 db 00000000000000 00010014")
+    assert found[16:] == bytes.fromhex("01000014 b51c 0020 003c 0020 db 00000000000000 00010014")
     tape.good(bytes.fromhex("1b0000000000"))
     assert tape.good(asked(0x10))[24] == 0x35, "AVFMV without a medium"
 
@@ -55,6 +55,35 @@ def test_status(tape: Tape) -> None:
     assert found[20:] == KADS
     set_key(tape, NOTHING)
     assert tape.good(asked(0x20))[4:8] == bytes.fromhex("42000000")
+
+
+def test_volumes_with_encrypted_blocks(tape: Tape) -> None:
+    """VCELB, as long as one is there."""
+
+    def some() -> bool:
+        return bool(tape.good(asked(0x20))[12] & 0x08)
+
+    tape.write(b"plain")
+    assert not some()
+    set_key(tape)
+    assert not some()
+    tape.write(b"sealed", b"sealed too")
+    assert some()
+    set_key(tape, NOTHING)
+    tape.good(bytes.fromhex("2b000000000002000000"))
+    tape.write(b"plain")
+    assert some(), "the first one is still there"
+    tape.good(bytes.fromhex("2b000000000001000000"))
+    tape.write(b"plain")
+    assert not some()
+    set_key(tape)
+    tape.write(b"sealed")
+    tape.good(bytes.fromhex("1b0000000000"))
+    assert not some(), "nothing is mounted"
+    tape.good(bytes.fromhex("1b0000000100"))
+    assert some()
+    tape.good(bytes.fromhex("040000000000"))
+    assert not some()
 
 
 def test_the_next_block(tape: Tape) -> None:

@@ -140,6 +140,11 @@ class Cartridge:
         return self.label.loads
 
     @property
+    def encrypted(self) -> bool:
+        """Whether any block is."""
+        return any(partition.sealed != labels.NONE for partition in self.partitions)
+
+    @property
     def reference(self) -> int:
         """32 bits that are others when other blocks or filemarks are on it: while an epoch lasts, objects are only
         added. Never 0, nor all ones."""

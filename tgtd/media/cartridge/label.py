@@ -26,6 +26,8 @@ DATA = 2 * SLOT
 """Where the segments begin."""
 MOST_SEGMENTS = 4096
 VERSION = 1
+NONE = (1 << 64) - 1
+"""Of object numbers: there is no such object."""
 
 KINDS = ("data", "worm", "clean")
 
@@ -41,6 +43,7 @@ class Extent:
     capacity: bytes it holds. epoch: how often it was overwritten. end: the length of its stream. objects, filemarks:
     how many there are. pages: where the last index page of each level stands. segments: of the file, in order. owed: a
     run of filemarks whose header may not be in the stream yet: where it stands, its first object, how many they are.
+    sealed: the first object that is encrypted; NONE for none.
     """
 
     capacity: int
@@ -51,6 +54,7 @@ class Extent:
     pages: list[int] = field(default_factory=list)
     segments: list[int] = field(default_factory=list)
     owed: list[int] = field(default_factory=list)
+    sealed: int = NONE
 
 
 @dataclass(slots=True)
@@ -106,7 +110,7 @@ def _check(label: Label) -> None:
     numbers = [label.density, label.capacity, label.segment, label.loads, label.made, label.available]
     segments: list[int] = []
     for extent in label.partitions:
-        numbers += [extent.capacity, extent.epoch, extent.end, extent.objects, extent.filemarks]
+        numbers += [extent.capacity, extent.epoch, extent.end, extent.objects, extent.filemarks, extent.sealed]
         numbers += [*extent.pages, *extent.owed]
         segments += extent.segments
     if not all(type(number) is int and 0 <= number < 1 << 64 for number in numbers + segments):

@@ -15,17 +15,18 @@ from collections.abc import Iterator
 from crc32c import crc32c
 
 from tgtd.media.cartridge.index import NOWHERE, Branch, Child, Index, Leaf, Place, decode
-from tgtd.media.cartridge.label import Extent
+from tgtd.media.cartridge.label import NONE, Extent
 from tgtd.media.cartridge.record import BLOCK, FILEMARKS, HEADER, INDEX, MAGIC, Header, Rot, pack, unpack
 from tgtd.media.cartridge.space import Space, Stream
 from tgtd.scsi.medium import Buffer
+from tgtd.scsi.ssc.sealing import SEALED
 
 _CHUNK = 64 << 10
 
 
 class Partition:
     """number: from 0. objects, filemarks: how many it holds. end: bytes of its stream. lost: objects behind them that
-    are known to have been there and cannot be found."""
+    are known to have been there and cannot be found. sealed: the first one that is encrypted, or NONE."""
 
     def __init__(self, space: Space, salt: bytes, number: int, extent: Extent) -> None:
         self.number = number
@@ -39,6 +40,7 @@ class Partition:
         self._salt = salt
         self._index = Index(self._load)
         self._owed = extent.owed
+        self.sealed = extent.sealed
         self._recover(extent)
 
     def extent(self) -> Extent:
@@ -47,7 +49,7 @@ class Partition:
             return self._labelled
         segments = self._stream.segments
         standing = self.capacity, self.epoch, self.end, self.objects, self.filemarks
-        return Extent(*standing, list(self._index.pages), list(segments), list(self._owed))
+        return Extent(*standing, list(self._index.pages), list(segments), list(self._owed), self.sealed)
 
     @property
     def segments(self) -> int:
@@ -60,6 +62,8 @@ class Partition:
         """data: as it is stored. length: of the block as it was sent. form: as `Header` has it. Raises OSError."""
         self._append(Header(BLOCK, form, self.epoch, self.objects, len(data), length, crc32c(data)), data)
         self._index.leaf.add(len(data), 0)
+        if form & SEALED:
+            self.sealed = min(self.sealed, self.objects)
         self.objects += 1
         self._write_pages()
 
@@ -91,6 +95,8 @@ class Partition:
             kept = number - place.number
             self.end = self._index.cut(place.number)
             self.objects, self.filemarks = place.number, place.filemarks
+        if self.sealed >= number:
+            self.sealed = NONE
         self.lost = 0
         self.epoch += 1
         if kept:
@@ -330,6 +336,8 @@ class Partition:
         self.end = offset + HEADER + header.stored
         if header.kind != INDEX:
             index.leaf.add(header.stored, header.filemarks)
+            if header.form & SEALED:
+                self.sealed = min(self.sealed, header.number)
             self.objects += header.objects
             self.filemarks += header.filemarks
         elif any(offset == page or offset < page != NOWHERE for page in index.pages[header.length : header.length + 1]):

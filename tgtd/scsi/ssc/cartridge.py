@@ -101,6 +101,10 @@ class Cartridge(Protocol):
         """A cleaning cartridge is used, durably; false: it was used up before."""
 
     @property
+    def encrypted(self) -> bool:
+        """Whether any block is."""
+
+    @property
     def reference(self) -> int:
         """32 bits that are others when other blocks or filemarks are on it."""
 

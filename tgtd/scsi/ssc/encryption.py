@@ -70,6 +70,11 @@ class Keyring:
         """Those that hold for a nexus."""
         return self._own.get(itl) or self._shared or DEFAULT
 
+    @property
+    def present(self) -> bool:
+        """Whether any are set."""
+        return self._shared is not None or bool(self._own)
+
     def use(self, itl: LunNexus) -> Parameters:
         """Those to read and write with. Raises DATA ENCRYPTION KEY INSTANCE COUNTER HAS CHANGED for a nexus that has
         locked itself to others than there are now (SSC-5 4.2.22.9)."""

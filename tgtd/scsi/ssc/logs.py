@@ -107,7 +107,8 @@ def _status(drive: TapeDrive) -> Iterator[Parameter]:
     first = 0x80 * prevented | 0x40 * (inside and not drive.loaded) | 0x20 * inside | 0x10 * drive.compression
     first |= 0x08 * (drive.write_protected is not None) | 0x01
     second = 0x20 * (not prevented) | 0x14 * inside | 0x03 * drive.loaded
-    yield Parameter(0, BINARY_LIST, bytes((first, second, 0, int(bool(drive.alerts.active())))))
+    fourth = 0x10 * drive.keys.present | 0x01 * bool(drive.alerts.active())  # EPP, TAFC
+    yield Parameter(0, BINARY_LIST, bytes((first, second, 0, fourth)))
     yield _number(1, 2, _POLLING_DELAY)
 
 

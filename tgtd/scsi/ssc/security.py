@@ -76,16 +76,16 @@ def _pages_out(drive: TapeDrive, task: Task) -> bytes:
 _BY_SOFTWARE = 1
 _DECRYPT_C, _ENCRYPT_C = _BY_SOFTWARE << 2, _BY_SOFTWARE
 _AVFMV, _MAC_C, _DELB_C = 0x80, 0x20, 0x10
-_NONCE_BY_DRIVE, _KADF_C = 0x10, 0x08
+_NONCE_BY_DRIVE, _KADF_C, _VCELB_C = 0x10, 0x08, 0x04
 _KAD_ALLOWED, _NO_EXTERNAL, _RAW_BY_DEFAULT, _EAREM = 0xC0, 0x10, 0x05 << 1, 0x01
 
 
 def _capabilities(drive: TapeDrive, task: Task) -> bytes:
     """Data encryption capabilities: one algorithm (SSC-5 8.5.2.4). AVFMV: it can be used on what is mounted now.
 
-    Ciphertexts have a tag (MAC_C), encrypted blocks are known as such (DELB_C), nonces are the drive's. Blocks may be
-    read raw unless they were marked (RDMC_C); EXTERNAL mode is not there (EEMC_C), so that what mode a block was
-    written in is always known (EAREM).
+    Ciphertexts have a tag (MAC_C); encrypted blocks are known as such (DELB_C), and so are volumes that have any
+    (VCELB_C); nonces are the drive's. Blocks may be read raw unless they were marked (RDMC_C); EXTERNAL mode is not
+    there (EEMC_C), so that what mode a block was written in is always known (EAREM).
     """
     fourth = _MAC_C | _DELB_C | _DECRYPT_C | _ENCRYPT_C | _AVFMV * drive.encryptable
     descriptor = struct.pack(
@@ -93,7 +93,7 @@ def _capabilities(drive: TapeDrive, task: Task) -> bytes:
         ALGORITHM,
         20,
         fourth,
-        _NONCE_BY_DRIVE | _KADF_C,
+        _NONCE_BY_DRIVE | _KADF_C | _VCELB_C,
         MOST_UNAUTHENTICATED,
         MOST_AUTHENTICATED,
         KEY_SIZE,
@@ -117,6 +117,8 @@ def _management(drive: TapeDrive, task: Task) -> bytes:
 def _status(drive: TapeDrive, task: Task) -> bytes:
     """Data encryption status (SSC-5 8.5.2.7): what holds for the nexus that asks."""
     now = drive.keys.of(task.itl)
+    cartridge = drive.cartridge if drive.loaded else None
+    by_initiators, some = 0x10, 0x08 * (cartridge is not None and cartridge.encrypted)  # PARAMETERS CONTROL, VCELB
     idle = now.encryption == now.decryption == DISABLED
     head = struct.pack(
         ">BBBBIBB10x",
@@ -125,7 +127,7 @@ def _status(drive: TapeDrive, task: Task) -> bytes:
         now.decryption,
         0 if idle else ALGORITHM,
         now.instance,
-        0x10 | now.external << 1 | now.no_raw,  # PARAMETERS CONTROL: nobody but initiators
+        by_initiators | some | now.external << 1 | now.no_raw,
         now.kad_format,
     )
     return _page(0x0020, head + _descriptors(now.unauthenticated, now.authenticated, 0, 0))
