@@ -20,6 +20,10 @@ GUEST_PACKAGES := busybox-static cpio kmod qemu-system-x86 \
   bacula-console bacula-director bacula-director-sqlite3 bacula-fd bacula-sd msmtp-mta sqlite3
 GUEST := build/guest
 
+# Tests run side by side, a file's tests one after the other in one process, which has a guest of its own.
+WORKERS := 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
 MAN_PAGES := man/tgtd.8 man/tgtctl.1 man/tgtd.toml.5 man/tgtd-targets.5 man/tgtd-tape.5
 PYTHON_FILES := tgtd tests bench man
 
@@ -63,7 +67,7 @@ demo-library: setup
 test: setup
 	@tools/system-packages $(TEST_PACKAGES) $(GUEST_PACKAGES)
 	@tools/guest-kernel $(GUEST)
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 .PHONY: check
 check: setup
@@ -71,7 +75,7 @@ check: setup
 	$(BIN)/ruff format --check $(PYTHON_FILES)
 	$(BIN)/ruff check $(PYTHON_FILES)
 	$(BIN)/mypy --strict
-	$(BIN)/python -m pytest -m 'not slow and not wire and not guest'
+	$(PYTEST) -m 'not slow and not wire and not guest'
 
 # A shell in a virtual machine with a Linux initiator, logged in to the demo's disk.
 .PHONY: guest

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,25 @@ from hypothesis import settings
 
 settings.register_profile("tgtd", deadline=None)  # a slow machine is no failure
 settings.load_profile("tgtd")
+
+_HERE = Path(__file__).parent
+_LONG = ("guest/test_systemd.py", "guest", "wire", "conformance")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """So that not each daemon that a test starts, here or in a guest, has to translate the sources itself."""
+    if not hasattr(config, "workerinput"):
+        compileall.compile_dir(_HERE.parent / "tgtd", quiet=2)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes share the files, what takes long comes first: then they end at about the same time."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    return next((rank for rank, part in enumerate(_LONG) if item.path.is_relative_to(_HERE / part)), len(_LONG))
 
 
 def _in_ci() -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import random
 import select
 import socket
 import subprocess
@@ -15,10 +18,28 @@ START_TIMEOUT = 60.0
 STOP_TIMEOUT = 60.0
 
 
+def _ports() -> Iterator[int]:
+    """Candidates, each once before any comes again: below what the kernel gives to clients (32768), and to no two of
+    the processes that share a test run.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    share = range(10000 + worker % _SHARES, 32768, _SHARES)
+    return itertools.cycle(random.sample(share, len(share)))
+
+
+_SHARES = 16
+_PORTS = _ports()
+
+
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """A TCP port of the loopback interface that nobody listens on, and that nobody is given before it is used."""
+    while True:
+        port = next(_PORTS)
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        return port
 
 
 @contextmanager

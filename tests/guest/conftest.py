@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def guest(pytestconfig: pytest.Config) -> Iterator[Guest]:
-    """The guest, with nothing but an agent in it. One for all tests: leave it as you found it."""
+    """The guest, with nothing but an agent in it. One for all tests of a process: leave it as you found it."""
     with booted(pytestconfig, Guest("guest")) as machine:
         yield machine
 

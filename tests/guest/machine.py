@@ -29,14 +29,17 @@ ADDRESS = "10.0.2.15"
 BOOT_TIMEOUT = 180.0
 _QEMU = "qemu-system-x86_64"
 _MACHINE = (
-    *("-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max", "-smp", "1", "-m", "1024"),
+    *("-accel", "tcg,thread=multi,tb-size=256", "-cpu", "Nehalem", "-smp", "1", "-m", "1024"),
     *("-M", "q35,usb=off,vmport=off,hpet=off", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
     *("-nic", "user,model=virtio-net-pci,ipv6=off", "-device", "virtio-rng-pci", "-device", "virtio-serial-pci"),
 )
 _KERNEL = (
     "console=ttyS0 loglevel=7 panic=-1 mitigations=off nokaslr tsc=reliable no_timer_check random.trust_cpu=on "
-    "cryptomgr.notests apparmor=0 audit=0 net.ifnames=0"
+    "cryptomgr.notests apparmor=0 audit=0 net.ifnames=0 init_on_alloc=0 preempt=none rcupdate.rcu_expedited=1"
 )
+
+_WORKER = f"-{os.environ['PYTEST_XDIST_WORKER']}" if "PYTEST_XDIST_WORKER" in os.environ else ""
+"""Of the processes that share a test run, each has its own guest."""
 
 
 class GuestTrouble(AssertionError):
@@ -63,7 +66,8 @@ def missing() -> str | None:
 
 
 class Guest:
-    """A running guest; use it as a context. name: of its console's file in build/guest/.
+    """A running guest; use it as a context. name: of its console's file in build/guest/, to which a test
+    run of several processes adds which one it was.
 
     init: the guest's process 1. prepare: a script run before that, with the new root as its argument. append: more of
     the kernel's command line. Raises GuestTrouble.
@@ -72,7 +76,7 @@ class Guest:
     def __init__(
         self, name: str, init: str = str(HERE / "boot"), prepare: Path | None = None, append: str = ""
     ) -> None:
-        self.console = BUILD / f"{name}.console"
+        self.console = BUILD / f"{name}{_WORKER}.console"
         self._place = Path(tempfile.mkdtemp(prefix="tgtd-guest-"))
         self.share = self._place / "share"
         self.share.mkdir()
@@ -145,6 +149,11 @@ class Guest:
         done = Done(answer["status"], answer["output"])
         assert status is None or done.status == status, f"in the guest: {shell}: {done.status}\n{done.output}"
         return done
+
+    def eventually(self, shell: str, patience: float = 30) -> bool:
+        """Whether a bash command succeeds in time; it is run again and again."""
+        loop = f"SECONDS=0; until ( {shell} ); do [ $SECONDS -lt {patience:.0f} ] || exit 1; sleep 0.2; done"
+        return self.run(loop, timeout=4 * patience, status=None).status == 0
 
     def start(self, shell: str, timeout: float = 60) -> Callable[[], Done]:
         """Begin a command; the result waits for its end."""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.scsi.test_fields import ROWS, Furnished, plain
 from tests.scsi.workbench import sense_of
 from tgtd.scsi.command import Command
+from tgtd.scsi.spc.timestamp import Clock
 
 ALLOCATION: dict[tuple[int, int | None], tuple[int, int, str]] = {
     (0x03, None): (4, 1, ""),
@@ -59,8 +60,9 @@ def reading(row: Command, length: int) -> bytes:
 
 
 @pytest.mark.parametrize(("kind", "row"), READING, ids=names(READING))
-def test_allocation_length(kind: str, row: Command) -> None:
+def test_allocation_length(monkeypatch: pytest.MonkeyPatch, kind: str, row: Command) -> None:
     """What does not fit is cut off, which is no error (SPC-5 4.2.5.6); lengths within the data stay as they are."""
+    monkeypatch.setattr(Clock, "now", lambda clock: 1)
     bench = Furnished(kind)
     most = min((1 << 8 * ALLOCATION[row.opcode, row.action][1]) - 1, 0x8000)
     whole = bench.good(reading(row, most))

@@ -93,6 +93,11 @@ class Site:
     def status(self) -> dict[str, Any]:
         return self.ask("status")
 
+    def written(self) -> int:
+        """How many bytes came for the first LUN of the first target since the daemon was started."""
+        counted: int = self.status()["targets"][0]["luns"][0]["counters"]["write_bytes"]
+        return counted
+
     def url(self, number: int | None = None, options: str = "", name: str = IQN) -> str:
         root = f"iscsi://127.0.0.1:{self.port}/"
         return root if number is None else f"{root}{name}/{number}{options}"
