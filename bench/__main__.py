@@ -1,4 +1,4 @@
-"""`make bench`: us beside Debian's tgtd, qemu-nbd and a bare floor; cold reads; memory. Results are left in bench/.
+"""`make bench`: us beside Debian's tgtd, qemu-nbd and a bare floor; cold reads, tapes, memory. Results: in bench/.
 
 Options (make bench BENCH="..."): --rounds N (5); --only TEXT: just the works whose name has it, nothing written;
 --out DIRECTORY: somewhere else than bench/; --profile FILE: a flame graph of our daemon under the first of these works,
@@ -14,7 +14,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from bench import cold, core, many, memory, profile
+from bench import cold, core, many, memory, profile, tape
 from bench.clients import CLIENTS
 from bench.report import COLD_GOAL, HEAD, Findings, cells, line, markdown, picture, raw
 from bench.side import all_sides, disks, us
@@ -59,6 +59,8 @@ def main() -> int:
         list(memory.run()),
         list(core.run()),
         list(many.run(options.rounds)),
+        list(tape.stream(options.rounds)),
+        list(tape.locate()),
         profiles,
     )
     (options.out / "RESULTS.md").write_text(markdown(findings))

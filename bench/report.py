@@ -15,6 +15,8 @@ from bench.cold import Finding
 from bench.many import Row as Pair
 from bench.memory import Memory
 from bench.result import Result
+from bench.tape import FAR, Locating, Streaming
+from bench.tape import GOAL as TAPE_GOAL
 from bench.versus import Figures, Row
 
 COLD_GOAL = 0.9
@@ -43,6 +45,8 @@ class Findings:
     memory: list[Memory]
     inside: list[Result]
     many: list[Pair]
+    streaming: list[Streaming]
+    locating: list[Locating]
     profiles: dict[str, list[tuple[float, str]]]
 
 
@@ -79,6 +83,8 @@ def markdown(found: Findings) -> str:
     short = [row.work.name for row in rows if not row.reached]
     short += [one.name for one in found.cold if one.ratio < COLD_GOAL]
     short += [one.name for one in found.memory if not one.reached]
+    short += [f"tape: {streaming.name}" for streaming in found.streaming if not streaming.reached]
+    short += [f"tape: {locating.name}" for locating in found.locating if not locating.reached]
     return "\n".join(
         (
             "# Results",
@@ -125,6 +131,7 @@ def _more(found: Findings) -> Iterator[str]:
         ("work of each client", "one process /s", "two workers /s", "ratio"),
         [(one.work.name, f"{one.one:,.0f}", f"{one.many:,.0f}", f"{one.ratio:.2f}") for one in found.many],
     )
+    yield from _tapes(found)
     yield from _section(
         "Memory",
         "",
@@ -152,6 +159,38 @@ def _more(found: Findings) -> Iterator[str]:
     yield from DECISIONS.read_text().splitlines()
 
 
+def _tapes(found: Findings) -> Iterator[str]:
+    yield from _section(
+        "Tapes, streaming",
+        "Blocks of 256 KiB a second, beside our disk and tgt's tape; all on one file system.",
+        ("blocks", "our tape /s", "our disk /s", "tgt's tape /s", "ours of the disk", "goal"),
+        [
+            (
+                one.name,
+                *(f"{rate:,.0f}" for rate in (one.tape, one.disk, one.tgt)),
+                f"{one.share:.2f}",
+                f"≥ {TAPE_GOAL}",
+            )
+            for one in found.streaming
+        ],
+    )
+    yield from _section(
+        "Tapes, LOCATE and READ of one block",
+        "A cartridge of 10 GiB; its median block and the farthest of those that were tried. tgt's tape has no LOCATE.",
+        ("cartridge", "median µs", "farthest µs", "goal", "resident KiB"),
+        [
+            (
+                one.name,
+                f"{one.median * 1e6:,.0f}",
+                f"{one.worst * 1e6:,.0f}",
+                f"< {FAR * 1e6:,.0f}",
+                f"{one.resident / 1024:,.0f}",
+            )
+            for one in found.locating
+        ],
+    )
+
+
 def _section(title: str, text: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
     yield from (f"## {title}", "", *((text, "") if text else ()), *_table(head, rows), "")
 
@@ -177,6 +216,8 @@ def raw(found: Findings) -> str:
         "latency_us": {name: {"p50": p50, "p99": p99} for name, (p50, p99) in found.latency.items()},
         "past_the_page_cache": [asdict(one) for one in found.cold],
         "memory_bytes": {one.name: one.resident for one in found.memory},
+        "tape_streaming": [asdict(one) for one in found.streaming],
+        "tape_locating": [asdict(one) for one in found.locating],
         "worker_processes": {one.work.name: {"one": one.one, "two": one.many} for one in found.many},
         "profiles": found.profiles,
         "grammar_seconds": {one.name: one.cost for one in found.inside},

@@ -76,8 +76,9 @@ def all_sides() -> Iterator[Sides]:
 
 
 @contextmanager
-def us(place: Path, files: list[Path], more: str = "") -> Iterator[Side]:
-    """Our daemon in `place`, with `files` as LUN 1 and up. more: of the table of each medium."""
+def us(place: Path, files: list[Path], more: str = "", tape: Path | None = None) -> Iterator[Side]:
+    """Our daemon in `place`, with `files` as LUN 1 and up, and a cartridge as the next. more: of the table of each
+    medium."""
     port = free_port()
     targets = place / "etc" / "targets.d"
     targets.mkdir(parents=True, exist_ok=True)
@@ -85,6 +86,9 @@ def us(place: Path, files: list[Path], more: str = "") -> Iterator[Side]:
         f'[[target.lun]]\nnumber = {number}\nmedium = {{ type = "file", path = "{file}"{more} }}\n'
         for number, file in enumerate(files, 1)
     )
+    if tape is not None:
+        luns += f'[[target.lun]]\nnumber = {len(files) + 1}\ndevice = "tape"\n'
+        luns += f'medium = {{ type = "tape", path = "{tape}" }}\n'
     head = f'[[target]]\nname = "{TARGET}"\nportals = ["127.0.0.1:{port}"]\naccess = {{ anyone = true }}\n'
     (targets / "bench.toml").write_text(head + luns)
     (place / "etc" / "tgtd.toml").write_text("workers = 0\n")  # the CPU of one process is what is compared

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from types import TracebackType
 from typing import Any, Self
@@ -23,15 +23,28 @@ OFFER = {
     "MaxRecvDataSegmentLength": "262144",
 }
 DIGESTS = {"HeaderDigest": "CRC32C", "DataDigest": "CRC32C"}
-_COMMAND = struct.Struct(">BB2xIQIIIIBBQIH")
+_COMMAND = struct.Struct(">BB2xIQIIII16s")
+_DISK = struct.Struct(">BxQIH")
 _DATA_OUT = struct.Struct(">BB2xIQII4xI4xII4x")
 _R2T = struct.Struct(">16xII12x4xII")
+
+
+def disk_cdb(offset: int, size: int, write: bool) -> bytes:
+    """READ(16) or WRITE(16) of blocks of 512 bytes."""
+    return _DISK.pack(0x8A if write else 0x88, offset >> 9, size >> 9, 0)
+
+
+def tape_cdb(offset: int, size: int, write: bool) -> bytes:
+    """READ(6) or WRITE(6) of one block, wherever the tape stands."""
+    return bytes((0x0A if write else 0x08, 0, *size.to_bytes(3, "big"), 0)).ljust(16, b"\0")
 
 
 class Stream:
     """One session on a LUN. url: iscsi://host:port/target/. The data written is always the same."""
 
-    def __init__(self, url: str, lun: int = 1, digests: bool = False) -> None:
+    def __init__(
+        self, url: str, lun: int = 1, digests: bool = False, cdb: Callable[[int, int, bool], bytes] = disk_cdb
+    ) -> None:
         parts = urlsplit(url)
         address = (parts.hostname or "127.0.0.1", parts.port or 3260)
         keys = OFFER | (DIGESTS if digests else {})
@@ -46,6 +59,7 @@ class Stream:
         if agreed.get("ImmediateData", "Yes") == "Yes":
             self._immediate = min(self._segment, int(agreed.get("FirstBurstLength", 65536)))
         self._lun = lun << 48
+        self._cdb = cdb
         self._buffer = memoryview(bytearray(ROOM))
         self._begin = self._end = 0
         self._out: list[Any] = []
@@ -88,13 +102,19 @@ class Stream:
                         self._command(following, size, write)
         return time.perf_counter() - began
 
+    def ask(self, cdb: bytes, length: int = 0) -> bytes:
+        """One command, and what it reads. Raises RuntimeError when it fails."""
+        result = self._initiator.read(cdb, length, lun=self._lun >> 48)
+        if result.status:
+            raise RuntimeError(f"{cdb.hex()}: status {result.status:02X}h, sense {result.sense.hex()}")
+        return result.data
+
     def _command(self, offset: int, size: int, write: bool) -> None:
         initiator = self._initiator
         count = min(size, self._immediate) if write else 0
-        operation, flags = (0x8A, 0xA1) if write else (0x88, 0xC1)
         head = _COMMAND.pack(
-            1, flags, count, self._lun, initiator.next_itt(), size, initiator.cmd_sn, initiator.exp_stat_sn,
-            operation, 0, offset >> 9, size >> 9, 0,
+            1, 0xA1 if write else 0xC1, count, self._lun, initiator.next_itt(), size, initiator.cmd_sn,
+            initiator.exp_stat_sn, self._cdb(offset, size, write),
         )  # fmt: skip
         initiator.cmd_sn += 1
         self._put(head, count)

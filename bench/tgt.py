@@ -17,8 +17,10 @@ DIGESTS = TARGET + ".digests"
 
 
 @contextmanager
-def tgt(place: Path, disks: list[Path]) -> Iterator[tuple[int, str]]:
-    """Serves `disks` as LUN 1 and up with its rdwr backing store. Gives its pid and the URL that LUN numbers follow.
+def tgt(place: Path, disks: list[Path], tape: Path | None = None) -> Iterator[tuple[int, str]]:
+    """Serves `disks` as LUN 1 and up with its rdwr backing store, and a cartridge of its own kind as the next.
+
+    Gives its pid and the URL that LUN numbers follow.
 
     Raises RuntimeError when it does not start.
     """
@@ -32,12 +34,22 @@ def tgt(place: Path, disks: list[Path]) -> Iterator[tuple[int, str]]:
                 for number, disk in enumerate(disks, 1):
                     lun = ("--lun", str(number), "-b", str(disk))
                     _admin(control, "--op", "new", "--mode", "logicalunit", "--tid", tid, *lun)
+                if tape is not None:
+                    kind = ("--device-type", "tape", "--bstype", "ssc")
+                    lun = ("--lun", str(len(disks) + 1), "-b", str(tape))
+                    _admin(control, "--op", "new", "--mode", "logicalunit", "--tid", tid, *lun, *kind)
                 _admin(control, "--op", "bind", "--mode", "target", "--tid", tid, "-I", "ALL")
             for key in ("HeaderDigest", "DataDigest"):
                 _admin(control, "--op", "update", "--mode", "target", "--tid", "2", "-n", key, "-v", "None,CRC32C")
             yield process.pid, f"iscsi://127.0.0.1:{port}/{TARGET}/"
         finally:
             process.kill()  # it ignores SIGTERM while it has targets
+
+
+def blank(file: Path, size: int) -> None:
+    """A cartridge of its kind. size: bytes."""
+    words = ("--op", "new", "--device-type", "tape", "--barcode", "A00001L8", "--size", str(size >> 20))
+    subprocess.run(("tgtimg", *words, "--type", "data", "--file", str(file)), check=True, capture_output=True)
 
 
 def _admin(control: str, *words: str) -> None:
