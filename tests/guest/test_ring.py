@@ -12,18 +12,18 @@ from tests.guest.inside import Inside
 from tests.guest.machine import Guest
 
 TARGET = "iqn.2026-11.com.example:ring"
-RESET = "/sys/kernel/config/target/core/user_*/*_1/action/reset_ring"
+RESET = "/sys/kernel/config/target/core/user_*/*_0/action/reset_ring"
 
 
 def wish(inside: Inside) -> str:
-    """A library, whose drive is LUN 2, and a disk, LUN 1, that can be made to hang."""
+    """A disk, LUN 0, that can be made to hang, and a library, LUN 1, whose drive is LUN 2."""
     return (
         f'[[target]]\nname = "{TARGET}"\ntransport = "loopback"\nport = "naa.5001405000000077"\n'
         "fabric = { cmd_time_out = 120 }\n"
         f"[target.access]\nanyone = true\n"
-        f'[[target.lun]]\nnumber = 0\ndevice = "changer"\nmedium = {{ type = "library", path = "{inside.media}" }}\n'
+        f'[[target.lun]]\nnumber = 1\ndevice = "changer"\nmedium = {{ type = "library", path = "{inside.media}" }}\n'
         f'[target.lun.library]\ndrives = [2]\nslots = 4\ncreate = true\nsize = "16 MiB"\ncartridges = ["AAA001L8"]\n'
-        f'[[target.lun]]\nnumber = 1\n[target.lun.medium]\ntype = "file"\npath = "{inside.place}/disk"\n'
+        f'[[target.lun]]\nnumber = 0\n[target.lun.medium]\ntype = "file"\npath = "{inside.place}/disk"\n'
         f'size = "64 MiB"\ncreate = true\nfilters = [{{ type = "stalled" }}]\n'
         f'[[target.lun]]\nnumber = 2\ndevice = "tape"\nmedium = {{ type = "tape" }}\n'
     )
@@ -47,7 +47,7 @@ def inside(guest: Guest) -> Iterator[Inside]:
 
 @pytest.fixture
 def disk(inside: Inside) -> str:
-    return inside.device(1)
+    return inside.device(0)
 
 
 def test_a_daemon_that_is_killed_and_comes_back_is_a_pause(guest: Guest, inside: Inside, disk: str) -> None:
@@ -73,13 +73,13 @@ def test_a_command_is_aborted_while_its_medium_hangs(guest: Guest, inside: Insid
     name = disk.rsplit("/", 1)[1]
     guest.run(f"for each in timeout eh_timeout; do echo 1 >/sys/block/{name}/device/$each; done")
     since = guest.heard()
-    inside.control(f"fault hang {TARGET} 1")
+    inside.control(f"fault hang {TARGET} 0")
     began = time.monotonic()
     read = f"dd if={disk} of=/dev/null bs=64k count=1 iflag=direct"
     assert guest.run(read, status=None).status != 0
     assert time.monotonic() - began < 100, "sooner than cmd_time_out could have ended it"
     assert "TMR_FUNCTION_COMPLETE" in guest.said(since)
-    inside.control(f"fault release {TARGET} 1")
+    inside.control(f"fault release {TARGET} 0")
     guest.run(f"echo running >/sys/block/{name}/device/state; echo 30 >/sys/block/{name}/device/timeout")
     guest.run(f"for each in 1 2 3 4 5; do {read} && exit; sleep 0.3; done; exit 1")
     assert "free_kept_buf" not in guest.said(since), "the kernel has no complaint"
@@ -94,7 +94,8 @@ def test_a_ring_that_another_program_resets_is_taken_over_anew(guest: Guest, ins
 
 
 def test_a_tape_in_its_library_outlives_the_daemon(guest: Guest, inside: Inside) -> None:
-    robot, tape = inside.device(0, "scsi_generic"), inside.device(2, "scsi_tape").replace("nst", "st")
+    robot, tape = inside.device(1, "scsi_generic"), inside.device(2, "scsi_tape").replace("nst", "st")
+    assert "[ch0] reading element address assignment page failed" not in guest.said(), "it is not LUN 0"
     guest.run(f"mtx -f {robot} load 1 0")
     guest.run(f"tar -C /etc -cf {tape} passwd group && tar -C /etc -df {tape}")
     inside.kill()

@@ -99,6 +99,8 @@ def reserved(row: Command) -> Iterator[tuple[int, int]]:
             known = 0xFF
         elif row.action is not None and row.opcode != 0x7F and byte == 1:
             known |= 0x1F
+        if row.lun_bits and byte == 1:
+            known |= 0xE0
         yield from ((byte, bit) for bit in range(8) if not known >> bit & 1)
 
 

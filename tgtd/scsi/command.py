@@ -32,6 +32,7 @@ class Command:
     attention: a pending unit attention stops it. medium: a missing or stopped medium stops it.
     writes: refused while the medium is write protected. available: None, or asked with the logical unit: false hides
     the command, in dispatch and in reports alike. timeout: recommended seconds, for the timeouts descriptor.
+    lun_bits: the first three bits of byte 1 may be set, and mean nothing: until SCSI-2 they held the LUN.
     reservation: the class by which another's reservation stops it or not, see scsi.reservation.types; or asked with the
     CDB, where that decides.
     """
@@ -48,11 +49,14 @@ class Command:
     reservation: str | Callable[[bytes], str] = "conflict"
     available: Callable[[Any], bool] | None = None
     timeout: int = 30
+    lun_bits: bool = False
     forbidden: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         mask = bytearray(~b & 0xFF for b in self.usage)
         mask[0] = 0
+        if self.lun_bits:
+            mask[1] &= 0x1F
         if self.action is not None:
             if self.opcode == 0x7F:
                 mask[8:10] = b"\0\0"
