@@ -13,8 +13,9 @@ from tgtd.cli.layout import columns, size
 from tgtd.config.problem import Mistake
 from tgtd.config.size import parse_size
 from tgtd.media.cartridge import images, simh
-from tgtd.media.cartridge.cartridge import MOST_BARCODE, MOST_CLEANINGS, Cartridge, Making
+from tgtd.media.cartridge.cartridge import MOST_CLEANINGS, Cartridge, Making
 from tgtd.media.cartridge.generation import GENERATIONS, by_barcode
+from tgtd.media.cartridge.label import MOST_BARCODE
 from tgtd.media.problem import MediumError
 
 

@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from tgtd.media.cartridge.cartridge import MOST_BARCODE, Cartridge
+from tgtd.media.cartridge.cartridge import Cartridge
+from tgtd.media.cartridge.label import MOST_BARCODE
 from tgtd.media.cartridge.survey import trouble
 from tgtd.media.options import PLAIN, OpenOptions
 from tgtd.media.problem import MediumError

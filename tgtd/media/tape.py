@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
-from tgtd.media.cartridge.cartridge import MOST_BARCODE, Cartridge, Making
+from tgtd.media.cartridge.cartridge import Cartridge, Making
 from tgtd.media.cartridge.generation import GENERATIONS, by_barcode
+from tgtd.media.cartridge.label import MOST_BARCODE
 from tgtd.media.options import PLAIN, OpenOptions
 from tgtd.media.problem import MediumError
 

@@ -75,3 +75,15 @@ def test_a_drive_with_one_partition(tmp_path: Path) -> None:
     data = select(tape, 1, 0x38, 10, 10)
     assert tape.refused(bytes((0x15, 0x10, 0, 0, len(data), 0)), data) == (5, 0x26, 0)
     tape.cartridge.close()
+
+
+def test_a_partition_of_one_byte_has_all_pages(tape: Tape) -> None:
+    """Its early warning is at its beginning, not before it."""
+    choose(tape, 1, 0x20, 1, 0xFFFF)
+    tape.good(FORMAT)
+    assert tape.cartridge.partitions[0].capacity == 1
+    for code in tape.good(bytes.fromhex("4d004000000000ffff00"))[4:]:
+        tape.good(bytes((0x4D, 0, 0x40 | code, 0, 0, 0, 0, 0xFF, 0xFF, 0)))
+    tape.good(bytes.fromhex("34060000000000000000"))
+    assert tape.run(bytes.fromhex("0a0000000200"), b"xx").status
+    assert tape.drive.faults == 0

@@ -14,14 +14,12 @@ from dataclasses import dataclass
 from typing import Self
 
 from tgtd.media.cartridge import label as labels
-from tgtd.media.cartridge.label import DATA, KINDS, Extent, Label
+from tgtd.media.cartridge.label import DATA, KINDS, MOST_BARCODE, MOST_PARTITIONS, Extent, Label
 from tgtd.media.cartridge.partition import Partition
 from tgtd.media.cartridge.space import Space, segment_size
 from tgtd.media.problem import MediumError
 from tgtd.media.regular import explain, explain_creation, lock
 
-MOST_PARTITIONS = 4
-MOST_BARCODE = 32
 MOST_CLEANINGS = 50
 """How often a cleaning cartridge can be used."""
 _LABEL_AFTER = 64 << 20

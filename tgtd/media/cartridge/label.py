@@ -25,6 +25,8 @@ SLOT = 256 << 10
 DATA = 2 * SLOT
 """Where the segments begin."""
 MOST_SEGMENTS = 4096
+MOST_PARTITIONS = 4
+MOST_BARCODE = 32
 VERSION = 1
 NONE = (1 << 64) - 1
 """Of object numbers: there is no such object."""
@@ -33,6 +35,10 @@ KINDS = ("data", "worm", "clean")
 
 _HEAD = struct.Struct("<16sQII")
 _SALT = 8
+_LONGEST_SEGMENT = 1 << 50
+"""All of them together are less than a file can have."""
+_LAST_TIME = 253402300799
+"""Seconds: the end of the year 9999."""
 _MAGIC = b"tgtd tape\r\n\x1a\n"
 
 
@@ -115,14 +121,34 @@ def _check(label: Label) -> None:
         segments += extent.segments
     if not all(type(number) is int and 0 <= number < 1 << 64 for number in numbers + segments):
         raise ValueError("a number is none, or out of range")
-    if any(extent.owed and (len(extent.owed) != 3 or not 0 < extent.owed[2] < 1 << 24) for extent in label.partitions):
-        raise ValueError("it owes what no filemarks can be")
     if len(set(segments)) < len(segments) or any(number >= MOST_SEGMENTS for number in segments):
         raise ValueError("its segments are not disjoint")
-    if not label.partitions or not label.segment or len(bytes.fromhex(label.salt)) != _SALT or label.kind not in KINDS:
+    if label.density > 0xFF or label.loads >= 1 << 32 or label.made > _LAST_TIME:
+        raise ValueError("a number is too large")
+    if not 0 < label.segment <= _LONGEST_SEGMENT:
+        raise ValueError("its segments are of no size that can be")
+    if not 1 <= len(label.partitions) <= MOST_PARTITIONS or len(bytes.fromhex(label.salt)) != _SALT:
         raise ValueError("it says nothing that a cartridge can be")
-    for number in range(len(label.partitions)):
-        attributes(label, number)
+    if label.kind not in KINDS or type(label.protected) is not bool or not _is_name(label.barcode, MOST_BARCODE):
+        raise ValueError("it says nothing that a cartridge can be")
+    if label.serial != "" and not _is_name(label.serial, MOST_BARCODE):
+        raise ValueError("its serial number is none")
+    for number, extent in enumerate(label.partitions):
+        _check_extent(extent, label.segment)
+        for attribute, (kind, value) in attributes(label, number).items():
+            if type(kind) is not int or not 0 <= kind <= 3 or len(value) > 0xFFFF or not 0 <= attribute <= 0xFFFF:
+                raise ValueError("an attribute is none")
+
+
+def _check_extent(extent: Extent, segment: int) -> None:
+    if extent.owed and (len(extent.owed) != 3 or not 0 < extent.owed[2] < 1 << 24):
+        raise ValueError("it owes what no filemarks can be")
+    if extent.end > len(extent.segments) * segment or extent.epoch >= 1 << 32 or not extent.capacity:
+        raise ValueError("a partition is larger than the space that it has")
+
+
+def _is_name(name: object, most: int) -> bool:
+    return isinstance(name, str) and 0 < len(name) <= most and name.isascii() and name.isprintable()
 
 
 def read(fd: int, path: str) -> tuple[int, Label]:

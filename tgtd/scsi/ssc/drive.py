@@ -229,7 +229,7 @@ class TapeDrive(Device[Mount, TapeSettings]):
     def early(self, partition: Partition) -> int:
         """The byte of a partition from which on writers are told that its end is near (SSC-5 4.2.5): an initiator must
         still be able to write its trailer behind it."""
-        return partition.capacity - min(max(partition.capacity >> 6, _LEAST_EARLY), _MOST_EARLY)
+        return max(0, partition.capacity - min(max(partition.capacity >> 6, _LEAST_EARLY), _MOST_EARLY))
 
     def ground(self, partition: int) -> Ground:
         """What a writer must know of a partition."""
