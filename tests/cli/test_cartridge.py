@@ -90,3 +90,28 @@ def test_no_images(tmp_path: Path, capsys: pytest.CaptureFixture[str], image: by
     create(tmp_path / "tape", "--size", "8 MiB")
     assert main(["medium", "import", str(tmp_path / "tape"), str(tmp_path / "in.tap")]) == 1
     assert "at byte 0" in capsys.readouterr().err
+
+
+def test_nothing_is_imported_where_it_could_destroy_something(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    block = 400_000
+    (tmp_path / "in.tap").write_bytes((block.to_bytes(4, "little") + bytes(block) + block.to_bytes(4, "little")) * 4)
+    tape, clean = tmp_path / "tape", tmp_path / "CLN001L8"
+    create(tape, "--size", "8 MiB")
+    assert main(["medium", "import", str(tape), str(tmp_path / "in.tap")]) == 0
+    whole = tape.read_bytes()
+    tape.write_bytes(whole[:1_500_000])
+    cut = tape.read_bytes()
+    assert main(["medium", "import", str(tape), str(tmp_path / "in.tap")]) == 1
+    assert "are lost (1), and might be overwritten" in capsys.readouterr().err
+    assert tape.read_bytes() == cut
+    create(clean, "--size", "8 MiB")
+    assert main(["medium", "import", str(clean), str(tmp_path / "in.tap")]) == 1
+    assert "cleaning cartridge" in capsys.readouterr().err
+    protected = Cartridge.open(str(tape))
+    protected.label.protected = True
+    protected.write_label()
+    protected.close()
+    assert main(["medium", "import", str(tape), str(tmp_path / "in.tap")]) == 1
+    assert "write-protected" in capsys.readouterr().err

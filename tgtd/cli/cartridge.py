@@ -138,6 +138,13 @@ def _import(arguments: argparse.Namespace) -> int:
     cartridge = Cartridge.open(str(arguments.file))
     try:
         partition = cartridge.partitions[_partition(cartridge, arguments.partition)]
+        if cartridge.kind == "clean":
+            raise Trouble(f"{arguments.file} is a cleaning cartridge, which holds no data; name another one")
+        if not cartridge.writable:
+            raise Trouble(f"{arguments.file} is write-protected; name another one")
+        if partition.lost:
+            lost = f"blocks and filemarks of {arguments.file} are lost ({partition.lost}), and might be overwritten"
+            raise Trouble(f"{lost}; restore the file from a backup, or name another one")
         images.fill(partition, images.records(arguments.image, arguments.partition))
     finally:
         cartridge.close()

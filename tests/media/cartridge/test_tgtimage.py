@@ -57,6 +57,8 @@ START = 48 + MEMORY
         (header(DATA, START + 1, START + 51, 3), "chain"),
         (header(FILEMARK, START, START), "chain"),
         (header(FILEMARK, START, 0), "chain"),
+        (header(FILEMARK, START, 1 << 63), "chain"),
+        (header(FILEMARK, START, (1 << 63) - 1), "no header"),
         (header(0x80, START, START + 48), "kind 80h"),
         (header(DATA, START, START + 60, 5, stored=3) + b"abc", "a block of 5 bytes in 3"),
         (header(DATA, START, START + 48, 1 << 24), "a block of 16777216 bytes"),

@@ -178,3 +178,11 @@ def test_another_drive_with_the_same_key(tape: Tape, tmp_path: Path) -> None:
     assert refusal(second) == (DATA_PROTECT, 0x74, 1)
     set_key(second, page(scope=ALL, encryption=OFF, decryption=MIXED))
     assert second.read(6).data_in == b"sealed"
+
+
+def test_a_block_that_is_not_as_long_as_it_says(tape: Tape) -> None:
+    """Nothing else that is in the buffer is handed over."""
+    tape.cartridge.partitions[0].append_block(b"short", 4000, 0)
+    task = tape.read(4000)
+    assert stopped(task)[:3] == (3, 0x11, 0x0E)
+    assert not task.data_in

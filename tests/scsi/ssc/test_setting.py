@@ -7,7 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.scsi.ssc.keying import ALL, DECRYPT, KEY, LOCAL, MIXED, NOTHING, OFF, ON, RAW, kad, page, refused, set_key
+from tests.scsi.ssc.keying import (
+    ALL,
+    DECRYPT,
+    KEY,
+    LOCAL,
+    MIXED,
+    NOTHING,
+    OFF,
+    ON,
+    RAW,
+    kad,
+    page,
+    refused,
+    set_key,
+    told,
+)
 from tests.scsi.ssc.taping import Tape, other
 from tests.scsi.workbench import pointer_of, sense_of
 from tgtd.media.tapecipher import TapeCipher
@@ -124,6 +139,16 @@ def test_clearing_on_demount_needs_a_mount(tape: Tape) -> None:
     assert sense_of(task) == (5, 0x26, 0)
     assert pointer_of(task) == (False, 5, 2)
     assert tape.run(bytes.fromhex("1b0000000100")).status == 0
+
+
+def test_clearing_on_demount_when_that_comes_first(tape: Tape) -> None:
+    """The cartridge goes while the command waits for its turn: the key would be left for the next one."""
+    tape.start(bytes.fromhex("1b0000000000"))
+    data = page(flags=0x04)
+    task = tape.start(told(len(data)), data)
+    tape.lane.drain()
+    assert (sense_of(task), pointer_of(task)) == ((5, 0x26, 0), (False, 5, 2))
+    assert tape.drive.keys.of(task.itl).cipher is None
 
 
 def test_older_drives_have_no_such_command(tmp_path: Path) -> None:

@@ -129,7 +129,8 @@ def _check(label: Label) -> None:
         raise ValueError("its segments are of no size that can be")
     if not 1 <= len(label.partitions) <= MOST_PARTITIONS or len(bytes.fromhex(label.salt)) != _SALT:
         raise ValueError("it says nothing that a cartridge can be")
-    if label.kind not in KINDS or type(label.protected) is not bool or not _is_name(label.barcode, MOST_BARCODE):
+    switch: object = label.protected
+    if label.kind not in KINDS or not isinstance(switch, bool) or not _is_name(label.barcode, MOST_BARCODE):
         raise ValueError("it says nothing that a cartridge can be")
     if label.serial != "" and not _is_name(label.serial, MOST_BARCODE):
         raise ValueError("its serial number is none")

@@ -15,7 +15,7 @@ from tgtd.media.cartridge.partition import Partition
 from tgtd.media.cartridge.record import LONGEST
 from tgtd.media.codecs import codecs
 from tgtd.media.problem import MediumError
-from tgtd.scsi.sense import CheckCondition
+from tgtd.scsi.sense import CANNOT_DECOMPRESS, CheckCondition
 from tgtd.scsi.ssc.codec import PLAIN, unpacked
 from tgtd.scsi.ssc.sealing import SEALED
 
@@ -80,6 +80,8 @@ def _read(partition: Partition, place: Place) -> bytes:
     if header.form == PLAIN:
         return bytes(data)
     try:
+        if header.length > LONGEST:
+            raise CheckCondition(CANNOT_DECOMPRESS)
         return unpacked(codecs(), header.form, data, header.length)
     except CheckCondition as trouble:
         what = f"block {place.number} is compressed by a codec that is not installed, or damaged"

@@ -16,6 +16,8 @@ from tgtd.media.cartridge.record import LONGEST
 from tgtd.media.problem import MediumError
 
 _HEADER = struct.Struct(">4sIIIQQQQ")
+_FARTHEST = (1 << 63) - 1
+"""Where a file can end at most."""
 _DATA, _BEGIN, _END, _FILEMARK = 0x02, 0x10, 0x20, 0x40
 
 
@@ -37,7 +39,7 @@ def records(file: BinaryIO, path: str) -> Iterator[bytes | None]:
         if len(header) < _HEADER.size or not _whole(header):
             raise _malformed(path, at, "no header stands there")
         _, stored, length, kind, _, _, here, following = _HEADER.unpack(header)
-        if here != at or (following <= at and kind != _END):
+        if here != at or (not at < following <= _FARTHEST and kind != _END):
             raise _malformed(path, at, "the chain of headers is broken")
         if kind == _FILEMARK:
             yield None

@@ -132,7 +132,7 @@ class Coding:
         return self._unpack(block.form & ~SEALED, memoryview(data), block.length), block.length
 
     def _unpack(self, form: int, data: memoryview, length: int) -> Buffer:
-        if form == PLAIN:
+        if form == PLAIN and len(data) == length:
             return data
         if length > self.longest:
             raise CheckCondition(CANNOT_DECOMPRESS)

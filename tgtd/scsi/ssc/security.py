@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tgtd.scsi.command import Command
-from tgtd.scsi.sense import GOOD, INVALID_FIELD_IN_CDB, CheckCondition
+from tgtd.scsi.sense import GOOD, INVALID_FIELD_IN_CDB, INVALID_FIELD_IN_PARAMETER_LIST, CheckCondition
 from tgtd.scsi.spc.commands import usage
 from tgtd.scsi.ssc.cartridge import Partition
 from tgtd.scsi.ssc.codec import PLAIN
@@ -257,15 +257,17 @@ def security_out(drive: TapeDrive, task: Task) -> int:
             len(task.data_out)
         )  # the buffer goes back into the pool, and shall not take a key there
     parameters, lock = decode_parameters(data, length, ciphers, mounted)
-    return drive.alone(task, lambda: partial(_stay, drive.head), lambda task: _set(drive, task, parameters, lock))
+
+    def prepare() -> Callable[[], Head]:
+        if parameters.demount and not drive.loaded:  # what it would wait for has gone while this one waited
+            raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=5, bit=2)
+        return partial(_stay, drive.head)
+
+    return drive.alone(task, prepare, lambda task: drive.keys.set(task.itl, parameters, lock))
 
 
 def _stay(head: Head) -> Head:
     return head
-
-
-def _set(drive: TapeDrive, task: Task, parameters: Parameters, lock: bool) -> None:
-    drive.keys.set(task.itl, parameters, lock)
 
 
 def _encrypts(drive: Any) -> bool:
