@@ -31,7 +31,7 @@ def test_each_thing_that_may_be_missing_is_told_with_its_cure(machine: Machine) 
 
 
 def test_no_right_to_write_is_told(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr(os, "access", lambda path, mode, effective_ids: False)
     lack = Host(machine.root).lack_of_target_core()
     assert lack is not None
     assert "fabrics.conf" in lack.cure

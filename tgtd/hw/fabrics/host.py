@@ -51,7 +51,7 @@ class Host:
             return Lack("the kernel's target core is not loaded", _LOAD)
         if not self.has_module("target_core_user"):
             return Lack("the kernel's TCMU, which hands commands to tgtd, is not loaded", _LOAD)
-        if not os.access(self.configuration / "core", os.W_OK):
+        if not os.access(self.configuration / "core", os.W_OK, effective_ids=True):
             return Lack(
                 f"tgtd may not write to {self.configuration}",
                 "give its service the drop-in fabrics.conf (tgtd(8), KERNEL FABRICS), or run it as root",
