@@ -193,7 +193,7 @@ def test_a_daemon_that_dies_is_a_pause_and_one_that_stays_away_can_be_released(g
     before = guest.heard()
     finish = guest.start(
         f"fio --name=v --filename={node} --rw=randrw --bs=4k --size=32M --direct=1 --ioengine=libaio --iodepth=8 "
-        "--verify=crc32c --verify_backlog=64 --time_based --runtime=15 --minimal >/run/fio",
+        "--verify=crc32c --verify_backlog=64 --time_based --runtime=10 --minimal >/run/fio",
         timeout=PATIENCE + 60,
     )
     guest.run("sleep 3")
