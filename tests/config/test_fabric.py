@@ -104,6 +104,11 @@ WWPN = "21:00:00:24:ff:31:4c:48"
             + '[[target.lun]]\nnumber = 1\ndevice = "passthrough"\nmedium = { type = "scsi", path = "/dev/sg0" }\n',
             "a passthrough is possible on iscsi only",
         ),
+        (
+            on("loopback", NAA)
+            + '[[target.lun]]\nnumber = 1\nprotection = 0\nmedium = { type = "ram", size = "1 MiB" }\n',
+            "protection is possible on iscsi only",
+        ),
         (on("loopback", NAA) + LUN + f"[[target.map]]\ninitiators = ['{NAA}']\nluns = [1]\n", "no access lists"),
         (on("loop", NAA), "transport"),
     ],

@@ -45,6 +45,16 @@ def test_a_passthrough_is_not_shared_either(tree: Tree) -> None:
     assert any("possible on iscsi only" in complaint for complaint in complaints), complaints
 
 
+def test_nor_is_a_disk_with_protection(tree: Tree) -> None:
+    disk = (
+        '[[target]]\nname = "iqn.2026-11.org.test:real"\naccess = { anyone = true }\n[[target.lun]]\nnumber = 1\n'
+        'protection = 1\nmedium = { type = "ram", size = "1 MiB" }\n'
+    )
+    shared = '[[target.shared_lun]]\nnumber = 1\ntarget = "iqn.2026-11.org.test:real"\nlun = 1\n'
+    [complaint] = tree.complaints(disk + target("a", "loopback", NAA, "fabric = { tag = 2 }\n" + shared))
+    assert "it has protection, which is possible on iscsi only" in complaint
+
+
 def test_shared_luns_need_tags_of_their_own(tree: Tree) -> None:
     disk = (
         '[[target]]\nname = "iqn.2026-11.org.test:disk"\naccess = { anyone = true }\n[[target.lun]]\nnumber = 1\n'

@@ -174,11 +174,18 @@ def names(document: Document, path: Path, texts: Iterable[str | None], transport
 
 
 def check_luns(document: Document, luns: Iterable[tuple[Path, Lun]]) -> None:
-    """TCMU hands commands over without saying which way their data goes; our own devices know that of each."""
+    """TCMU hands commands over without saying which way their data goes, which our devices know of each; and without
+    the protection information beside it."""
     for path, lun in luns:
         if lun.device == "passthrough":
             document.complain(
                 (*path, "device"),
                 "a passthrough is possible on iscsi only",
                 "on a fabric of the kernel hand the device over with the kernel's own pscsi backstore (targetcli)",
+            )
+        if lun.protection is not None:
+            document.complain(
+                (*path, "protection"),
+                "protection is possible on iscsi only: fabrics of the kernel would lose the protection information",
+                "remove protection",
             )

@@ -41,3 +41,7 @@ def on_fabrics(targets: Sequence[Placed]) -> Iterator[Problem]:
                 yield placed.document.problem(
                     (*path, "lun"), "it is a passthrough, which is possible on iscsi only", "remove this table"
                 )
+            if lun is not None and lun.protection is not None:
+                yield placed.document.problem(
+                    (*path, "lun"), "it has protection, which is possible on iscsi only", "remove this table"
+                )

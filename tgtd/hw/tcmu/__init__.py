@@ -13,7 +13,7 @@ core does itself, as TCMU does not say which initiator a command is from (driver
 - The kernel raises unit attentions of its own for each initiator, after a reset and about reservations. Ours are heard
   by whichever initiator comes first.
 - Task attributes are not handed over: every command is SIMPLE. Neither is the direction of data: it is what the
-  operation code has it be. There is no residual count of data-out.
+  operation code has it be. There is no residual count of data-out, and no protection information comes with data.
 - `hw_max_sectors`, `hw_block_size` and `dev_size` are for show: READ CAPACITY, the block limits and the device type
   that initiators see are ours, so that tape drives and media changers need nothing of their own.
 
