@@ -90,7 +90,7 @@ def test_what_it_is(guest: Guest, robot: str) -> None:
     ):
         assert line in said
     assert "mediumx" in guest.run("lsscsi").output
-    for command in ("sg_vpd -a", "sg_opcodes -u", "sg_modes -a", "sg_turs", "sg_inq"):
+    for command in ("sg_vpd -a", "sg_opcodes -u", "sg_logs -a", "sg_modes -a", "sg_turs", "sg_inq"):
         guest.run(f"{command} {robot}")
     table = guest.run(f"sg_modes -p 0x1f {robot}").output
     assert "evice capabilities" in table

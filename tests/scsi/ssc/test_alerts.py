@@ -1,8 +1,7 @@
-"""tgtd.scsi.ssc.alerts: each nexus is told of each flag once, unless it is raised again."""
+"""tgtd.scsi.ssc.alerts: what a drive warns of."""
 
 from __future__ import annotations
 
-from tests.scsi.ssc.taping import Tape
 from tgtd.scsi.sense import END_OF_DATA, UNRECOVERED_READ_ERROR, WRITE_ERROR, WRITE_PROTECTED, CheckCondition
 from tgtd.scsi.ssc.alerts import HARD_ERROR, READ_FAILURE, WRITE_FAILURE, WRITE_PROTECT, Alerts
 
@@ -20,19 +19,3 @@ def test_what_is_noted() -> None:
     assert alerts.active() == {WRITE_FAILURE, WRITE_PROTECT}
     alerts.clear()
     assert alerts.active() == set()
-
-
-def test_told_once_to_each(tape: Tape) -> None:
-    alerts = Alerts()
-    one, two = tape.itl(), tape.itl(nexus=tape.connect("b"))
-    alerts.activate(3, 5)
-    alerts.tell(one)
-    alerts.reader = one
-    assert alerts.active() == set()
-    alerts.reader = two
-    assert alerts.active() == {3, 5}
-    alerts.activate(5)
-    alerts.reader = one
-    assert alerts.active() == {5}
-    alerts.lose(one)
-    assert alerts.active() == {3, 5}

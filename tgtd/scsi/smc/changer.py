@@ -29,6 +29,7 @@ from tgtd.scsi.sense import (
     MODE_PARAMETERS_CHANGED,
     Sense,
 )
+from tgtd.scsi.smc.alerts import DRIVE_OFFLINE, INVENTORY, Alerts
 from tgtd.scsi.smc.barcodes import medium_type
 from tgtd.scsi.smc.bay import DriveBay
 from tgtd.scsi.smc.change import MEMORY, Bay, Change, Then
@@ -39,12 +40,14 @@ from tgtd.scsi.smc.report import Status
 from tgtd.scsi.smc.shelf import LibrarySettings, Shelf
 from tgtd.scsi.smc.status import Search
 from tgtd.scsi.smc.vital import VITAL_PAGES
+from tgtd.scsi.spc.tapealert import TAPE_ALERT
 from tgtd.scsi.ssc.drive import TapeDrive
 from tgtd.scsi.task import PENDING, Task
 from tgtd.scsi.turns import Turns
 
 if TYPE_CHECKING:
     from tgtd.scsi.inquiry import VitalPage
+    from tgtd.scsi.log import LogPage
     from tgtd.scsi.mode import ModePage
 
 log = logging.getLogger(__name__)
@@ -70,6 +73,7 @@ class Changer(Device[Shelf, LibrarySettings]):
     removable = True
     vital_pages: ClassVar[tuple[VitalPage, ...]] = VITAL_PAGES
     mode_pages: tuple[ModePage, ...] = MODE_PAGES
+    log_pages: ClassVar[tuple[LogPage, ...]] = (TAPE_ALERT,)
 
     def __init__(self, identity: Identity, pool: BufferPool, lane: Offload, settings: LibrarySettings) -> None:
         self.settings = settings
@@ -83,6 +87,7 @@ class Changer(Device[Shelf, LibrarySettings]):
         self.homeless: tuple[str, ...] = ()
         self.searches: dict[LunNexus, Search] = {}
         """What each nexus has looked for last."""
+        self.alerts = Alerts()
         self.turns = Turns()
         self._absence: Sense | None = None
         self._counted = False  # whether it is known what there is
@@ -259,6 +264,9 @@ class Changer(Device[Shelf, LibrarySettings]):
         if not self._counted and self.medium is not None:
             self._counted = True
             self._survey()
+        missing = any(not self._sound(volume.barcode) for volume in self.inventory.contents.values())
+        useless = any(address not in self.bays or not self.bays[address].usable for address in self.layout.drives)
+        self.alerts.see({DRIVE_OFFLINE: useless, INVENTORY: missing or bool(self.homeless)})
         if differs and error is None:
             self.attend_all(MEDIUM_MAY_HAVE_CHANGED)
 
@@ -322,8 +330,10 @@ class Changer(Device[Shelf, LibrarySettings]):
 
     def restore_defaults(self) -> None:
         super().restore_defaults()
+        self.alerts.clear()
         restore(self)
 
     def lose(self, itl: LunNexus) -> None:
         super().lose(itl)
+        self.alerts.lose(itl)
         self.searches.pop(itl, None)

@@ -9,11 +9,12 @@ from tgtd.scsi.smc.status import STATUS
 from tgtd.scsi.spc.commands import COMMON, MODES
 from tgtd.scsi.spc.persistent import PERSISTENT
 from tgtd.scsi.spc.reserve import RESERVES
+from tgtd.scsi.spc.tapealert import ALERTING_LOGS
 
 _WITH_LUN = frozenset((0x07, 0x1A, 0x2B, 0xA5, 0xA6, 0xB6, 0xB8))
 """Those into which Linux's ch puts the LUN as SCSI-2 had it, and mtx too: by another LUN than 0 they would fail."""
 
 ROWS = tuple(
     replace(row, lun_bits=True) if row.opcode in _WITH_LUN else row
-    for row in (*COMMON, *MODES, *PERSISTENT, *RESERVES, *MOVES, *STATUS)
+    for row in (*COMMON, *MODES, *PERSISTENT, *RESERVES, *ALERTING_LOGS, *MOVES, *STATUS)
 )

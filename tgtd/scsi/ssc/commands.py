@@ -7,13 +7,13 @@ from tgtd.scsi.spc.commands import COMMON, MODES
 from tgtd.scsi.spc.identifying import IDENTIFYING
 from tgtd.scsi.spc.persistent import PERSISTENT
 from tgtd.scsi.spc.reserve import RESERVES
+from tgtd.scsi.spc.tapealert import ALERTING_LOGS
 from tgtd.scsi.spc.timestamp import TIMESTAMPS
 from tgtd.scsi.ssc.attributes import MEMORY
 from tgtd.scsi.ssc.blocks import BLOCKS
 from tgtd.scsi.ssc.density import LIMITS
 from tgtd.scsi.ssc.diagnostic import DIAGNOSTICS
 from tgtd.scsi.ssc.ground import GROUND
-from tgtd.scsi.ssc.logs import TAPE_LOGS
 from tgtd.scsi.ssc.marks import MARKS
 from tgtd.scsi.ssc.motion import MOTION
 from tgtd.scsi.ssc.security import SECURITY
@@ -32,7 +32,7 @@ ROWS = (
     *LIMITS,
     *MEMORY,
     *SECURITY,
-    *TAPE_LOGS,
+    *ALERTING_LOGS,
     *TIMESTAMPS,
     *BUFFERS,
     *DIAGNOSTICS,

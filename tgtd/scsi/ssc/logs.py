@@ -6,23 +6,20 @@ Not here, as there is nothing to say: temperature, service buffers, diagnostic d
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tgtd.scsi.log import ASCII_LIST, BINARY_LIST, COUNTER, LOGS, LogPage, Parameter
+from tgtd.scsi.log import ASCII_LIST, BINARY_LIST, COUNTER, LogPage, Parameter
 from tgtd.scsi.spc.application import APPLICATION_CLIENT
 from tgtd.scsi.spc.counting import error_page, reset, since_reset
-from tgtd.scsi.ssc.alerts import FLAGS
+from tgtd.scsi.spc.tapealert import TAPE_ALERT
 from tgtd.scsi.ssc.tally import ratio
 
 if TYPE_CHECKING:
     from tgtd.scsi.ssc.cartridge import Cartridge, Partition
     from tgtd.scsi.ssc.drive import TapeDrive
-    from tgtd.scsi.task import Task
 
-TAPE_ALERT = 0x2E
 _MB, _MIB = 1_000_000, 1 << 20
 _NEVER_CLEANED = 0x0100
 _POLLING_DELAY = 100
@@ -126,17 +123,6 @@ def _statistics(drive: TapeDrive) -> Iterator[Parameter]:
     yield _number(0x80, 1, int(bool(drive.preventing)))
 
 
-def _alerts(drive: TapeDrive) -> Iterator[Parameter]:
-    up = drive.alerts.active()
-    for flag in FLAGS:
-        yield Parameter(flag, BINARY_LIST, bytes((flag in up,)), default=b"\0")
-
-
-def _forget_alerts(drive: TapeDrive, values: Mapping[int, bytes]) -> Mapping[str, bytes | None]:
-    drive.alerts.clear()
-    return {}
-
-
 def _alert_response(drive: TapeDrive) -> Iterator[Parameter]:
     """The same flags as bits, the first the most significant; reading them lets them be."""
     bits = sum(1 << (64 - flag) for flag in drive.alerts.active())
@@ -210,31 +196,8 @@ LOG_PAGES = (
     LogPage(0x14, 0, "device statistics", _statistics, partial(reset, 0x14, _loads)),
     LogPage(0x17, 0, "volume statistics", _volume),
     _compression_page(0x1B, "data compression", _MB),
-    LogPage(TAPE_ALERT, 0, "TapeAlert", _alerts, _forget_alerts),
+    TAPE_ALERT,
     LogPage(0x2F, 0, "informational exceptions", _exceptions),
     LogPage(0x31, 0, "tape capacity", _capacity),
     _compression_page(0x32, "data compression of LTO", _MIB),
 )
-
-_LOG_SENSE, _LOG_SELECT = LOGS
-
-
-def log_sense(drive: TapeDrive, task: Task) -> int:
-    """LOG SENSE: who reads the TapeAlert page is told of each flag once."""
-    drive.alerts.reader = task.itl
-    try:
-        status = _LOG_SENSE.handler(drive, task)
-    finally:
-        drive.alerts.reader = None
-    if task.cdb[2] & 0x3F == TAPE_ALERT and not task.cdb[3] and _whole(task):
-        drive.alerts.tell(task.itl)
-    return status
-
-
-def _whole(task: Task) -> bool:
-    """Whether all of a page is told: many look at its header first, to learn how long it is."""
-    data = bytes(task.data_in or b"")
-    return task.cdb[5:7] == b"\0\0" and len(data) > 4 and len(data) == 4 + int.from_bytes(data[2:4], "big")
-
-
-TAPE_LOGS = (replace(_LOG_SENSE, handler=log_sense), _LOG_SELECT)
