@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from tests.guest.initiator import OpenIscsi
 from tests.guest.machine import Guest
 from tests.guest.test_tape import st
@@ -24,22 +26,22 @@ def read(guest: Guest, st: str) -> bool:
 def test_keys(guest: Guest, st: str, open_iscsi: OpenIscsi) -> None:
     sg = open_iscsi.device(0, "scsi_generic")
     for name in ("one", "two"):
-        guest.run(f"cd /run && yes 1 | stenc -g 256 -k /run/{name} -kd 'key {name}'")
+        guest.run(f"printf '%s\\nkey {name}\\n' {os.urandom(32).hex()} >/run/key-{name}")
     assert told(guest, sg)["Drive Encryption"] == "off"
-    guest.run(f"stenc -f {sg} -e on -a 1 -k /run/one")
+    guest.run(f"stenc -f {sg} -e on -a 1 -k /run/key-one")
     guest.run(f"seq 100000 >/run/text && mt-st -f {st} compression 1 && dd if=/run/text of={st} bs=64k status=none")
     assert read(guest, st)
     found = told(guest, sg)
     assert (found["Drive Encryption"], found["Drive Key Desc.(uKAD)"]) == ("on", "key one")
     guest.run(f"mt-st -f {st} rewind")
     assert told(guest, sg)["Volume Encryption"] == "Encrypted and able to decrypt"
-    for wrong in ("off -a 1", "mixed -a 1 -k /run/two"):
+    for wrong in ("off -a 1", "mixed -a 1 -k /run/key-two"):
         guest.run(f"stenc -f {sg} -e {wrong}")
         assert not read(guest, st), wrong
     found = told(guest, sg)
     assert found["Volume Encryption"].startswith("Encrypted, but unable to decrypt")
     assert found["Volume Key Desc.(uKAD)"] == "key one"
-    guest.run(f"stenc -f {sg} -e mixed -a 1 -k /run/one")
+    guest.run(f"stenc -f {sg} -e mixed -a 1 -k /run/key-one")
     assert read(guest, st)
 
 

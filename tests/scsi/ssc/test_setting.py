@@ -67,7 +67,6 @@ def patched(at: int, value: int) -> bytes:
         (page(kad=kad(1, b"a") + kad(0, b"b")), 57, 7),
         (page(kad=kad(0, bytes(33))), 54, 7),
         (page(kad=kad(1, bytes(61))), 54, 7),
-        (page(kad=b"\0\4\0\1x"), 53, 2),
         (page(kad=b"\0\0\0\2x"), 2, 7),
         (page(kad=b"\0\0\0"), 2, 7),
     ],
@@ -124,6 +123,11 @@ def test_a_key_that_is_not_needed_is_not_looked_at() -> None:
         parameters, _ = decode_parameters(data, len(data), TapeCipher, True)
         assert (parameters.cipher, parameters.decryption) == (None, decryption)
     assert not decode_parameters(NOTHING, len(NOTHING), TapeCipher, True)[1]
+
+
+def test_what_stenc_leaves_in_a_descriptor(tape: Tape) -> None:
+    set_key(tape, kad=b"\0\x55\0\1x")
+    assert tape.drive.keys.of(tape.itl()).unauthenticated == b"x"
 
 
 def test_public_counts_for_itself() -> None:

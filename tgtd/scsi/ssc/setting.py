@@ -101,7 +101,8 @@ def _check_flags(flags: int, decryption: int, mounted: bool) -> None:
 
 
 def _descriptors(data: bytes, at: int) -> Descriptors:
-    """Key-associated data: each kind once, in the order of their types."""
+    """Key-associated data: each kind once, in the order of their types. The second byte, AUTHENTICATED, is for data-in:
+    stenc leaves in it what lay on its stack."""
     found: dict[int, bytes] = {}
     while at < len(data):
         if at + 4 > len(data):
@@ -109,8 +110,6 @@ def _descriptors(data: bytes, at: int) -> Descriptors:
         kind, length = data[at], int.from_bytes(data[at + 2 : at + 4], "big")
         if kind not in _MOST_KAD or (found and kind <= max(found)):
             raise _wrong(at, 7)
-        if data[at + 1]:
-            raise _wrong(at + 1, data[at + 1].bit_length() - 1)
         if length > _MOST_KAD[kind]:
             raise _wrong(at + 2, 7)
         if at + 4 + length > len(data):
