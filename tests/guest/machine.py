@@ -29,7 +29,7 @@ ADDRESS = "10.0.2.15"
 BOOT_TIMEOUT = 180.0
 _QEMU = "qemu-system-x86_64"
 _MACHINE = (
-    *("-accel", "tcg,thread=multi,tb-size=256", "-cpu", "Nehalem", "-smp", "1", "-m", "1024"),
+    *("-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max", "-smp", "1", "-m", "1024"),
     *("-M", "q35,usb=off,vmport=off,hpet=off", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
     *("-nic", "user,model=virtio-net-pci,ipv6=off", "-device", "virtio-rng-pci", "-device", "virtio-serial-pci"),
 )
