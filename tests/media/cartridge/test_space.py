@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tgtd.media.cartridge.cartridge import Cartridge, Making
 from tgtd.media.cartridge.label import DATA, MOST_SEGMENTS
 from tgtd.media.cartridge.space import Space, Stream, segment_size
 
@@ -57,3 +59,29 @@ def test_no_more(fd: int) -> None:
     space = Space(fd, SIZE, range(MOST_SEGMENTS))
     with pytest.raises(OSError, match="no free segment"):
         space.take()
+
+
+def test_where_no_holes_can_be_punched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Overwriting works, its space is used again, and what is erased is overwritten."""
+
+    def unable(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr("tgtd.media.cartridge.space.fallocate", unable)
+    path = tmp_path / "x"
+    cartridge = Cartridge.create(str(path), Making("A", 8 << 20))
+    partition = cartridge.partitions[0]
+    for _ in range(2):
+        for _ in range(3):
+            partition.append_block(b"secret!!" * (SIZE // 8), SIZE, 0)
+        assert partition.segments == 4
+        cartridge.cut(0, 0)
+        assert partition.segments == 0
+    partition.append_block(b"kept", 4, 0)
+    size = path.stat().st_size
+    assert b"secret" in path.read_bytes()
+    cartridge.wipe(0)
+    assert b"secret" not in path.read_bytes()
+    assert b"kept" in path.read_bytes()
+    assert path.stat().st_size == size
+    cartridge.close()

@@ -241,6 +241,7 @@ class Cartridge:
     def wipe(self, partition: int) -> None:
         """Nothing that was behind a partition's objects is left in the file. Raises OSError."""
         self.partitions[partition].wipe()
+        self._space.clean()
         os.fdatasync(self._fd)
 
     def format(self, capacities: list[int], density: int, available: int | None = None) -> None:

@@ -5,6 +5,7 @@ A stream is written and read by its own offsets. A record may lie across two seg
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,8 @@ from tgtd.media.descriptor import KEEP_SIZE, PUNCH_HOLE, fallocate, read_fully, 
 from tgtd.scsi.medium import Buffer
 
 _SMALLEST = 1 << 20
+_STEP = 1 << 20
+_UNABLE = (errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 def segment_size(capacity: int) -> int:
@@ -38,10 +41,29 @@ class Space:
         raise OSError(errno.ENOSPC, "the cartridge has no free segment left")
 
     def give(self, numbers: Iterable[int]) -> None:
-        """They are free, and take no space in the file system any more."""
+        """They are free, and take no space in the file system any more, where that can punch holes."""
         for number in numbers:
             self._used.discard(number)
-            fallocate(self.fd, KEEP_SIZE | PUNCH_HOLE, DATA + number * self.size, self.size)
+            with contextlib.suppress(OSError):
+                fallocate(self.fd, KEEP_SIZE | PUNCH_HOLE, DATA + number * self.size, self.size)
+
+    def clean(self) -> None:
+        """Nothing is left in what is free. Raises OSError."""
+        count = -(-(os.fstat(self.fd).st_size - DATA) // self.size)
+        for number in range(count):
+            if number not in self._used:
+                self.erase(DATA + number * self.size, self.size)
+
+    def erase(self, at: int, length: int) -> None:
+        """Zeros, that take no space in the file system where that can be. Raises OSError."""
+        try:
+            fallocate(self.fd, KEEP_SIZE | PUNCH_HOLE, at, length)
+        except OSError as error:
+            if error.errno not in _UNABLE:
+                raise
+            end = min(at + length, os.fstat(self.fd).st_size)
+            for begin in range(at, end, _STEP):
+                write_fully(self.fd, begin, bytes(min(_STEP, end - begin)), 0)
 
 
 class Stream:
@@ -97,9 +119,9 @@ class Stream:
             rest = rest[part:]
 
     def wipe(self, offset: int) -> None:
-        """Zeros from `offset` on, that take no space."""
+        """Zeros from `offset` on."""
         for at, length in self.pieces(offset, len(self.segments) * self.space.size - offset):
-            fallocate(self.space.fd, KEEP_SIZE | PUNCH_HOLE, at, length)
+            self.space.erase(at, length)
 
     def shrink(self, length: int) -> list[int]:
         """Drop the segments behind `length` bytes; their numbers, to be given back."""
