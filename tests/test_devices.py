@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from tests.scsi.workbench import IDENTITY, ManualLane
 from tgtd.config import model
 from tgtd.config.librarymodels import MODELS
 from tgtd.config.schema import TARGETS, Schema
-from tgtd.devices import KINDS
+from tgtd.devices import KINDS, personality_of
 from tgtd.scsi.buffers import BufferPool
+from tgtd.scsi.ssc.personality import Density
 
 
 def test_every_kind_of_the_schema_has_a_row() -> None:
@@ -55,3 +58,16 @@ def test_a_device_begins_without_a_medium(name: str) -> None:
     assert device.last_medium_error is None
     assert device.failed_self_test() is None
     assert device.counters.as_dict()["medium_errors"] == 0
+
+
+def test_a_tape_drive_with_formats_of_its_own() -> None:
+    named = personality_of(wish("tape"))
+    assert (named.name, named.partitions, len(named.densities)) == ("lto-8", 4, 2)
+    assert personality_of(dataclasses.replace(wish("tape"), partitions=2)).partitions == 2
+    formats = (
+        model.TapeFormat(0x52, "B", 5 * 10**11, True, True, "INSIC", "two", 11800, 127, 896, 7),
+        model.TapeFormat(0x51, "A", 3 * 10**11, False, False, "", "", 0, 127, 0, 0),
+    )
+    own = personality_of(dataclasses.replace(wish("tape"), formats=formats))
+    assert own.densities[0] == Density(0x52, 11800, 127, 896, 500_000, "INSIC", "B", "two", 7, encrypted=True)
+    assert (own.writes, own.partitions, own.density(0x51)) == (frozenset({0x52}), 4, own.densities[1])

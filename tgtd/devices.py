@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,8 +25,9 @@ from tgtd.scsi.smc.changer import Changer
 from tgtd.scsi.smc.inventory import Kind as Element
 from tgtd.scsi.smc.inventory import Layout, Range
 from tgtd.scsi.smc.shelf import DriveName, LibrarySettings
+from tgtd.scsi.ssc.division import MOST
 from tgtd.scsi.ssc.drive import TapeDrive, TapeSettings
-from tgtd.scsi.ssc.personality import PERSONALITIES
+from tgtd.scsi.ssc.personality import PERSONALITIES, Density, Personality
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,42 @@ def _own_names(wish: model.Lun) -> Names:
     return "tgtd", wish.device, "0001"
 
 
+def personality_of(wish: model.Lun) -> Personality:
+    """What a tape drive is, by its name or of formats of one's own."""
+    named = PERSONALITIES[wish.personality]
+    if not wish.formats:
+        return dataclasses.replace(named, partitions=wish.partitions or named.partitions)
+    return Personality(
+        name="this drive",
+        vendor="tgtd",
+        product="tape",
+        revision="0001",
+        densities=tuple(
+            Density(
+                code=one.code,
+                bits_per_mm=one.bits_per_mm,
+                width=one.width,
+                tracks=one.tracks,
+                capacity=one.capacity // 1_000_000,
+                organisation=one.organisation,
+                name=one.name,
+                description=one.description,
+                medium=one.medium_type,
+                encrypted=one.encryption,
+            )
+            for one in wish.formats
+        ),
+        writes=frozenset(one.code for one in wish.formats if one.write),
+        partitions=wish.partitions or MOST,
+    )
+
+
 def tape_settings(wish: model.Lun) -> TapeSettings:
-    return TapeSettings(PERSONALITIES[wish.personality], codecs, wish.read_only, ciphers(), GUARDS)
+    return TapeSettings(personality_of(wish), codecs, wish.read_only, ciphers(), GUARDS)
 
 
 def _drive_names(wish: model.Lun) -> Names:
-    drive = PERSONALITIES[wish.personality]
+    drive = personality_of(wish)
     return drive.vendor, drive.product, drive.revision
 
 

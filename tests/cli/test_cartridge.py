@@ -20,6 +20,8 @@ def test_what_the_barcode_says(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "data cartridge A00001L6, LTO-6, 2.274 TiB" in capsys.readouterr().out
     assert create(tmp_path / "x", "--barcode", "A00002LW") == 0
     assert "worm cartridge A00002LW, LTO-6" in capsys.readouterr().out
+    assert create(tmp_path / "y", "--density", "0x51", "--size", "300 GB") == 0
+    assert "data cartridge y, density 51h" in capsys.readouterr().out
     assert create(tmp_path / "CLN001L8.tape", "--size", "100 MB", "--generation", "9") == 0
     assert "clean cartridge CLN001L8, LTO-9, 95.37 MiB" in capsys.readouterr().out
     assert main(["medium", "show", str(tmp_path / "CLN001L8.tape")]) == 0
@@ -29,6 +31,9 @@ def test_what_the_barcode_says(tmp_path: Path, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        (["--density", "0x51"], "--density is a code"),
+        (["--density", "0x51", "--size", "1 GB", "--generation", "8"], "--density is a code"),
+        (["--density", "255", "--size", "1 GB"], "--density is a code"),
         (["--barcode", "x" * 33], "a barcode has 1 to 32 printable"),
         (["--size", "many"], "--size: "),
         (["--size", "5 B"], "1 MiB or more"),

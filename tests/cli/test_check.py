@@ -136,7 +136,7 @@ def test_cartridges_that_drives_cannot_use(tmp_path: Path, capsys: pytest.Captur
     said = capsys.readouterr().out
     assert f"cartridge {tmp_path}/bad cannot be used: it is no cartridge: it is too short" in said
     assert f"cartridge {tmp_path}/gone cannot be used: it cannot be read: No such file" in said
-    assert "A00001L5 cannot be used: its density (58h) is none that lto-8 reads" in said
+    assert "A00001L5 cannot be used: its density (58h) is none that the drive reads" in said
     assert said.count("warning") == 3
     file.write_text(file.read_text() + 'personality = "lto-7"\n')
     assert main(["check", str(file)]) == 0

@@ -146,6 +146,15 @@ def test_what_memory_holds_is_lost(tree: Tree) -> None:
     assert any(words.endswith("of ram (1 MiB), copying nothing and losing what memory holds") for words in moved)
 
 
+def test_other_formats_make_another_tape_drive(tree: Tree) -> None:
+    tape = BASE.replace(BASE[BASE.index("[[target.lun]]") :], "") + (
+        '[[target.lun]]\nnumber = 0\ndevice = "tape"\nmedium = { type = "tape" }\n'
+    )
+    for more in ("partitions = 2\n", 'formats = [{ code = 1, name = "A", capacity = "1 GB" }]\n'):
+        plan = change(tree, tape, tape + more)
+        assert [type(step).__name__ for step in plan.steps] == ["RemoveLun", "AddLun"]
+
+
 def test_another_block_size_makes_another_lun(tree: Tree) -> None:
     plan = change(tree, BASE, BASE + "block_size = 4096\n")
     assert [type(step).__name__ for step in plan] == ["RemoveLun", "AddLun"]

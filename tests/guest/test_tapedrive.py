@@ -93,3 +93,15 @@ def test_killed_while_it_writes(guest: Guest, site: Site, open_iscsi: OpenIscsi)
     assert written % _STEP == 0
     guest.run(f"cmp -n {written} /run/data /run/second")
     guest.run(f"mt-st -f {st} eod && echo after | dd of={st} bs=1k conv=sync status=none && mt-st -f {st} bsfm 1")
+
+
+def test_a_drive_with_a_format_of_its_own(guest: Guest, site: Site, open_iscsi: OpenIscsi) -> None:
+    """st writes on it, and is told its density; what was made by `create` is a cartridge of that format then."""
+    own = 'formats = [{ code = 0x52, name = "3592J1A2", capacity = "500 GB" }]\nproduct = "03592E05"\n'
+    st, generic = tape(guest, site, open_iscsi, drive(site, 0, "MONDAY", "64 MiB", own))
+    assert "03592E05" in guest.run(f"sg_inq {generic}").output
+    guest.run(f"echo hello | dd of={st} bs=1k conv=sync status=none && mt-st -f {st} rewind")
+    assert guest.run(f"dd if={st} bs=1k count=1 status=none | head -c 5").output == "hello"
+    assert "0x52" in guest.run(f"mt-st -f {st} status").output
+    guest.run(f"sg_raw -r 56 -o /run/densities {generic} 44 01 00 00 00 00 00 00 38 00")
+    assert "3592J1A2" in guest.run("cat /run/densities").output

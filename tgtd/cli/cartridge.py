@@ -32,6 +32,12 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         choices=sorted(GENERATIONS),
         help="of LTO; by default what the barcode ends with (L8), else 8",
     )
+    create.add_argument(
+        "--density",
+        type=lambda text: int(text, 0),
+        metavar="CODE",
+        help="instead of a generation: its density code, for a drive with formats of its own; needs --size",
+    )
     create.add_argument("--size", help='such as "100 GB"; by default what such a cartridge has')
     create.set_defaults(carry_out=run)
     show = verbs.add_parser("show", help="tell what cartridges are", description="Tells what cartridges are.")
@@ -68,10 +74,13 @@ def _create(arguments: argparse.Namespace) -> int:
         capacity = parse_size(arguments.size) if arguments.size else generation.capacity
     except Mistake as mistake:
         raise Trouble(f"--size: {mistake}; {mistake.fix}") from mistake
+    density = generation.density if arguments.density is None else arguments.density
+    if arguments.density is not None and (arguments.generation or not arguments.size or not 0 < density < 255):
+        raise Trouble("--density is a code from 1 to 254, goes with --size, and not with --generation")
     if capacity < 1 << 20:
         raise Trouble("--size: a cartridge has 1 MiB or more")
-    Cartridge.create(str(arguments.file), Making(barcode, capacity, kind, generation.density)).close()
-    print(f"{arguments.file}: {kind} cartridge {barcode}, LTO-{generation.number}, {size(capacity)}")
+    Cartridge.create(str(arguments.file), Making(barcode, capacity, kind, density)).close()
+    print(f"{arguments.file}: {kind} cartridge {barcode}, {_format(density)}, {size(capacity)}")
     return 0
 
 
@@ -119,8 +128,7 @@ def describe(path: Path) -> dict[str, Any]:
 def _lines(row: dict[str, Any]) -> str:
     if "error" in row:
         return f"{row['file']}: {row['error']}"
-    number = next((one.number for one in GENERATIONS.values() if one.density == row["density"]), None)
-    kind = f"LTO-{number}" if number else f"density {row['density']:02X}h"
+    kind = _format(row["density"])
     head = f"{row['file']}: {row['type']} cartridge {row['barcode']}, {kind}, {size(row['capacity'])}"
     head += ", with encrypted blocks" if row["encrypted"] else ""
     if row["type"] == "clean":
@@ -132,6 +140,13 @@ def _lines(row: dict[str, Any]) -> str:
             (str(index), size(one["capacity"]), size(one["used"]), f"{one['blocks']}{lost}", str(one["filemarks"]))
         )
     return head + "\n" + columns(table, indent="  ")
+
+
+def _format(density: int) -> str:
+    number = next((one.number for one in GENERATIONS.values() if one.density == density), None)
+    if number:
+        return f"LTO-{number}"
+    return f"density {density:02X}h" if density else "for any drive"
 
 
 def _import(arguments: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from tgtd.config.layers import Layers, unreadable
 from tgtd.config.load import Loader
 from tgtd.config.model import Config
 from tgtd.config.problem import ERROR, WARNING, ConfigErrors, Problem, printable
-from tgtd.media.cartridge.survey import trouble
+from tgtd.media.cartridge.survey import readable, trouble
 from tgtd.media.library import LibraryMedium
 
 
@@ -107,7 +107,8 @@ def _cartridges(config: Config) -> Iterator[Problem]:
             path = lun.medium.path
             if lun.device != "tape" or path is None:
                 continue
-            what = trouble(path, None, lun.personality, lun.medium.create)
+            reads = frozenset(one.code for one in lun.formats) or readable(lun.personality)
+            what = trouble(path, None, reads, lun.medium.create)
             if what is not None:
                 yield Problem(
                     lun.origin.file,

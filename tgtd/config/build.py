@@ -35,6 +35,7 @@ from tgtd.config.model import (
     Redirect,
     Secret,
     SharedLun,
+    TapeFormat,
     Target,
 )
 from tgtd.config.modepages import mode_pages
@@ -45,6 +46,7 @@ from tgtd.config.protection import protection_path
 from tgtd.config.schema import Schema, Section
 from tgtd.config.secrets import SecretStore
 from tgtd.config.size import out_of_bounds, parse_size, show_size
+from tgtd.config.tapeformats import tape_formats
 
 T = TypeVar("T")
 
@@ -124,6 +126,7 @@ class TargetBuilder:
         self._lun = schema.section("target", "lun")
         self._medium = schema.section("target", "lun", "medium")
         self._library = schema.section("target", "lun", "library")
+        self._format = schema.section("target", "lun", "formats")
         self._barcode = schema.section("target", "lun", "library", "barcodes")
         self._group = schema.section("target", "port_group")
         self._fabric = schema.section("target", "fabric")
@@ -247,6 +250,8 @@ class TargetBuilder:
             mode_page=tuple(mode_pages(document, (*path, "mode_page"), filled.get("mode_page", []))),
             pool_warning=pool_warning(document, path, filled),
             library=self._library_of(document, path, filled),
+            formats=self._formats_of(document, path, filled),
+            partitions=filled["partitions"],
             protection=filled.get("protection"),
             protection_path=protection_path(document, path, filled),
             online=filled["online"],
@@ -256,6 +261,14 @@ class TargetBuilder:
             command_timeout=filled["command_timeout"],
             origin=origin,
         )
+
+    def _formats_of(self, document: Document, path: Path, lun: Mapping[str, Any]) -> tuple[TapeFormat, ...]:
+        place = (*path, "formats")
+        rows = [
+            fill(document, (*place, index), self._format, table or {})
+            for index, table in enumerate(lun.get("formats") or ())
+        ]
+        return tape_formats(document, place, rows)
 
     def _library_of(self, document: Document, path: Path, lun: Mapping[str, Any]) -> Library | None:
         given = lun.get("library") or {}

@@ -23,7 +23,7 @@ class DeviceKeys:
 DEVICES: Mapping[str, DeviceKeys] = {
     "disk": DeviceKeys(
         ("file", "block", "ram", "null"),
-        alien=frozenset({"command_timeout", "personality", "library"}),
+        alien=frozenset({"command_timeout", "personality", "formats", "partitions", "library"}),
         reason="is not for disks",
         filters=True,
     ),
@@ -34,7 +34,7 @@ DEVICES: Mapping[str, DeviceKeys] = {
     ),
     "tape": DeviceKeys(
         ("tape",),
-        keys=_ANY | {"personality", "read_only", "vendor", "product", "revision"},
+        keys=_ANY | {"personality", "formats", "partitions", "read_only", "vendor", "product", "revision"},
         reason="is not for tape drives",
     ),
     "changer": DeviceKeys(

@@ -164,6 +164,23 @@ class ModePage:
 
 
 @dataclass(frozen=True, slots=True)
+class TapeFormat:
+    """A recording format of a tape drive. capacity: bytes. width: tenths of millimetres."""
+
+    code: int
+    name: str
+    capacity: int
+    write: bool
+    encryption: bool
+    organisation: str
+    description: str
+    bits_per_mm: int
+    width: int
+    tracks: int
+    medium_type: int
+
+
+@dataclass(frozen=True, slots=True)
 class DriveName:
     """A tape drive of a library: a LUN of the library's target, or of the target that is named."""
 
@@ -225,6 +242,10 @@ class Lun:
     pool_warning: int = field(default=0, kw_only=True)
     """Percent of the file system; 0: none."""
     library: Library | None = field(default=None, kw_only=True)
+    formats: tuple[TapeFormat, ...] = field(default=(), kw_only=True)
+    """Of a tape drive; none: those of its personality."""
+    partitions: int = field(default=0, kw_only=True)
+    """Of a tape drive; 0: as many as its personality has."""
     io_timeout: float
     io_timeout_policy: str
     command_timeout: int

@@ -77,7 +77,7 @@ _LUN_FIELDS = (
 )
 _MEDIUM_FIELDS = ("create", "filters")
 """Of a medium that stays open."""
-_IS_ANOTHER = attrgetter("device", "personality", "block_size")
+_IS_ANOTHER = attrgetter("device", "personality", "formats", "partitions", "block_size")
 """What no LUN can change and remain itself: initiators have laid out data by it."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 from pathlib import Path
 
 from tgtd.media.cartridge.cartridge import Cartridge, Making
@@ -11,7 +12,8 @@ from tgtd.media.cartridge.label import MOST_BARCODE
 from tgtd.media.options import PLAIN, OpenOptions
 from tgtd.media.problem import MediumError
 
-_USUAL = GENERATIONS[8]
+_ANY = replace(GENERATIONS[8], density=0)
+"""Of what its first drive writes; as large as LTO-8."""
 
 
 class TapeMedium:
@@ -64,6 +66,6 @@ class TapeMedium:
 def make(path: str, size: int | None, kind: str | None = None, generation: int | None = None) -> Cartridge:
     """A blank cartridge. kind, generation: None: as its barcode says, which is its file's name. Raises MediumError."""
     barcode = Path(path).stem[:MOST_BARCODE]
-    said, usual = by_barcode(barcode) or (_USUAL, "data")
+    said, usual = by_barcode(barcode) or (_ANY, "data")
     found = said if generation is None else GENERATIONS[generation]
     return Cartridge.create(path, Making(barcode, size or found.capacity, kind or usual, found.density))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tgtd.media.cartridge.cartridge import Cartridge, Making
-from tgtd.media.cartridge.survey import trouble
+from tgtd.media.cartridge.survey import readable, trouble
 
 
 def test_what_a_label_shows(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_no_files(tmp_path: Path) -> None:
 def test_what_a_drive_reads(tmp_path: Path) -> None:
     path = str(tmp_path / "A")
     Cartridge.create(path, Making("A", 8 << 20, density=0x58)).close()
-    assert trouble(path, None, "lto-7") is None
-    assert trouble(path, None, "lto-8") == "its density (58h) is none that lto-8 reads"
+    assert trouble(path, None, readable("lto-7")) is None
+    assert trouble(path, None, readable("lto-8")) == "its density (58h) is none that the drive reads"
     Cartridge.create(path + "0", Making("A", 8 << 20)).close()
-    assert trouble(path + "0", None, "lto-8") is None
+    assert trouble(path + "0", None, {0x5E}) is None

@@ -150,10 +150,12 @@ class Cartridge:
         digest = hashlib.blake2s(f"{self.label.salt} {standing}".encode(), digest_size=4).digest()
         return int.from_bytes(digest, "big") % 0xFFFFFFFE + 1
 
-    def count_load(self) -> None:
-        """It is in a drive. The label has it when that is written, at the latest by `close`."""
+    def count_load(self, density: int) -> None:
+        """It is in a drive; one of no density has this one from now on. The label has it when that is written, at the
+        latest by `close`."""
         if self.writable:
             self.label.loads += 1
+            self.label.density = self.label.density or density
 
     def wear(self) -> bool:
         """A cleaning cartridge is used: durable on return. False: it was used up before. Raises OSError."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Collection
 
 from tgtd.media.cartridge import label as labels
 from tgtd.media.cartridge.label import DATA, Label
 from tgtd.scsi.ssc.personality import PERSONALITIES
 
 
-def trouble(path: str, barcode: str | None, personality: str | None = None, made: bool = False) -> str | None:
+def trouble(path: str, barcode: str | None, reads: Collection[int] | None = None, made: bool = False) -> str | None:
     """What is wrong with a file that should be this cartridge, in words; None: nothing that its label would show.
-    barcode None: any. personality: of the drive that is to read it; None: any. made: whether it will be made if it
+    barcode None: any. reads: the density codes that its drive reads; None: any. made: whether it will be made if it
     is missing."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -31,11 +32,15 @@ def trouble(path: str, barcode: str | None, personality: str | None = None, made
         os.close(fd)
     if barcode is not None and label.barcode != barcode:
         return f"its label says that it is {label.barcode}"
-    drive = PERSONALITIES.get(personality or "")
-    if drive is not None and label.density and drive.density(label.density) is None:
-        return f"its density ({label.density:02X}h) is none that {drive.name} reads"
+    if reads is not None and label.density and label.density not in reads:
+        return f"its density ({label.density:02X}h) is none that the drive reads"
     missing = _end(label) - status.st_size
     return f"the last {missing} bytes of its data are missing" if missing > 0 else None
+
+
+def readable(personality: str) -> frozenset[int]:
+    """The density codes that a drive of this name reads."""
+    return frozenset(one.code for one in PERSONALITIES[personality].densities)
 
 
 def _end(label: Label) -> int:

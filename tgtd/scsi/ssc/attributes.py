@@ -73,6 +73,11 @@ def _space(drive: TapeDrive, cartridge: Cartridge, number: int) -> int:
     return MOST_KEPT - sum(len(value) for _, value in cartridge.attributes(number).values())
 
 
+def _organisation(drive: TapeDrive, cartridge: Cartridge, number: int) -> str:
+    density = drive.personality.density(cartridge.density)
+    return "" if density is None else density.organisation
+
+
 def _medium_type(drive: TapeDrive, cartridge: Cartridge, number: int) -> int:
     return {"clean": 0x01, "worm": 0x80}.get(cartridge.kind, 0x00)
 
@@ -88,7 +93,7 @@ ATTRIBUTES = (
     ),
     Attribute(0x0003, "load count", BINARY, 8, _number(8, lambda drive, cartridge, number: cartridge.loads)),
     Attribute(0x0004, "MAM space remaining", BINARY, 8, _number(8, _space)),
-    Attribute(0x0005, "assigning organization", ASCII, 8, _text(8, lambda *where: "LTO-CVE")),
+    Attribute(0x0005, "assigning organization", ASCII, 8, _text(8, _organisation)),
     Attribute(
         0x0006, "formatted density code", BINARY, 1, _number(1, lambda drive, cartridge, number: cartridge.density)
     ),

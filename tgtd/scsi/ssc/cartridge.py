@@ -94,8 +94,9 @@ class Cartridge(Protocol):
     def loads(self) -> int:
         """How often it was in a drive."""
 
-    def count_load(self) -> None:
-        """It is in a drive. Kept with the next change of what is kept, or when it is closed."""
+    def count_load(self, density: int) -> None:
+        """It is in a drive; one of no density has this one from now on. Kept with the next change of what is kept, or
+        when it is closed."""
 
     def wear(self) -> bool:
         """A cleaning cartridge is used, durably; false: it was used up before."""

@@ -27,18 +27,18 @@ ALERTS = {
 
 
 def misfit(personality: Personality, cartridge: Cartridge) -> Sense | None:
-    """Why the drive cannot use it, if it cannot. A cartridge of density 0 was never written, and suits all."""
+    """Why the drive cannot use it, if it cannot. One of density 0 suits all, and is one of that drive's then."""
     if cartridge.kind == "clean":
         return CLEANING_CARTRIDGE
     fits = not cartridge.density or personality.density(cartridge.density) is not None
     return None if fits else INCOMPATIBLE_MEDIUM
 
 
-def use(cartridge: Cartridge) -> bool:
-    """By a worker: it is in a drive. Whether it was of use there: not a cleaning cartridge that is used up. Raises
-    OSError."""
+def use(cartridge: Cartridge, density: int) -> bool:
+    """By a worker: it is in a drive that writes blank ones with this density. Whether it was of use there: not a
+    cleaning cartridge that is used up. Raises OSError."""
     if cartridge.kind != "clean":
-        cartridge.count_load()
+        cartridge.count_load(density)
         return True
     return cartridge.wear()
 
@@ -53,7 +53,8 @@ def _start(drive: TapeDrive, threading: int) -> bool:
     if cartridge is None or threading != drive.threadings:
         return False
     useful: list[bool] = []
-    drive.lane.submit(lambda: useful.append(use(cartridge)), partial(_used, drive, threading, useful))
+    density = drive.write_density
+    drive.lane.submit(lambda: useful.append(use(cartridge, density)), partial(_used, drive, threading, useful))
     return True
 
 
