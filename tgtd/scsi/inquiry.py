@@ -95,7 +95,7 @@ def standard(unit: PrimaryUnit, itl: LunNexus) -> bytes:
         peripheral(unit, itl),
         0x80 if unit.removable else 0,
         VERSION,
-        0x32 if unit.normal_aca else 0x12,
+        0x32 if unit.normal_aca and not itl.nexus.simple else 0x12,
         _STANDARD.size - 5,
         unit.access.tpgs << 4 | _copies(unit) << 3 | unit.protectable,
         0,
@@ -185,6 +185,8 @@ def _extended(unit: PrimaryUnit, itl: LunNexus) -> bytes:
     page = bytearray(64)
     for row in (*_EXTENDED_BITS, *unit.extended):
         page[row.byte] |= row.value(unit) << row.bit
+    if itl.nexus.simple:
+        page[5] &= ~_ORDERED
     return bytes(page[4:])
 
 
@@ -195,6 +197,8 @@ def _policies(unit: PrimaryUnit, itl: LunNexus) -> bytes:
     return named + bytes((0x3F, 0xFF, 0, 0))
 
 
+_ORDERED = 0x06
+"""HEADSUP and ORDSUP."""
 _EXTENDED_BITS = (
     InquiryBit(5, 2, "HEADSUP", lambda unit: True),
     InquiryBit(5, 1, "ORDSUP", lambda unit: True),

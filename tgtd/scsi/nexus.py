@@ -38,6 +38,7 @@ class Nexus:
         "port",
         "registrant",
         "relative_port",
+        "simple",
         "target",
         "transport_id",
     )
@@ -49,6 +50,8 @@ class Nexus:
         self.transport_id = transport_id
         self.relative_port = relative_port
         self.credentials: object = None
+        self.simple = False
+        """Its transport hands no task attributes over, and no CLEAR ACA: commands are SIMPLE, and there is no ACA."""
         self.buffered = 0
         """Bytes of pooled buffers that its tasks hold."""
         self.luns: dict[int, LunNexus] = {}

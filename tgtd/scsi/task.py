@@ -5,7 +5,7 @@ A transport fills a Task and hands it to its LunNexus; `done(task)` is called ex
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tgtd.scsi.sense import BUSY, TASK_SET_FULL, Refused
@@ -29,14 +29,15 @@ ORDERED = 1
 HEAD_OF_QUEUE = 2
 ACA = 3
 
-_CONTROL = {0: 5, 1: 9, 2: 9, 3: 1, 4: 15, 5: 11}
+NACA = 0x04
+CONTROL: Mapping[int, int] = {0: 5, 1: 9, 2: 9, 3: 1, 4: 15, 5: 11}
 """Where the CONTROL byte is, by the operation code's group (SAM-5 5.2, SPC-5 4.2.5)."""
 
 
 def naca(cdb: bytes) -> bool:
     """NACA of the CONTROL byte (SAM-5 5.2); false for vendor specific groups, whose CONTROL byte nobody knows."""
-    at = _CONTROL.get(cdb[0] >> 5)
-    return at is not None and bool(cdb[at] & 0x04)
+    at = CONTROL.get(cdb[0] >> 5)
+    return at is not None and bool(cdb[at] & NACA)
 
 
 class Task:

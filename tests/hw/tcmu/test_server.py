@@ -435,3 +435,29 @@ def test_aborted_while_it_waits_for_its_turn(slowly: Served) -> None:
     slowly.bench.lane.drain()
     slowly.turn()
     assert slowly.server.outstanding == 0
+
+
+# What such a transport cannot do is not promised
+
+
+@pytest.mark.parametrize(
+    "cdb", ["000000000004", "28000000000000000104", "a00000000000000000400004", "88".ljust(30, "0") + "04"]
+)
+def test_naca_is_refused_as_nobody_could_clear_an_aca(served: Served, cdb: str) -> None:
+    answer = served.ask(bytes.fromhex(cdb), room=512)
+    assert answer.status == 2
+    assert (answer.sense[2], answer.sense[12], answer.sense[15:18]) == (5, 0x24, bytes((0xCA, 0, len(cdb) // 2 - 1)))
+    assert served.ask(TEST_UNIT_READY).status == 0, "no ACA"
+
+
+def test_a_vendors_command_has_no_control_byte_that_is_known(served: Served) -> None:
+    answer = served.ask(bytes((0xC1,)) + b"\xff" * 9)
+    assert (answer.sense[2], answer.sense[12]) == (5, 0x20)
+
+
+def test_only_simple_commands_are_promised(served: Served) -> None:
+    assert served.ask(INQUIRY, room=255).data[3] == 0x12, "NORMACA"
+    assert served.ask(bytes((0x12, 1, 0x86, 0, 255, 0)), room=255).data[5] == 0x01, "SIMPSUP alone"
+    usage = served.ask(bytes.fromhex("a30c01280000000000ff0000"), room=255).data[4:]
+    assert (usage[0], len(usage), usage[-1]) == (0x28, 10, 0), "NACA"
+    assert served.bench.good(INQUIRY)[3] == 0x32, "others have all of it"

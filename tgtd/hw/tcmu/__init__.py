@@ -12,8 +12,10 @@ core does itself, as TCMU does not say which initiator a command is from (driver
 - Task management is the kernel's. It tells us when `tmr_notification` is 1, and waits for the commands it has aborted.
 - The kernel raises unit attentions of its own for each initiator, after a reset and about reservations. Ours are heard
   by whichever initiator comes first.
-- Task attributes are not handed over: every command is SIMPLE. Neither is the direction of data: it is what the
-  operation code has it be. There is no residual count of data-out, and no protection information comes with data.
+- Task attributes are not handed over: every command is SIMPLE, and INQUIRY promises no more. Nor is CLEAR ACA: an
+  ACA would stop everybody until a reset, so NACA is refused (NORMACA is zero).
+- The direction of data is not handed over: it is what the operation code has it be. There is no residual count of
+  data-out, and no protection information comes with data.
 - `hw_max_sectors`, `hw_block_size` and `dev_size` are for show: READ CAPACITY, the block limits and the device type
   that initiators see are ours, so that tape drives and media changers need nothing of their own.
 

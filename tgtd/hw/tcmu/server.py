@@ -14,9 +14,17 @@ from tgtd.hw.tcmu import layout
 from tgtd.hw.tcmu.request import IN_USE, KEPT, RingTask
 from tgtd.hw.tcmu.ring import Distrust, Management, Refusal, Request, Ring
 from tgtd.scsi.command import Command
-from tgtd.scsi.sense import CHECK_CONDITION, INTERNAL_TARGET_FAILURE, TASK_ABORTED, CheckCondition, Refused, encode
+from tgtd.scsi.sense import (
+    CHECK_CONDITION,
+    INTERNAL_TARGET_FAILURE,
+    INVALID_FIELD_IN_CDB,
+    TASK_ABORTED,
+    CheckCondition,
+    Refused,
+    encode,
+)
 from tgtd.scsi.target import TaskManagement
-from tgtd.scsi.task import NO_RESPONSE, Task
+from tgtd.scsi.task import CONTROL, NACA, NO_RESPONSE, Task
 
 if TYPE_CHECKING:
     from tgtd.hw.tcmu.ring import Views
@@ -33,7 +41,6 @@ _MOST_COMPLAINTS = 10
 _ABORTING = frozenset((1, 2, 4, 128))
 """ABORT TASK, ABORT TASK SET, CLEAR TASK SET, and what PREEMPT AND ABORT does: the kernel says to which commands."""
 _FUNCTIONS = {
-    3: TaskManagement.CLEAR_ACA,
     5: TaskManagement.LOGICAL_UNIT_RESET,
     6: TaskManagement.LOGICAL_UNIT_RESET,
     7: TaskManagement.LOGICAL_UNIT_RESET,
@@ -89,6 +96,7 @@ class Server:
         self._pool = pool
         self._nexus = nexus
         self._field = field
+        nexus.simple = True
         self._device = device
         self._lost = lost
         self._ring = ring = Ring(device.memory)
@@ -152,6 +160,9 @@ class Server:
         nexus = self._nexus
         itl = nexus.luns.get(self._field) or nexus.lun(self._field)
         number, cdb, data, second = request
+        if cdb[_CONTROL[cdb[0] >> 5]] & NACA:
+            self._refuse_naca(itl, number, cdb)
+            return
         row = itl.lu.ops[cdb[0]]
         if row.__class__ is not Command:
             row = _row(itl, cdb)
@@ -165,6 +176,11 @@ class Server:
             itl.lu.finish(task, itl.lu.refuse(task, refused))
             return
         itl.execute(task)
+
+    def _refuse_naca(self, itl: LunNexus, number: int, cdb: bytes) -> None:
+        """An ACA would stop every initiator, and CLEAR ACA does not reach us (SAM-5 5.9.1: NORMACA is zero)."""
+        trouble = CheckCondition(INVALID_FIELD_IN_CDB, field=_CONTROL[cdb[0] >> 5], bit=2)
+        self._ring.answer(number, CHECK_CONDITION, encode(trouble, itl.lu.descriptor_sense))
 
     def _bring(self, task: RingTask, data: Views) -> None:
         """The data-out of a command, which stays where it is if it is in one piece. Raises Refused."""
@@ -316,6 +332,8 @@ class Server:
         self._lost(why)
 
 
+_CONTROL = tuple(CONTROL.get(group, 15) for group in range(8))
+"""By group; the vendor's have no place that is known, and nothing in their last byte, as the kernel hands 10 over."""
 _FAILURE = encode(CheckCondition(INTERNAL_TARGET_FAILURE))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tgtd.scsi.command import ActionTable, Command
 from tgtd.scsi.lun import LogicalUnit
 from tgtd.scsi.sense import GOOD, INVALID_FIELD_IN_CDB, CheckCondition
-from tgtd.scsi.task import Task
+from tgtd.scsi.task import CONTROL, NACA, Task
 
 _ALL, _BY_OPCODE, _BY_ACTION, _BY_EITHER = range(4)
 _NOT_SUPPORTED, _SUPPORTED = 1, 3
@@ -22,7 +22,8 @@ def report_opcodes(unit: LogicalUnit, task: Task) -> int:
     if option == _ALL:
         answer = _all(unit, timeouts)
     elif option <= _BY_EITHER:
-        answer = _one(_choose(unit, option, cdb[3], int.from_bytes(cdb[4:6], "big")), timeouts)
+        row = _choose(unit, option, cdb[3], int.from_bytes(cdb[4:6], "big"))
+        answer = _one(row, timeouts, task.itl.nexus.simple)
     else:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=2, bit=2)
     task.data_in = answer[: int.from_bytes(cdb[6:10], "big")]
@@ -68,8 +69,12 @@ def _choose(unit: LogicalUnit, option: int, opcode: int, action: int) -> Command
     return entry if option == _BY_OPCODE or action == 0 else None
 
 
-def _one(row: Command | None, timeouts: bool) -> bytes:
+def _one(row: Command | None, timeouts: bool, simple: bool) -> bytes:
+    """simple: NACA is refused, whatever the row says."""
     if row is None:
         return struct.pack(">xBH", _NOT_SUPPORTED, 0)
-    head = struct.pack(">xBH", timeouts << 7 | _SUPPORTED, len(row.usage))
-    return head + row.usage + (_timeouts(row) if timeouts else b"")
+    usage = bytearray(row.usage)
+    if simple and row.opcode >> 5 in CONTROL:
+        usage[CONTROL[row.opcode >> 5]] &= ~NACA
+    head = struct.pack(">xBH", timeouts << 7 | _SUPPORTED, len(usage))
+    return head + usage + (_timeouts(row) if timeouts else b"")
