@@ -88,6 +88,17 @@ def test_pieces_of_a_scattered_command() -> None:
     assert b"".join(request.data) == data
 
 
+def test_pieces_that_are_more_than_there_is() -> None:
+    """The same memory again and again: filling it would take as long as somebody likes."""
+    kernel = Kernel()
+    ring = Ring(kernel.memory)
+    kernel.put(READ, room=3 * PAGE, scattered=True)
+    for iovec in range(3):
+        struct.pack_into("=QQ", kernel.raw, START + 48 + 16 * iovec, START + 4096, 6 * PAGE)
+    (item,) = ring.take(1)
+    assert isinstance(item, Refusal)
+
+
 def test_both_directions() -> None:
     kernel = Kernel()
     ring = Ring(kernel.memory)

@@ -9,7 +9,16 @@ import pytest
 
 from tests.scsi.ssc.taping import REWIND, Tape, stopped
 from tgtd.scsi.sense import UNRECOVERED_READ_ERROR
-from tgtd.scsi.ssc.head import Head, Stopped, end, filemark_number, filemarks_before, locate_file, record_at
+from tgtd.scsi.ssc.head import (
+    Head,
+    Stopped,
+    end,
+    filemark_number,
+    filemarks_before,
+    locate_file,
+    record_at,
+    space_sequential_filemarks,
+)
 
 
 def test_files(tape: Tape) -> None:
@@ -29,6 +38,26 @@ def test_what_was_lost_is_no_end(tape: Tape) -> None:
         with pytest.raises(Stopped) as stopped:
             move()
         assert stopped.value.sense == UNRECOVERED_READ_ERROR
+
+
+def test_nobody_waits_any_more_for_sequential_filemarks(tape: Tape) -> None:
+    """To look at every run of a tape that is full of them may take hours."""
+    tape.write(1, b"a", 1, b"b", 1, b"c")
+    partition, asked = tape.cartridge.partitions[0], []
+
+    def unwanted() -> bool:
+        asked.append(True)
+        return len(asked) > 1
+
+    assert space_sequential_filemarks(partition, Head(), 2, unwanted) == Head()
+    assert len(asked) == 2
+    asked.clear()
+    assert space_sequential_filemarks(partition, Head(0, 6), -2, unwanted) == Head(0, 6)
+    assert len(asked) == 2
+    task = tape.start(bytes.fromhex("110200000200"))
+    tape.drive.abort_tasks(task.itl)
+    tape.lane.drain()
+    assert tape.drive.head == Head(0, 6)
 
 
 def test_sequential_filemarks_are_found_by_runs(tape: Tape) -> None:

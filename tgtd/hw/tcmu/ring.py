@@ -166,9 +166,11 @@ class Ring:
             offset, length = _IOVEC(memory, at)
             return (memory[offset : offset + length],) if lowest <= offset <= total - length else None
         views: list[memoryview] = []
+        room = total - lowest  # all pieces together are no more than there is, or they lie on one another
         for iovec in range(at, at + count * layout.IOVEC.size, layout.IOVEC.size):
             offset, length = _IOVEC(memory, iovec)
-            if not lowest <= offset <= total - length:
+            room -= length
+            if not lowest <= offset <= total - length or room < 0:
                 return None
             views.append(memory[offset : offset + length])
         return tuple(views)

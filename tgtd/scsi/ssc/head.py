@@ -6,6 +6,7 @@ when something was in the way; nothing is changed until the loop thread takes th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from tgtd.scsi.sense import (
@@ -99,14 +100,21 @@ def space_filemarks(partition: Partition, head: Head, count: int) -> Head:
     return Head(head.partition, filemark_number(partition, marks + count + 1))
 
 
-def space_sequential_filemarks(partition: Partition, head: Head, count: int) -> Head:
-    """To the next `count` filemarks that follow one another without a block between them (SSC-5 7.8, code 010b)."""
+def space_sequential_filemarks(
+    partition: Partition, head: Head, count: int, unwanted: Callable[[], bool] = lambda: False
+) -> Head:
+    """To the next `count` filemarks that follow one another without a block between them (SSC-5 7.8, code 010b).
+
+    Looks at one run of filemarks after the other, which may take hours: unwanted is asked before each.
+    """
     marks = filemarks_before(partition, head.number)
     if not count:
         return head
     if count > 0:
         first = marks + 1
         while first + count - 1 <= partition.filemarks:
+            if unwanted():
+                return head
             number = filemark_number(partition, first)
             if filemark_number(partition, first + count - 1) == number + count - 1:
                 return Head(head.partition, number + count)
@@ -115,6 +123,8 @@ def space_sequential_filemarks(partition: Partition, head: Head, count: int) -> 
         raise end_of_data(partition, head)
     last = marks
     while last >= -count:
+        if unwanted():
+            return head
         number = filemark_number(partition, last)
         if filemark_number(partition, last + count + 1) == number + count + 1:
             return Head(head.partition, number + count + 1)

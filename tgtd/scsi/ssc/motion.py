@@ -43,10 +43,11 @@ def _to_end(partition: Partition, head: Head, count: int) -> Head:
     return end(partition, head)
 
 
+_SEQUENTIAL = 2
 _SPACES: dict[int, Move] = {
     0: space_blocks,
     1: space_filemarks,
-    2: space_sequential_filemarks,
+    _SEQUENTIAL: space_sequential_filemarks,
     3: _to_end,
 }
 """CODE of SPACE. Setmarks (4, 5) are gone since SSC-3."""
@@ -85,6 +86,8 @@ def _space(drive: TapeDrive, task: Task, code: int, count: int) -> int:
     move = _SPACES.get(code)
     if move is None:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=1, bit=3)
+    if code == _SEQUENTIAL:
+        move = partial(space_sequential_filemarks, unwanted=task.is_aborted)
 
     def prepare() -> Callable[[], Head]:
         return partial(_synchronized, drive.tape(), partial(move, drive.partition(), drive.head, count))
