@@ -51,7 +51,8 @@ class Nexus:
         self.relative_port = relative_port
         self.credentials: object = None
         self.simple = False
-        """Its transport hands no task attributes over, and no CLEAR ACA: commands are SIMPLE, and there is no ACA."""
+        """Its transport hands no task attributes over, and of task management no more than ABORT TASK and LOGICAL UNIT
+        RESET: commands are SIMPLE, and there is no ACA, which nobody could clear."""
         self.buffered = 0
         """Bytes of pooled buffers that its tasks hold."""
         self.luns: dict[int, LunNexus] = {}

@@ -30,6 +30,12 @@ def test_nothing_else_is_reported() -> None:
     assert sum(byte.bit_count() for byte in data) == len(TaskManagement) == len(set(SUPPORT_BITS.values()))
 
 
+def test_by_a_simple_transport() -> None:
+    bench = Bench()
+    bench.nexus.simple = True
+    assert bench.good(report(0)) == bytes((0x88, 0, 0, 0)), "ABORT TASK, LOGICAL UNIT RESET"
+
+
 def test_extended_data() -> None:
     bench = Bench()
     data = bench.good(report(0x80))

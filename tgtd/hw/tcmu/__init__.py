@@ -9,7 +9,8 @@ core does itself, as TCMU does not say which initiator a command is from (driver
   I_T nexus, so that our reservations could not tell them apart.
 - With `alua_support` 1, the default, the state of the kernel's own target port group of the LUN stops commands. What
   INQUIRY and REPORT TARGET PORT GROUPS say is ours in any case, so it is to be 0.
-- Task management is the kernel's. It tells us when `tmr_notification` is 1, and waits for the commands it has aborted.
+- Task management is the kernel's: ABORT TASK and LOGICAL UNIT RESET. It tells us when `tmr_notification` is 1, and
+  waits for the commands it has aborted.
 - The kernel raises unit attentions of its own for each initiator, after a reset and about reservations. Ours are heard
   by whichever initiator comes first.
 - Task attributes are not handed over: every command is SIMPLE, and INQUIRY promises no more. Nor is CLEAR ACA: an

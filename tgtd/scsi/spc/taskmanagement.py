@@ -23,13 +23,16 @@ SUPPORT_BITS = {
 }
 """Function → byte and bit that say it is supported."""
 
+_SIMPLE = (TaskManagement.ABORT_TASK, TaskManagement.LOGICAL_UNIT_RESET)
+"""What transports hand over whose nexuses are `simple`."""
 _LONG_TIMEOUT = 50  # in 100 ms; every function answers at once, this leaves room for a loaded host
 
 
 def report_task_management(unit: LogicalUnit, task: Task) -> int:
     """REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS; REPD adds the timeouts."""
     flags = [0, 0]
-    for byte, bit in SUPPORT_BITS.values():
+    for function in _SIMPLE if task.itl.nexus.simple else SUPPORT_BITS:
+        byte, bit = SUPPORT_BITS[function]
         flags[byte] |= bit
     extended = bool(task.cdb[2] & 0x80)
     answer = struct.pack(">BBxB", *flags, 0x0C if extended else 0)
