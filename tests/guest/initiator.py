@@ -74,7 +74,7 @@ class OpenIscsi:
 
         Waits until the kernel has it.
         """
-        found = self._await(f"ls -d {self._unit(lun, name)}/{kind}/*", present=True)
+        found = self._await(f"ls -dv {self._unit(lun, name, f'/{kind}/*')}", present=True)  # session10 after session9
         return "/dev/" + found[session or 0].rsplit("/", 1)[1].replace("nst", "st")
 
     def gone(self, lun: int, name: str = IQN) -> bool:
@@ -94,10 +94,11 @@ class OpenIscsi:
         )
 
     @staticmethod
-    def _unit(lun: int, name: str) -> str:
+    def _unit(lun: int, name: str, below: str = "") -> str:
+        """Where the kernel has a LUN, in each session."""
         return (
             "$(for each in /sys/class/iscsi_session/session*; do "
-            f'[ "$(cat $each/targetname)" = {name} ] && echo $each/device/target*/*:{lun}; done)'
+            f'[ "$(cat $each/targetname)" = {name} ] && echo $each/device/target*/*:{lun}{below}; done)'
         )
 
     def _await(self, listing: str, present: bool) -> list[str]:
