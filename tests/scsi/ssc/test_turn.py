@@ -161,3 +161,17 @@ def test_stream_flags_of_a_deferred_error(tape: Tape) -> None:
     task = tape.run(TUR)
     assert task.sense[0] == 0xF1
     assert stopped(task) == (0, 0, 1, 0x80, 3)
+
+
+def test_what_has_waited_while_the_cartridge_was_loaded_anew(tape: Tape) -> None:
+    """A WRITE that was meant for the end of the data would overwrite the whole tape."""
+    second = tape.connect("b")
+    tape.ready(nexus=second)
+    tape.write(b"precious", b"data")
+    first = tape.start(bytes.fromhex("132000000000"), nexus=second)
+    moves = [tape.start(bytes.fromhex(cdb), nexus=second) for cdb in ("1b0000000000", "1b0000000100")]
+    late = tape.start(bytes.fromhex("0a0000000300"), b"new")
+    tape.lane.drain()
+    assert [task.status for task in (first, *moves)] == [GOOD, GOOD, GOOD]
+    assert (late.status, sense_of(late)) == (CHECK_CONDITION, (6, 0x28, 0))
+    assert tape.cartridge.partitions[0].objects == 2

@@ -59,7 +59,7 @@ class Turn:
         self._task = task
         self._itl = task.itl
         self._writing = writing
-        self._threading = -1
+        self._threading = drive.threadings
         self._reached: list[Head] = []
         self._then: Then | None = None
         self._now: Now | None = None
@@ -98,6 +98,7 @@ class Turn:
         if task.aborted:
             return False
         try:
+            self._check_threading()
             work = self._prepare()
         except Exception as trouble:
             self._settle(drive.refuse(task, trouble))
@@ -138,6 +139,13 @@ class Turn:
         if self._then is not None and (error is None or isinstance(error, Stopped)):
             self._then(self._task)
         return status
+
+    def _check_threading(self) -> None:
+        """A command that has waited while the cartridge was changed, or loaded anew, means what was there before. Its
+        nexus has yet to be told. Raises CheckCondition."""
+        drive = self._drive
+        if self._threading != drive.threadings and drive.find(self._task.cdb).medium:
+            raise CheckCondition(drive.obstacle or MEDIUM_MAY_HAVE_CHANGED)
 
     def _settle(self, status: int) -> None:
         """The task ends, by what its handler returns or later."""
