@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from tests.scsi.smc.library import Library
-from tests.scsi.workbench import GOOD
+from tests.scsi.workbench import CHECK_CONDITION, GOOD
 
 
 def test_into_a_drive_and_back(library: Library) -> None:
@@ -100,3 +100,15 @@ def test_ports_are_locked(library: Library) -> None:
 def test_position(library: Library) -> None:
     library.good(struct.pack(">BxHHxxxx", 0x2B, 1, 1000))
     assert library.refused(struct.pack(">BxHHxxxx", 0x2B, 2, 1000)) == (5, 0x21, 1)
+
+
+def test_what_ends_at_once_is_not_left_in_the_task_set(library: Library) -> None:
+    """It would end a second time when its nexus goes."""
+    second = library.connect("b")
+    library.ready(nexus=second)
+    for source in (1003, 1000, 1004):
+        library.start(library.move(source, 1004), nexus=second)
+    library.lane.drain()
+    assert not len(library.changer.tasks)
+    library.target.disconnect(second)
+    assert [task.status for task in library.done] == [CHECK_CONDITION, GOOD, GOOD]

@@ -164,13 +164,19 @@ class Changer(Device[Shelf, LibrarySettings]):
     # Moves
 
     def change_inventory(self, task: Task, plan: Callable[[], Change]) -> int:
-        """Make a change when those before it are made. plan: called then; raises CheckCondition."""
+        """Make a change when those before it are made. plan: called then; raises CheckCondition. A handler returns what
+        this returns."""
+        status, late = PENDING, False
 
         def done(error: BaseException | None) -> None:
-            self.finish(task, GOOD if error is None or task.aborted else self.refuse(task, error))
+            nonlocal status
+            status = GOOD if error is None or task.aborted else self.refuse(task, error)
+            if late:
+                self.finish(task, status)
 
         self.in_turn(plan, done, lambda: task.aborted)
-        return PENDING
+        late = True
+        return status
 
     def in_turn(self, plan: Callable[[], Change], done: Then, vain: Callable[[], bool] = lambda: False) -> None:
         """The same for whoever wants it. done: called once, with what went wrong, or None; not if it was in vain."""
