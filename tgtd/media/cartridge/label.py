@@ -34,6 +34,8 @@ NONE = (1 << 64) - 1
 KINDS = ("data", "worm", "clean")
 
 _HEAD = struct.Struct("<16sQII")
+_USUAL = 4096
+"""Bytes of a slot that most labels fit into."""
 _SALT = 8
 _LONGEST_SEGMENT = 1 << 50
 """All of them together are less than a file can have."""
@@ -154,18 +156,28 @@ def _is_name(name: object, most: int) -> bool:
 
 def read(fd: int, path: str) -> tuple[int, Label]:
     """The newest intact label. Raises MediumError."""
-    slots = bytearray(DATA)
     if os.fstat(fd).st_size < DATA:
         raise MediumError(errno.EINVAL, f"{path} is no cartridge: it is too short", ADVICE)
-    read_fully(fd, 0, memoryview(slots))
+    slots = [_slot(fd, at) for at in (0, SLOT)]
     try:
-        found = [slot for at in (0, SLOT) if (slot := decode(bytes(slots[at : at + SLOT]))) is not None]
+        found = [each for slot in slots if (each := decode(slot)) is not None]
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as trouble:
         raise MediumError(errno.EINVAL, f"{path}: its label cannot be understood: {trouble}", ADVICE) from trouble
     if not found:
-        what = "both copies of its label are damaged" if _MAGIC in slots else "it has no label"
+        what = "both copies of its label are damaged" if any(_MAGIC in slot for slot in slots) else "it has no label"
         raise MediumError(errno.EINVAL, f"{path} is no cartridge: {what}", ADVICE)
     return max(found, key=lambda slot: slot[0])
+
+
+def _slot(fd: int, at: int) -> bytes:
+    """As much of a slot as its head says that there is: a library has thousands of labels to look at."""
+    slot = bytearray(_USUAL)
+    read_fully(fd, at, memoryview(slot))
+    length = min(_HEAD.size + int(_HEAD.unpack_from(slot)[2]), SLOT)
+    if length > _USUAL:
+        slot += bytes(length - _USUAL)
+        read_fully(fd, at + _USUAL, memoryview(slot)[_USUAL:])
+    return bytes(slot)
 
 
 def write(fd: int, label: Label, sequence: int) -> None:
