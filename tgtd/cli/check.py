@@ -81,7 +81,7 @@ def _shelves(config: Config) -> Iterator[Problem]:
             if library is None or path is None:
                 continue
             try:
-                found = LibraryMedium.open(path).look(())
+                found = LibraryMedium.open(path).look(()).present
             except OSError:
                 continue
             wished = () if library.create or library.cartridges is None else library.cartridges

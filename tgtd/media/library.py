@@ -14,7 +14,7 @@ from tgtd.media.cartridge.survey import trouble
 from tgtd.media.options import PLAIN, OpenOptions
 from tgtd.media.problem import MediumError
 from tgtd.media.tape import make
-from tgtd.scsi.smc.shelf import Blank
+from tgtd.scsi.smc.shelf import Blank, Found
 
 _SUFFIX = ".tape"
 _SHAPE = re.compile(f"[!-~]{{1,{MOST_BARCODE}}}")
@@ -40,13 +40,16 @@ class LibraryMedium:
         self.directory = directory
         self._seen: dict[str, tuple[object, str | None]] = {}
 
-    def look(self, wanted: Iterable[Blank]) -> dict[str, str | None]:
-        """The barcodes that are there, each with what is wrong with its file, after those `wanted` that were missing
-        have been made. Raises OSError."""
+    def look(self, wanted: Iterable[Blank]) -> Found:
+        """What is there, after those `wanted` that were missing have been made. Raises OSError."""
+        unmade = {}
         for blank in wanted:
             path = self._path(blank.barcode)
             if not path.exists():
-                make(str(path), blank.size, blank.kind, blank.generation).close()
+                try:
+                    make(str(path), blank.size, blank.kind, blank.generation).close()
+                except OSError as error:
+                    unmade[blank.barcode] = error.strerror or str(error)
         seen: dict[str, tuple[object, str | None]] = {}
         with os.scandir(self.directory) as entries:
             for entry in entries:
@@ -54,7 +57,7 @@ class LibraryMedium:
                 if entry.name.endswith(_SUFFIX) and _SHAPE.fullmatch(barcode):
                     seen[barcode] = self._examined(entry, barcode)
         self._seen = seen
-        return {barcode: trouble for barcode, (_, trouble) in seen.items()}
+        return Found({barcode: trouble for barcode, (_, trouble) in seen.items()}, unmade)
 
     def _examined(self, entry: os.DirEntry[str], barcode: str) -> tuple[object, str | None]:
         """Looks into files that are new or have changed only."""

@@ -13,7 +13,7 @@ from tgtd.scsi.memory import Forgetful
 from tgtd.scsi.sense import MEDIUM_REMOVAL_PREVENTED, CheckCondition, Sense
 from tgtd.scsi.smc.changer import Changer
 from tgtd.scsi.smc.inventory import Inventory, Kind, Layout, Range, Resting
-from tgtd.scsi.smc.shelf import Blank, DriveName, LibrarySettings
+from tgtd.scsi.smc.shelf import Blank, DriveName, Found, LibrarySettings
 from tgtd.scsi.ssc.cartridge import Cartridge
 
 Then = Callable[[BaseException | None], None]
@@ -76,15 +76,21 @@ class FakeShelf:
         self.barcodes = set(barcodes)
         self.made: list[str] = []
         self.damaged: dict[str, str] = {}
+        self.full = False
+        self.looks = 0
         self.trouble: OSError | None = None
 
-    def look(self, wanted: Iterable[Blank]) -> dict[str, str | None]:
+    def look(self, wanted: Iterable[Blank]) -> Found:
         if self.trouble is not None:
             raise self.trouble
+        wanted = list(wanted)
+        self.looks += 1
         for one in wanted:
             self.made.append(one.barcode)
-            self.barcodes.add(one.barcode)
-        return {one: self.damaged.get(one) for one in self.barcodes}
+            if not self.full:
+                self.barcodes.add(one.barcode)
+        unmade = {one.barcode: "No space left on device" for one in wanted if self.full}
+        return Found({one: self.damaged.get(one) for one in self.barcodes}, unmade)
 
     def fetch(self, barcode: str) -> Cartridge:
         raise FileNotFoundError(barcode)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.scsi.smc.library import SETTINGS, TAPES, Library
+from tests.scsi.smc.library import LAYOUT, SETTINGS, TAPES, Library
 from tests.scsi.workbench import IDENTITY, TUR
 from tgtd.scsi.sense import LOAD_FAILED
 
@@ -54,6 +54,38 @@ def test_what_to_see_to(library: Library) -> None:
         *(f"no slot is free for cartridge B{number:05}L8" for number in (3, 4, 5)),
         "the robot cannot use the drive that is LUN 2",
     ]
+
+
+def test_one_that_cannot_be_made_is_made_later(library: Library) -> None:
+    library.shelf.full = True
+    listed = replace(SETTINGS, cartridges=(*TAPES, "C00000L8"), create=True)
+    library.changer.change(listed, IDENTITY)
+    library.lane.drain()
+    assert library.holds() == {address: barcode for barcode, address in TAPES.items()}
+    assert list(library.changer.worries()) == ["cartridge C00000L8 cannot be made: No space left on device"]
+    library.shelf.full = False
+    library.changer.looked_at()
+    library.lane.drain()
+    assert library.holds()[1003] == "C00000L8"
+    assert not list(library.changer.worries())
+
+
+def test_an_edit_while_somebody_looks(library: Library) -> None:
+    """What was not in the list when the looking began is made all the same."""
+    library.changer.looked_at()
+    library.changer.change(replace(SETTINGS, cartridges=(*TAPES, "C00000L8"), create=True), IDENTITY)
+    library.lane.drain()
+    assert library.shelf.made == ["C00000L8"]
+    assert library.holds()[1003] == "C00000L8"
+
+
+def test_thousands_are_made_in_steps() -> None:
+    layout = replace(LAYOUT, storage=replace(LAYOUT.storage, count=600))
+    barcodes = tuple(f"D{number:05}L8" for number in range(600))
+    library = Library(replace(SETTINGS, layout=layout, cartridges=barcodes, create=True))
+    assert library.shelf.made == list(barcodes)
+    assert library.shelf.looks == 3
+    assert set(library.holds().values()) == set(barcodes)
 
 
 def test_new_cartridges_come_into_free_slots(library: Library) -> None:

@@ -37,7 +37,7 @@ from tgtd.scsi.smc.commands import ROWS
 from tgtd.scsi.smc.inventory import Inventory, Kind, Layout, reconcile
 from tgtd.scsi.smc.modes import MODE_PAGES
 from tgtd.scsi.smc.report import Status
-from tgtd.scsi.smc.shelf import LibrarySettings, Shelf
+from tgtd.scsi.smc.shelf import Blank, Found, LibrarySettings, Shelf
 from tgtd.scsi.smc.status import Search
 from tgtd.scsi.smc.vital import VITAL_PAGES
 from tgtd.scsi.spc.tapealert import TAPE_ALERT
@@ -54,6 +54,8 @@ log = logging.getLogger(__name__)
 
 SMC_3 = 0x0480
 _MOST_TOLD = 8
+_AT_ONCE = 256
+"""Cartridges that are made before others may have the lane."""
 
 
 @dataclass(slots=True)
@@ -65,7 +67,8 @@ class ChangerCounters(Counters):
 
 class Changer(Device[Shelf, LibrarySettings]):
     """bays: of the drives, by element address. present: barcodes on the shelf when it was looked at last, each with
-    what is wrong with its cartridge. homeless: those for which no element is free."""
+    what is wrong with its cartridge. unmade: those that could not be made, with the reason; they are no part of the
+    library. homeless: those for which no element is free."""
 
     device_type = 0x08
     rows = ROWS
@@ -84,6 +87,7 @@ class Changer(Device[Shelf, LibrarySettings]):
         self.inventory = Inventory()
         self.bays: dict[int, Bay] = {}
         self.present: Mapping[str, str | None] = {}
+        self.unmade: dict[str, str] = {}
         self.homeless: tuple[str, ...] = ()
         self.searches: dict[LunNexus, Search] = {}
         """What each nexus has looked for last."""
@@ -148,6 +152,8 @@ class Changer(Device[Shelf, LibrarySettings]):
             sense = self.trouble(volume.barcode)
             if sense is not None:
                 yield f"cartridge {volume.barcode} cannot be used: {self.explain(volume.barcode, sense)}"
+        for barcode, trouble in self.unmade.items():
+            yield f"cartridge {barcode} cannot be made: {trouble}"
         for barcode in self.homeless:
             yield f"no slot is free for cartridge {barcode}"
         for address, name in zip(self.layout.drives, self.settings.drives, strict=True):
@@ -204,15 +210,30 @@ class Changer(Device[Shelf, LibrarySettings]):
             self._again = True
             return
         self._looking, self._again = shelf, False
-        settings, inventory = self.settings, self.inventory
-        known = {*(volume.barcode for volume in inventory.contents.values()), *inventory.exported}
+        settings, known = self.settings, self._known()
         new = [settings.blank(one) for one in settings.cartridges or () if settings.create and one not in known]
-        found: list[Mapping[str, str | None]] = []
-        self.lane.submit(lambda: found.append(shelf.look(new)), partial(self._looked, shelf, found))
+        self._fill(shelf, new, {})
 
-    def _looked(self, shelf: Shelf, found: list[Mapping[str, str | None]], error: BaseException | None) -> None:
+    def _fill(self, shelf: Shelf, new: list[Blank], unmade: dict[str, str]) -> None:
+        """Make what is new, some at a time, and look."""
+        some, rest, found = new[:_AT_ONCE], new[_AT_ONCE:], list[Found]()
+        self.lane.submit(lambda: found.append(shelf.look(some)), partial(self._looked, shelf, rest, unmade, found))
+
+    def _looked(
+        self,
+        shelf: Shelf,
+        rest: list[Blank],
+        unmade: dict[str, str],
+        found: list[Found],
+        error: BaseException | None,
+    ) -> None:
         if self.medium is not shelf:
             return
+        if error is None:
+            unmade.update(found[0].unmade)
+            if rest:
+                self._fill(shelf, rest, unmade)
+                return
         self._looking = None
         if isinstance(error, OSError):
             if str(error) != str(self.last_medium_error):
@@ -221,32 +242,47 @@ class Changer(Device[Shelf, LibrarySettings]):
         elif error is not None:
             log.error("%s: looking for its cartridges failed", self.describe(), exc_info=error)
         else:
-            self._tell(found[0])
-            self.present = found[0]
+            self._tell(found[0].present, unmade)
+            self.present, self.unmade = found[0].present, unmade
         self.turns.take(self._settle)
         if self._again:
             self.look()
 
-    def _tell(self, found: Mapping[str, str | None]) -> None:
+    def _tell(self, found: Mapping[str, str | None], unmade: Mapping[str, str]) -> None:
         """Log what has come to be wrong with cartridges."""
         new = [
             f"{barcode} ({trouble})"
             for barcode, trouble in found.items()
             if trouble is not None and self.present.get(barcode) != trouble
         ]
+        new += [
+            f"{barcode} (it cannot be made: {trouble})"
+            for barcode, trouble in unmade.items()
+            if self.unmade.get(barcode) != trouble
+        ]
         if new:
             more = f" and {len(new) - _MOST_TOLD} more" if len(new) > _MOST_TOLD else ""
             log.warning("%s: cartridges cannot be used: %s%s", self.describe(), ", ".join(new[:_MOST_TOLD]), more)
+
+    def _known(self) -> set[str]:
+        """Barcodes that the library has, or has had: these are not made again."""
+        return {*(volume.barcode for volume in self.inventory.contents.values()), *self.inventory.exported}
+
+    def _wished(self) -> Iterator[str]:
+        """Barcodes that the library is to hold; those that are to be made once they are made."""
+        cartridges = self.settings.cartridges
+        if cartridges is None:
+            yield from (volume.barcode for volume in self.inventory.contents.values())
+            yield from sorted(self.present)
+            return
+        known = self._known()
+        yield from (one for one in cartridges if not self.settings.create or one in self.present or one in known)
 
     def _settle(self) -> bool:
         """Bring what is wished and what is remembered together, and the drives with that."""
         if self.medium is None:
             return False
-        remembered = (volume.barcode for volume in self.inventory.contents.values())
-        wished = self.settings.cartridges
-        found = reconcile(
-            self.layout, (*remembered, *sorted(self.present)) if wished is None else wished, self.inventory
-        )
+        found = reconcile(self.layout, self._wished(), self.inventory)
         self.homeless = found.homeless
         after = found.inventory
         leaving, self._leaving = self._leaving, []

@@ -23,6 +23,14 @@ class Blank:
     generation: int | None = None
 
 
+class Found(NamedTuple):
+    """present: the barcodes that are on the shelf, each with what is wrong with its cartridge (None: nothing). unmade:
+    those that were wanted and could not be made, with the reason."""
+
+    present: Mapping[str, str | None]
+    unmade: Mapping[str, str]
+
+
 class DriveName(NamedTuple):
     """A drive by its target (None: the library's own) and its LUN."""
 
@@ -36,9 +44,8 @@ class DriveName(NamedTuple):
 class Shelf(Store, Protocol):
     """Where the cartridges are kept, by barcode. Both verbs block."""
 
-    def look(self, wanted: Iterable[Blank]) -> Mapping[str, str | None]:
-        """The barcodes that are there, each with what is wrong with its cartridge (None: nothing), after those `wanted`
-        that were missing have been made. Raises OSError."""
+    def look(self, wanted: Iterable[Blank]) -> Found:
+        """What is there, after those `wanted` that were missing have been made. Raises OSError."""
 
     def fetch(self, barcode: str) -> Cartridge:
         """Raises OSError."""
