@@ -20,6 +20,7 @@ class HandLoop:
         self.watched: dict[int, Callable[[int], None]] = {}
         self._soon: list[Callable[[], object]] = []
         self._ends: list[Callable[[], object]] = []
+        self.timers: list[tuple[float, Callable[[], object]]] = []
 
     def watch(self, fd: int, events: int, callback: Callable[[int], None]) -> None:
         self.watched[fd] = callback
@@ -29,6 +30,9 @@ class HandLoop:
 
     def call_soon(self, function: Callable[[], object]) -> None:
         self._soon.append(function)
+
+    def call_later(self, seconds: float, function: Callable[[], object]) -> None:
+        self.timers.append((seconds, function))
 
     def at_turn_end(self, function: Callable[[], object]) -> None:
         self._ends.append(function)

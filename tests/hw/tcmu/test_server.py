@@ -368,10 +368,44 @@ def test_draining_waits_for_memory_that_was_kept(slowly: Served) -> None:
     assert slowly.device.given_back == [number]
 
 
+def test_draining_does_not_wait_for_a_medium_that_hangs(slowly: Served) -> None:
+    ended: list[bool] = []
+    slowly.put(read(0, 8), room=4096)
+    slowly.turn()
+    slowly.server.drain(lambda: ended.append(True))
+    slowly.turn()
+    [(seconds, call)] = slowly.loop.timers
+    assert (ended, seconds) == ([], 10.0)
+    call()
+    call()
+    assert ended == [True]
+    assert slowly.device.closed == 1
+    slowly.bench.lane.drain()
+    slowly.turn()
+    assert ended == [True]
+    assert slowly.device.told == 2, "nothing is told any more"
+
+
+def test_a_device_that_goes_while_it_is_drained(slowly: Served) -> None:
+    """It has come to its end, be it otherwise than was thought."""
+    ended: list[bool] = []
+    slowly.put(read(0, 8), room=4096)
+    slowly.turn()
+    slowly.server.drain(lambda: ended.append(True))
+    slowly.device.gone = True
+    slowly.bench.lane.drain()
+    slowly.turn()
+    assert ended == [True]
+    assert slowly.lost == []
+
+
 def test_nothing_to_drain(served: Served) -> None:
     ended: list[bool] = []
     served.server.drain(lambda: ended.append(True))
     served.turn()
+    assert ended == [True]
+    [(_, call)] = served.loop.timers
+    call()
     assert ended == [True]
 
 

@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 _READABLE = 1
 _BATCH = 256  # entries that are carried out before others get their turn
 _MOST_COMPLAINTS = 10
+_DRAINING = 10.0  # seconds
 
 # TCMU's numbers of the task management functions.
 _ABORTING = frozenset((1, 2, 4, 128))
@@ -56,6 +57,8 @@ class Loop(Protocol):
     def unwatch(self, fd: int) -> None: ...
 
     def call_soon(self, function: Callable[[], object]) -> None: ...
+
+    def call_later(self, seconds: float, function: Callable[[], object]) -> object: ...
 
     def at_turn_end(self, function: Callable[[], object]) -> None: ...
 
@@ -310,10 +313,17 @@ class Server:
 
     def drain(self, done: Callable[[], None]) -> None:
         """Take no more commands; when those under way are answered, close and call `done`. What comes meanwhile stays
-        in the ring."""
+        in the ring. A medium that hangs is not waited for beyond some seconds."""
         self._drained = done
         self._loop.unwatch(self._device.fd)
+        self._loop.call_later(_DRAINING, self._drain_no_more)
         self._schedule()
+
+    def _drain_no_more(self) -> None:
+        if not self.closed and self._drained is not None:
+            log.warning("%s: %d commands are left without an answer", self._device.name, self.outstanding)
+            self.close()
+            self._drained()
 
     def close(self) -> None:
         """At once. Commands under way stay without an answer, until the ring is reset. Idempotent."""
@@ -329,7 +339,10 @@ class Server:
     def _fail(self, why: str) -> None:
         log.error("%s: %s", self._device.name, why)
         self.close()
-        self._lost(why)
+        if self._drained is not None:
+            self._drained()
+        else:
+            self._lost(why)
 
 
 _CONTROL = tuple(CONTROL.get(group, 15) for group in range(8))
