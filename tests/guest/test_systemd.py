@@ -33,6 +33,8 @@ number = 2
 medium = { type = "block", path = "/dev/loop0" }
 """
 
+LOOPBACK = 'transport = "loopback"\nport = "naa.5001405000000001"'
+
 BROKEN = TARGET.replace("number = 1", "number = 99999")
 COMPLAINT = "/etc/tgtd/targets.d/disks.toml:10:10: "
 
@@ -202,3 +204,22 @@ def test_socket_activation(unit: Guest) -> None:
     assert IQN in found
     unit.run("systemctl restart tgtd", timeout=90)
     assert IQN in unit.run("iscsiadm -m discovery -t sendtargets -p 127.0.0.1; iscsiadm -m node -o delete").output
+
+
+def test_fabrics_of_the_kernel_by_the_drop_in(systemd: Guest) -> None:
+    """Without it the unit cannot reach them, and says so; with it, disks are there and gone when it stops."""
+    places = ("/usr/share/doc/tgtd/examples/systemd/tgtd.service.d/fabrics.conf", "/etc/systemd/system/tgtd.service.d")
+    configure(systemd, TARGET.replace('portals = ["127.0.0.1:3260"]', LOOPBACK))
+    systemd.run("modprobe -a target_core_user sd_mod; systemctl stop tgtd.socket; systemctl restart tgtd", timeout=90)
+    assert "is pending: tgtd may not write to /sys/kernel/config/target" in journal(systemd)
+    systemd.run(
+        f"install -D -m 644 -t {places[1]} {places[0]}; systemctl daemon-reload; systemctl restart tgtd", timeout=90
+    )
+    try:
+        until(systemd, "lsscsi | grep tgtd.*/dev/sd")
+        systemd.run("dd if=$(lsscsi | awk '/tgtd/{print $NF}') of=/dev/null bs=1M count=1 iflag=direct")
+        assert "0000000000000002" in systemd.run(f"grep CapEff /proc/{shown(systemd, 'MainPID')}/status").output
+        systemd.run("systemctl stop tgtd")
+        assert "user_" not in systemd.run("lsscsi; ls /sys/kernel/config/target/core").output
+    finally:
+        systemd.run(f"rm {places[1]}/fabrics.conf; systemctl daemon-reload; systemctl stop tgtd")

@@ -16,7 +16,13 @@ def test_inquiry() -> None:
     assert data[0] == 0x7F
     assert len(data) == 96
     assert bench.good(bytes.fromhex("120100006000"), lun=5) == b"\x7f\0\0\x01\0"
-    assert pointer_of(bench.run(bytes.fromhex("128000006000"), lun=5)) == (True, 1, 7)
+    assert pointer_of(bench.run(bytes.fromhex("121000006000"), lun=5)) == (True, 1, 4)
+
+
+def test_inquiry_with_the_lun_where_scsi_2_had_it() -> None:
+    """As Linux looks at the first LUN of a target of which it knows nothing yet."""
+    bench = Bench()
+    assert bench.good(bytes.fromhex("12a000006000"), lun=5) == bench.good(bytes.fromhex("120000006000"), lun=5)
 
 
 def test_request_sense_tells_as_data() -> None:

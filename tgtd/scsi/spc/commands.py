@@ -75,7 +75,15 @@ TEST_UNIT_READY = Command(
 REQUEST_SENSE = Command(
     0x03, "REQUEST SENSE", request_sense, usage("03 01 0000 FF 04"), attention=False, reservation="always"
 )
-INQUIRY = Command(0x12, "INQUIRY", inquiry, usage("12 01 FF FFFF 04"), attention=False, reservation="always")
+INQUIRY = Command(
+    0x12,
+    "INQUIRY",
+    inquiry,
+    usage("12 01 FF FFFF 04"),
+    attention=False,
+    reservation="always",
+    lun_bits=True,  # Linux puts the LUN there while it knows nothing of a target: tcm_loop's first LUN
+)
 REPORT_LUNS = Command(
     0xA0,
     "REPORT LUNS",
