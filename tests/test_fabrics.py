@@ -303,7 +303,8 @@ def test_a_crash_leaves_everything_to_the_next_process(site: Site) -> None:
     site.target(site.lun(0))
     site.start()
     before = site.kernel.take()
-    site.side.close()
+    site.fabrics.close()
+    assert site.rings[0].closed
     site.kernel.steps.clear()
     site.fabrics = site.tree.fabrics = site.another()
     wish = site.tree.targets[IQN]
@@ -313,6 +314,28 @@ def test_a_crash_leaves_everything_to_the_next_process(site: Site) -> None:
     assert site.kernel.steps == []
     assert site.kernel.take() == before
     assert site.rings[0].ask(site, bytes(6)) in (0, 2)
+
+
+def test_what_was_on_its_way_when_all_is_let_go_of_ends_without_a_word(site: Site) -> None:
+    site.target(site.lun(0))
+    site.start()
+    before = site.kernel.take()
+    site.target(site.lun(0), site.lun(1))
+    site.reloader.request("test")
+    site.turn_until(lambda: len(site.tree.targets[IQN].units) == 2)
+    assert site.side.settling
+    site.fabrics.close()
+    site.turn_until(site.fabrics.lane.idle)
+    for _ in range(5):
+        site.loop.turn(0.01)
+    assert all(ring.closed for ring in site.rings.values())
+    assert site.linked() == before.links
+    site.fabrics = site.tree.fabrics = site.another()
+    live = site.tree.targets[IQN]
+    live.side = site.tree.make_side(live.wish, live.scsi)
+    live.side.show()
+    site.settled()
+    assert site.linked() == lun_paths(0, 1)
 
 
 def test_all_leave_when_the_daemon_ends(site: Site) -> None:
@@ -328,7 +351,7 @@ def test_all_leave_when_the_daemon_ends(site: Site) -> None:
 def test_what_an_earlier_life_left_and_nobody_wants_is_swept(site: Site) -> None:
     site.target(site.lun(0))
     site.start()
-    site.side.close()
+    site.fabrics.close()
     site.fabrics = site.tree.fabrics = site.another()
     sweep(site.fabrics, [IQN])
     site.turn_until(site.fabrics.lane.idle)

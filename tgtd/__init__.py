@@ -7,6 +7,7 @@ configuration is a wish: it is compared with what runs, and only the difference 
     media/     what devices keep their data on: file, block device, RAM, null, tape cartridge; filters before them; a
                real SCSI device. Imports scsi only.
     net/       network transports: iscsi/. Imports scsi only.
+    hw/        transports of the kernel's target core, by TCMU: Fibre Channel, SRP and others. Imports scsi only.
     config/    TOML files and JSON schemas → a Config, or errors; plan compares two of them. Imports no other room.
     cli/       tgtctl, one file per sub-command: speaks to the daemon through its control socket.
     crew/      several processes: the main one decides, workers serve the targets.

@@ -114,8 +114,8 @@ class Fabrics:
 
     def close(self) -> None:
         """At once: the kernel keeps what it has, and a successor finds it."""
-        for side in list(self._sides):
-            side.close()
+        while self._sides:
+            self._sides.popitem()[0].close()
 
 
 class FabricSide:
@@ -135,6 +135,7 @@ class FabricSide:
         self._dirty = False
         self._busy = False
         self._going = False
+        self._closed = False
         self._draining = 0
 
     @property
@@ -196,6 +197,8 @@ class FabricSide:
         }
 
     def close(self) -> None:
+        """Let go of the rings, whatever is on its way."""
+        self._closed = True
         for server in list(self._servers.values()):
             server.close()
         self._servers.clear()
@@ -253,7 +256,7 @@ class FabricSide:
         fabrics.tree.carry_out(visit.steps.leave)
 
     def _left(self, visit: _Visit, error: BaseException | None) -> None:
-        if error is not None:
+        if error is not None or self._closed:
             self._fail(visit, error)
             return
         ending = [path for path in self._servers if path in visit.steps.doomed or path not in visit.stores]
@@ -281,7 +284,7 @@ class FabricSide:
                 visit.opened[path] = fabrics.open_ring(fabrics.tree.root / path)
 
     def _made(self, visit: _Visit, error: BaseException | None) -> None:
-        if error is not None:
+        if error is not None or self._closed:
             self._fail(visit, error)
             return
         try:
@@ -310,7 +313,7 @@ class FabricSide:
         self._ask()
 
     def _joined(self, visit: _Visit, error: BaseException | None) -> None:
-        if error is not None:
+        if error is not None or self._closed:
             self._fail(visit, error)
             return
         self._done = (visit.items, visit.wish.transport)
@@ -326,9 +329,11 @@ class FabricSide:
         assert wish.fabric is not None
         self.state = FABRICS[wish.transport].state(self._fabrics.host, wish.fabric.port)
 
-    def _fail(self, visit: _Visit, error: BaseException) -> None:
+    def _fail(self, visit: _Visit, error: BaseException | None) -> None:
         for ring in visit.opened.values():
             ring.close()
+        if error is None:
+            return
         self._complain(str(error) if isinstance(error, Lacking) else reason(error))
         self._finish(visit)
 
@@ -340,6 +345,8 @@ class FabricSide:
 
     def _finish(self, visit: _Visit) -> None:
         self._busy = False
+        if self._closed:
+            return
         if self._dirty:
             self._begin()
         elif self._going and not visit.stores and self.cause is None:

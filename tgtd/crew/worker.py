@@ -252,6 +252,8 @@ class Worker:
             self.loop.stop()
             return
         log.error("the main process is gone (%s): media are flushed, then this worker ends", why)
+        if self.tree.fabrics is not None:
+            self.tree.fabrics.close()  # what the kernel has stays for the daemon that comes after us
         self._stop(_ORPHAN_SECONDS)
 
 
