@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from tests.scsi.workbench import Bench, cdb10, cdb12, cdb16, pointer_of, sense_of
+from tgtd.media.failing import FailingMedium
 from tgtd.media.ram import RamMedium
+from tgtd.scsi.sbc.protection.medium import ProtectedMedium, room
 
 PATTERN = bytes(i * 7 & 0xFF for i in range(64 * 512))
 
@@ -147,6 +149,28 @@ def test_pre_fetches_nobody_waits_for_do_not_pile_up() -> None:
     bench.lane.drain()
     bench.start(cdb10(0x34, 0, 8, 0x02))
     assert len(bench.lane.jobs) == 1
+
+
+def test_pre_fetches_that_fail() -> None:
+    """Who waits for it hears of it, with the block; who does not will hear of it when he reads (SBC-4 5.8)."""
+    bench = Bench()
+    bench.disk(FailingMedium(Uncached(1 << 20), ("read",), "EIO", 4096, 4096, 1.0, 0))
+    bench.ready()
+    assert bench.refused(cdb10(0x34, 0, 16)) == (3, 0x11, 0)
+    assert bench.run(cdb10(0x34, 0, 8)).status == 4
+    assert bench.run(cdb10(0x34, 0, 16, 0x02)).status == 4
+    assert bench.refused(cdb10(0x28, 8, 1)) == (3, 0x11, 0)
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_the_most_one_pre_fetch_may_ask_for_is_what_page_b0_says(kind: int) -> None:
+    bench = Bench()
+    medium = ProtectedMedium(RamMedium(64 << 20), RamMedium(room(64 << 20, 512)), 512, kind)
+    bench.disk(medium)
+    bench.ready()
+    most = int.from_bytes(bench.good(bytes((0x12, 1, 0xB0, 0, 64, 0)))[16:20], "big")
+    assert bench.run(cdb16(0x90, 0, most)).status == 4
+    assert pointer_of(bench.run(cdb16(0x90, 0, most + 1))) == (True, 10, None)
 
 
 def test_pre_fetch_of_more_than_fits() -> None:

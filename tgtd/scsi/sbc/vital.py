@@ -47,7 +47,7 @@ def _block_limits(disk: Disk, itl: LunNexus) -> bytes:
         max(1, disk.settings.physical_block_size >> shift),
         disk.most_protected,
         _OPTIMAL_TRANSFER >> shift,
-        disk.most_protected,
+        disk.most_blocks,
         MOST_UNMAP_BLOCKS if disk.thin else 0,
         MOST_UNMAP_DESCRIPTORS if disk.thin else 0,
         granularity,
