@@ -10,7 +10,7 @@ import pytest
 
 from tgtd.media.cartridge.cartridge import Cartridge, Making
 from tgtd.media.cartridge.label import DATA, NONE
-from tgtd.media.cartridge.record import HEADER
+from tgtd.media.cartridge.record import HEADER, Rot
 
 
 def test_a_write_that_fails_leaves_what_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,4 +72,27 @@ def test_where_encryption_begins(tmp_path: Path) -> None:
     assert cartridge.partitions[0].sealed == 1
     cartridge.cut(0, 1)
     assert cartridge.partitions[0].sealed == NONE
+    cartridge.close()
+
+
+def test_an_index_that_lies(tmp_path: Path) -> None:
+    """Each page is whole, and yet they cannot be right: what they hide is damaged, for whoever looks for it."""
+    cartridge = Cartridge.create(str(tmp_path / "x"), Making("A", 8 << 20))
+    partition = cartridge.partitions[0]
+    for number in range(3):
+        partition.append_block(b"%d" % number, 1, 0)
+    last = partition.find(2)
+    partition.append_filemarks(1)
+    partition._index.leaf = partition._index.leaf.cut(1)
+    with pytest.raises(Rot, match="contradicts the label"):
+        partition.find(2)
+    with pytest.raises(Rot, match="contradicts the label"):
+        partition.find_filemark(1)
+    with pytest.raises(LookupError):
+        partition.find(4)
+    with pytest.raises(LookupError):
+        partition.find_filemark(2)
+    partition.end = last.end
+    with pytest.raises(Rot, match="contradicts the label"):
+        partition.after(last)
     cartridge.close()

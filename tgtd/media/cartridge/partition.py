@@ -93,7 +93,10 @@ class Partition:
         if number < self.objects:
             place = self.find(number)
             kept = number - place.number
-            self.end = self._index.cut(place.number)
+            try:
+                self.end = self._index.cut(place.number)
+            except LookupError as trouble:
+                raise self._contradiction(trouble, True) from trouble
             self.objects, self.filemarks = place.number, place.filemarks
         if self.sealed >= number:
             self.sealed = NONE
@@ -137,12 +140,22 @@ class Partition:
     # Reading
 
     def find(self, number: int) -> Place:
-        """The record that holds an object. Raises LookupError, OSError."""
-        return self._index.find(number)
+        """The record that holds an object. Raises LookupError: there is none; Rot, OSError."""
+        try:
+            return self._index.find(number)
+        except LookupError as trouble:
+            raise self._contradiction(trouble, number < self.objects) from trouble
 
     def find_filemark(self, count: int) -> Place:
-        """The record that holds the count-th filemark, from 1. Raises LookupError, OSError."""
-        return self._index.find_filemark(count)
+        """The record that holds the count-th filemark, from 1. Raises LookupError: there is none; Rot, OSError."""
+        try:
+            return self._index.find_filemark(count)
+        except LookupError as trouble:
+            raise self._contradiction(trouble, count <= self.filemarks) from trouble
+
+    def _contradiction(self, trouble: LookupError, there: bool) -> LookupError | Rot:
+        """The index does not find what is there by the label: one of them lies, although each is whole."""
+        return Rot(f"the index of partition {self.number} contradicts the label") if there else trouble
 
     def after(self, place: Place) -> Place:
         """The record that follows, without asking the index. Raises LookupError at the end, Rot."""
@@ -153,7 +166,7 @@ class Partition:
                 number, filemarks = place.number + place.objects, place.filemarks + place.run
                 return Place(offset, number, filemarks, header.filemarks, header.stored)
             offset += HEADER + header.stored
-        raise LookupError("the end of the data")
+        raise self._contradiction(LookupError("the end of the data"), place.number + place.objects < self.objects)
 
     def read(self, place: Place, into: memoryview) -> Header:
         """A block's header, and its data in `into`, which has room for place.stored bytes. Raises Rot, OSError."""
