@@ -1,7 +1,8 @@
 """What kinds of library there are to choose from: their names, and where their elements begin. Rows.
 
-Backup programs know libraries by their names, and some have drivers for some only. The addresses are those that the
-makers' manuals give for libraries of that kind as they are delivered; a configuration may have others.
+Backup programs know libraries by their names, and some have drivers for some only. The addresses are those that
+libraries of that kind are known to have as they are delivered (of Overland's that is not known: it has StorageTek's);
+a configuration may have others.
 """
 
 from __future__ import annotations
