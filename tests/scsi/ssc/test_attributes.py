@@ -134,3 +134,25 @@ def test_other_lists(tape: Tape) -> None:
     assert tape.refused(read(partition=1)) == (5, 0x24, 0)
     assert tape.refused(read(first=0x0801)) == (5, 0x24, 0)
     assert len(tape.good(read(room=11))) == 11
+
+
+def test_what_it_has_seen(tape: Tape) -> None:
+    """Megabytes, and drives; all of it outlives the drive."""
+    block = bytes(1_000_000)
+    tape.write(block, block, 1)
+    tape.good(bytes.fromhex("010000000000"))
+    tape.read(len(block))
+    found = values(tape.good(read()))
+    assert [int.from_bytes(found[number][1], "big") for number in range(0x220, 0x224)] == [2, 1, 2, 1]
+    name = f"{tape.drive.identity.vendor:<8}{tape.drive.identity.serial}".encode()
+    assert found[0x020A] == (0x81, name.ljust(40))
+    assert found[0x020B] == (0x81, b" " * 40)
+    tape.good(bytes.fromhex("010000000000"))
+    tape.good(bytes.fromhex("040000000000"))
+    tape.cartridge.close()
+    again = Cartridge.open(str(tape.file))
+    assert (again.written, again.fetched, again.drives) == (2 * len(block), len(block), [name.decode()])
+    for number in range(6):
+        again.count_load(0, f"drive {number}")
+    assert again.drives == ["drive 5", "drive 4", "drive 3", "drive 2"]
+    tape.cartridge = again

@@ -59,6 +59,7 @@ def test_capacities(tape: Tape) -> None:
     assert struct.unpack(">BxHI", volume[0x203]) == (7, 0, 3)
     assert volume[0x42] == b"A00001L8".ljust(32)
     assert (volume[0], volume[0x0E], volume[0x81]) == (b"\1", b"\0\0\0\3", b"\0")
+    assert volume[0x10] == (3).to_bytes(8, "big")
     tape.good(UNLOAD)
     assert numbers(tape, 0x31) == {1: 0, 2: 0, 3: 0, 4: 0}
     assert numbers(tape, 0x17) == {0: 0}

@@ -150,12 +150,34 @@ class Cartridge:
         digest = hashlib.blake2s(f"{self.label.salt} {standing}".encode(), digest_size=4).digest()
         return int.from_bytes(digest, "big") % 0xFFFFFFFE + 1
 
-    def count_load(self, density: int) -> None:
+    @property
+    def written(self) -> int:
+        """Bytes of blocks that were written, as they are stored, since it was made."""
+        return self.label.written + sum(partition.written for partition in self.partitions)
+
+    @property
+    def fetched(self) -> int:
+        """Bytes of blocks that were read, as they are stored, since it was made."""
+        return self.label.fetched + sum(partition.fetched for partition in self.partitions)
+
+    @property
+    def drives(self) -> list[str]:
+        """The drives that it was in before, the latest first."""
+        return self.label.drives
+
+    def count_load(self, density: int, drive: str) -> None:
         """It is in a drive; one of no density has this one from now on. The label has it when that is written, at the
         latest by `close`."""
         if self.writable:
             self.label.loads += 1
             self.label.density = self.label.density or density
+            self.label.drives = [drive, *self.label.drives][: labels.MOST_DRIVES]
+
+    def _count(self) -> None:
+        """What partitions have counted goes into the label."""
+        self.label.written, self.label.fetched = self.written, self.fetched
+        for partition in self.partitions:
+            partition.written = partition.fetched = 0
 
     def wear(self) -> bool:
         """A cleaning cartridge is used: durable on return. False: it was used up before. Raises OSError."""
@@ -219,6 +241,7 @@ class Cartridge:
         """Durable on return, and so is all that it says. Raises OSError."""
         os.fdatasync(self._fd)
         self.label.partitions = [partition.extent() for partition in self.partitions]
+        self._count()
         self._doubtful = True
         labels.write(self._fd, self.label, self._sequence + 1)
         self._doubtful = False
@@ -267,6 +290,7 @@ class Cartridge:
 
     def _restore(self, extents: list[Extent], salt: str) -> None:
         """Be divided like this, with what is found there. Nothing that has another salt is taken for a record."""
+        self._count()
         self.label.partitions = extents
         self.label.salt = salt
         self.partitions = self._divide()

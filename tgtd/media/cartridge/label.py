@@ -27,6 +27,8 @@ DATA = 2 * SLOT
 MOST_SEGMENTS = 4096
 MOST_PARTITIONS = 4
 MOST_BARCODE = 32
+MOST_DRIVES = 4
+"""How many of the drives that it was in are kept."""
 VERSION = 1
 NONE = (1 << 64) - 1
 """Of object numbers: there is no such object."""
@@ -71,7 +73,8 @@ class Label:
     bytes. salt: 8 bytes, in hexadecimal digits; a secret of the file, as who knows it can write data that passes for
     records. serial: what initiators are told. made: seconds since the epoch. attributes: what hosts keep, by
     partition and by four hexadecimal digits: format and value (base64). loads: how often it was in a drive. protected:
-    its write-protect switch. available: bytes of capacity that may be used (SET CAPACITY); 0: all."""
+    its write-protect switch. available: bytes of capacity that may be used (SET CAPACITY); 0: all.
+    written, fetched: bytes of blocks, since it was made. drives: the last ones that it was in, the latest first."""
 
     barcode: str
     kind: str
@@ -86,6 +89,9 @@ class Label:
     loads: int = 0
     protected: bool = False
     available: int = 0
+    written: int = 0
+    fetched: int = 0
+    drives: list[str] = field(default_factory=list)
 
 
 def encode(label: Label, sequence: int) -> bytes:
@@ -116,6 +122,7 @@ def decode(slot: bytes) -> tuple[int, Label] | None:
 def _check(label: Label) -> None:
     """Raises ValueError for what was never written by us: a file may come from anywhere."""
     numbers = [label.density, label.capacity, label.segment, label.loads, label.made, label.available]
+    numbers += [label.written, label.fetched]
     segments: list[int] = []
     for extent in label.partitions:
         numbers += [extent.capacity, extent.epoch, extent.end, extent.objects, extent.filemarks, extent.sealed]
@@ -125,10 +132,12 @@ def _check(label: Label) -> None:
         raise ValueError("a number is none, or out of range")
     if len(set(segments)) < len(segments) or any(number >= MOST_SEGMENTS for number in segments):
         raise ValueError("its segments are not disjoint")
-    if label.density > 0xFF or label.loads >= 1 << 32 or label.made > _LAST_TIME:
+    if label.available > label.capacity or label.density > 0xFF or label.loads >= 1 << 32 or label.made > _LAST_TIME:
         raise ValueError("a number is too large")
     if not 0 < label.segment <= _LONGEST_SEGMENT:
         raise ValueError("its segments are of no size that can be")
+    if len(label.drives) > MOST_DRIVES or not all(isinstance(drive, str) for drive in label.drives):
+        raise ValueError("it was in drives that are none")
     if not 1 <= len(label.partitions) <= MOST_PARTITIONS or len(bytes.fromhex(label.salt)) != _SALT:
         raise ValueError("it says nothing that a cartridge can be")
     switch: object = label.protected

@@ -26,7 +26,8 @@ _CHUNK = 64 << 10
 
 class Partition:
     """number: from 0. objects, filemarks: how many it holds. end: bytes of its stream. lost: objects behind them that
-    are known to have been there and cannot be found. sealed: the first one that is encrypted, or NONE."""
+    are known to have been there and cannot be found. sealed: the first one that is encrypted, or NONE.
+    written, fetched: bytes of blocks, since this was made."""
 
     def __init__(self, space: Space, salt: bytes, number: int, extent: Extent) -> None:
         self.number = number
@@ -35,6 +36,7 @@ class Partition:
         self.end = 0
         self.objects = self.filemarks = 0
         self.lost = 0
+        self.written = self.fetched = 0
         self._stream = Stream(space, list(extent.segments))
         self._labelled = extent
         self._salt = salt
@@ -65,6 +67,7 @@ class Partition:
         if form & SEALED:
             self.sealed = min(self.sealed, self.objects)
         self.objects += 1
+        self.written += len(data)
         self._write_pages()
 
     def append_filemarks(self, count: int) -> None:
@@ -179,6 +182,7 @@ class Partition:
         self._stream.read(place.offset + HEADER, data)
         if crc32c(data) != header.check:
             raise Rot(f"block {place.number} in partition {self.number} is damaged")
+        self.fetched += header.stored
         return header
 
     def inspect(self) -> None:
@@ -201,7 +205,10 @@ class Partition:
         header = unpack(head, self._salt, self.number, offset)
         if header is None or header[:2] != (BLOCK, 0) or header.stored != length or header.length != length:
             return None
-        return before.following(length, 0) if crc32c(into) == header.check else None
+        if crc32c(into) != header.check:
+            return None
+        self.fetched += length
+        return before.following(length, 0)
 
     def _header(self, offset: int) -> Header:
         if self._owed and offset == self._owed[0]:

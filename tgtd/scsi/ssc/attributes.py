@@ -78,6 +78,27 @@ def _organisation(drive: TapeDrive, cartridge: Cartridge, number: int) -> str:
     return "" if density is None else density.organisation
 
 
+def _drive(back: int, drive: TapeDrive, cartridge: Cartridge, number: int) -> str:
+    """The drive it is in, or one that it was in before."""
+    return cartridge.drives[back] if back < len(cartridge.drives) else ""
+
+
+def _written(drive: TapeDrive, cartridge: Cartridge, number: int) -> int:
+    return cartridge.written // _MEGABYTE
+
+
+def _fetched(drive: TapeDrive, cartridge: Cartridge, number: int) -> int:
+    return cartridge.fetched // _MEGABYTE
+
+
+def _written_now(drive: TapeDrive, cartridge: Cartridge, number: int) -> int:
+    return drive.tally.since_load().stored // _MEGABYTE
+
+
+def _fetched_now(drive: TapeDrive, cartridge: Cartridge, number: int) -> int:
+    return drive.tally.since_load().fetched // _MEGABYTE
+
+
 def _medium_type(drive: TapeDrive, cartridge: Cartridge, number: int) -> int:
     return {"clean": 0x01, "worm": 0x80}.get(cartridge.kind, 0x00)
 
@@ -100,6 +121,14 @@ ATTRIBUTES = (
     Attribute(
         0x0009, "volume change reference", BINARY, 4, _number(4, lambda drive, cartridge, number: cartridge.reference)
     ),
+    Attribute(0x020A, "drive that it is in", ASCII, 40, _text(40, partial(_drive, 0))),
+    Attribute(0x020B, "drive before that", ASCII, 40, _text(40, partial(_drive, 1))),
+    Attribute(0x020C, "second drive before that", ASCII, 40, _text(40, partial(_drive, 2))),
+    Attribute(0x020D, "third drive before that", ASCII, 40, _text(40, partial(_drive, 3))),
+    Attribute(0x0220, "megabytes written since it was made", BINARY, 8, _number(8, _written)),
+    Attribute(0x0221, "megabytes read since it was made", BINARY, 8, _number(8, _fetched)),
+    Attribute(0x0222, "megabytes written since it was loaded", BINARY, 8, _number(8, _written_now)),
+    Attribute(0x0223, "megabytes read since it was loaded", BINARY, 8, _number(8, _fetched_now)),
     Attribute(0x0401, "medium serial number", ASCII, 32, _text(32, lambda drive, cartridge, number: cartridge.serial)),
     Attribute(0x0405, "medium density code", BINARY, 1, _number(1, lambda drive, cartridge, number: cartridge.density)),
     Attribute(0x0407, "MAM capacity", BINARY, 8, _number(8, lambda *where: MOST_KEPT)),

@@ -94,7 +94,19 @@ class Cartridge(Protocol):
     def loads(self) -> int:
         """How often it was in a drive."""
 
-    def count_load(self, density: int) -> None:
+    @property
+    def written(self) -> int:
+        """Bytes of blocks that were written, as they are stored, since it was made."""
+
+    @property
+    def fetched(self) -> int:
+        """Bytes of blocks that were read, likewise."""
+
+    @property
+    def drives(self) -> Sequence[str]:
+        """What it was in, the latest first: vendor (8 characters) and serial number."""
+
+    def count_load(self, density: int, drive: str) -> None:
         """It is in a drive; one of no density has this one from now on. Kept with the next change of what is kept, or
         when it is closed."""
 

@@ -34,11 +34,11 @@ def misfit(personality: Personality, cartridge: Cartridge) -> Sense | None:
     return None if fits else INCOMPATIBLE_MEDIUM
 
 
-def use(cartridge: Cartridge, density: int) -> bool:
+def use(cartridge: Cartridge, density: int, name: str) -> bool:
     """By a worker: it is in a drive that writes blank ones with this density. Whether it was of use there: not a
     cleaning cartridge that is used up. Raises OSError."""
     if cartridge.kind != "clean":
-        cartridge.count_load(density)
+        cartridge.count_load(density, name)
         return True
     return cartridge.wear()
 
@@ -53,8 +53,8 @@ def _start(drive: TapeDrive, threading: int) -> bool:
     if cartridge is None or threading != drive.threadings:
         return False
     useful: list[bool] = []
-    density = drive.write_density
-    drive.lane.submit(lambda: useful.append(use(cartridge, density)), partial(_used, drive, threading, useful))
+    density, name = drive.write_density, f"{drive.identity.vendor:<8.8}{drive.identity.serial:.32}"
+    drive.lane.submit(lambda: useful.append(use(cartridge, density, name)), partial(_used, drive, threading, useful))
     return True
 
 

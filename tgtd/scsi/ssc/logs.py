@@ -149,6 +149,8 @@ def _volume(drive: TapeDrive) -> Iterator[Parameter]:
     yield _number(0x0D, 4, seen.unread)
     yield _number(0x0E, 4, seen.stored // _MB)
     yield _number(0x0F, 4, seen.fetched // _MB)
+    yield _number(0x10, 8, cartridge.written // _MB)
+    yield _number(0x11, 8, cartridge.fetched // _MB)
     yield _number(0x12, 2, ratio(seen.received, seen.stored))
     yield _number(0x13, 2, ratio(seen.unpacked, seen.fetched))
     yield _number(0x16, 4, cartridge.capacity // _MB)
