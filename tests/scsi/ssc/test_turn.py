@@ -9,7 +9,8 @@ import pytest
 
 from tests.scsi.ssc.taping import REWIND, Tape, stopped
 from tests.scsi.workbench import CHECK_CONDITION, GOOD, TUR, sense_of
-from tgtd.scsi.task import PENDING
+from tgtd.scsi.ssc.drive import TapeDrive
+from tgtd.scsi.task import PENDING, Task
 
 LOCATE_1 = struct.pack(">BBxBQ4x", 0x92, 1, 0, 1)
 LOCATE_99 = struct.pack(">BBxBQ4x", 0x92, 1, 0, 99)
@@ -175,3 +176,20 @@ def test_what_has_waited_while_the_cartridge_was_loaded_anew(tape: Tape) -> None
     assert [task.status for task in (first, *moves)] == [GOOD, GOOD, GOOD]
     assert (late.status, sense_of(late)) == (CHECK_CONDITION, (6, 0x28, 0))
     assert tape.cartridge.partitions[0].objects == 2
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_mistake_of_our_own_is_answered_and_keeps_nobody_from_the_tape(tape: Tape, at_once: bool) -> None:
+    def then(_: Task) -> None:
+        raise ZeroDivisionError
+
+    def alone(drive: TapeDrive, task: Task) -> int:
+        now = (lambda: drive.head) if at_once else None
+        return drive.alone(task, lambda: lambda: drive.head, then, now=now)
+
+    task = tape.task(REWIND)
+    tape.drive.perform(task, alone)
+    tape.lane.drain()
+    assert (task.status, sense_of(task)) == (CHECK_CONDITION, (4, 0x44, 0))
+    assert not len(tape.drive.tasks)
+    tape.write(b"x")

@@ -134,10 +134,13 @@ class Turn:
         return True
 
     def _concluded(self, error: BaseException | None) -> int:
-        """The status of the command."""
+        """The status of the command: it is answered whatever happens."""
         status = GOOD if error is None else self._drive.refuse(self._task, error, self._writing)
         if self._then is not None and (error is None or isinstance(error, Stopped)):
-            self._then(self._task)
+            try:
+                self._then(self._task)
+            except Exception as trouble:
+                return self._drive.refuse(self._task, trouble, self._writing)
         return status
 
     def _check_threading(self) -> None:
