@@ -122,6 +122,14 @@ def test_local_disks_come_grow_and_go(guest: Guest, fabrics: Fabrics) -> None:
     guest.run(f"dd if={first} of=/dev/null bs=1M count=4 iflag=direct status=none")
 
 
+def test_vhost(guest: Guest, fabrics: Fabrics) -> None:
+    """There is no virtual machine in the guest; but its kernel takes the target as one for them."""
+    guest.run("modprobe vhost_scsi")
+    fabrics.serve(disk(0), transport="vhost", port=NAA)
+    fabrics.until(f"ls {CONFIG}/vhost/{NAA}/tpgt_1/lun/lun_0/tgtd")
+    assert guest.run(f"cat {CONFIG}/vhost/{NAA}/tpgt_1/nexus").output.startswith("naa.3")
+
+
 def test_srp(guest: Guest, fabrics: Fabrics) -> None:
     """ib_srp and ib_srpt by one RDMA device, which is none but eth0."""
     guest.run("modprobe -a crc32c_generic rdma_rxe ib_srpt ib_srp && rdma link add rxe0 type rxe netdev eth0")
