@@ -159,6 +159,12 @@ def test_prune() -> None:
     assert prune(data, [Complaint(("target", 0), "", "", missing="access")]) == data
 
 
+@pytest.mark.parametrize("value", ["3", "[]", "[3]", '"all"'])
+def test_access_that_is_no_table(tree: Tree, value: str) -> None:
+    (said,) = tree.complaints(f'[[target]]\nname = "{NAME}"\naccess = {value}\n')
+    assert said.startswith(f'a.toml:3:10: target "{NAME}": access: must be a table, not ')
+
+
 GROUP = """[[target.port_group]]
 tag = 1
 portals = ["10.0.0.1"]

@@ -73,13 +73,14 @@ def prune(data: dict[str, Any], complaints: list[Complaint]) -> dict[str, Any]:
     copy: dict[str, Any] = _copied(data)
     for complaint in sorted(complaints, key=lambda c: len(c.path), reverse=True):
         path = complaint.path
-        if not path or (complaint.missing is not None and _is_entry(path)) or path[-1:] == ("access",):
+        if not path or (complaint.missing is not None and _is_entry(path)):
             continue
         node: Any = copy
         for step in path[:-1]:
             node = node[step] if node is not None else None
         if isinstance(node, dict):
-            node.pop(path[-1], None)
+            if path[-1] != "access" or not isinstance(node.get("access"), dict):
+                node.pop(path[-1], None)
         elif isinstance(node, list) and isinstance(path[-1], int):
             node[path[-1]] = None
     return copy
