@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from tests.guest.machine import HOST, Guest
@@ -58,16 +57,12 @@ class OpenIscsi:
 
     def forward(self, port: int) -> None:
         """Until the guest ends: 127.0.0.1 in the guest leads to 127.0.0.1 of the host, at this port."""
-        self.guest.run(f"setsid python3 -E -s {_HERE / 'forward.py'} {port} </dev/null >/dev/null 2>&1 & sleep 1")
+        self.guest.run(f"setsid python3 -E -s {_HERE / 'forward.py'} {port} </dev/null >/dev/null 2>&1 &")
         assert self.eventually(f"bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}'")
 
     def eventually(self, shell: str) -> bool:
         """Whether a command succeeds in time; it is run again and again."""
-        deadline = time.monotonic() + _PATIENCE
-        while self.guest.run(shell, status=None).status != 0:
-            if time.monotonic() > deadline:
-                return False
-        return True
+        return self.guest.eventually(shell, _PATIENCE)
 
     def device(self, lun: int, kind: str = "block", name: str = IQN, session: int | None = None) -> str:
         """The /dev path of a LUN. kind: "block", "scsi_generic", "scsi_tape", ... session: which of several, from 0.
@@ -102,12 +97,8 @@ class OpenIscsi:
         )
 
     def _await(self, listing: str, present: bool) -> list[str]:
-        deadline = time.monotonic() + _PATIENCE
-        while True:
-            done = self.guest.run(f"{listing} 2>/dev/null", status=None)
-            found = done.output.split() if done.status == 0 else []
-            if bool(found) == present or time.monotonic() > deadline:
-                break
+        self.guest.eventually(f"{'' if present else '! '}{listing} >/dev/null 2>&1", _PATIENCE)
+        found = self.guest.run(f"{listing} 2>/dev/null", status=None).output.split()
         if present and not found:
             raise AssertionError(f"the kernel has no such device: {listing}\n{self.guest.run('lsscsi -g').output}")
         return found

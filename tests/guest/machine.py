@@ -153,7 +153,7 @@ class Guest:
     def eventually(self, shell: str, patience: float = 30) -> bool:
         """Whether a bash command succeeds in time; it is run again and again."""
         loop = f"SECONDS=0; until ( {shell} ); do [ $SECONDS -lt {patience:.0f} ] || exit 1; sleep 0.2; done"
-        return self.run(loop, timeout=4 * patience, status=None).status == 0
+        return self.run(loop, timeout=2 * patience, status=None).status == 0
 
     def start(self, shell: str, timeout: float = 60) -> Callable[[], Done]:
         """Begin a command; the result waits for its end."""

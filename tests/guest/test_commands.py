@@ -14,13 +14,12 @@ PATTERN = "5a" * 16
 
 
 @pytest.fixture
-def thin(guest: Guest, site: Site, open_iscsi: OpenIscsi) -> str:
+def thin(site: Site, open_iscsi: OpenIscsi) -> str:
     """A thin disk of 64 MiB, full of 5Ah."""
+    (site.media / "lun0.img").write_bytes(bytes((0x5A,)) * (64 << 20))
     serve(site, site.lun(0, more="thin = true"))
     open_iscsi.login(site.port)
-    device = open_iscsi.device(0)
-    guest.run(f"tr '\\0' '\\132' </dev/zero | dd of={device} bs=1M count=64 iflag=fullblock oflag=direct status=none")
-    return device
+    return open_iscsi.device(0)
 
 
 def block(guest: Guest, device: str, lba: int) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-
-import pytest
+from pathlib import Path
 
 from tests.daemon import eventually
 from tests.guest.initiator import OpenIscsi
@@ -18,22 +17,36 @@ LOAD = (
 )
 
 
-@pytest.mark.parametrize("end", ["stop", "kill"])
-def test_the_daemon_goes_away_under_load(guest: Guest, site: Site, open_iscsi: OpenIscsi, end: str) -> None:
-    """20 seconds without it: the initiator waits, logs in again, and goes on where it was."""
+OTHER = f"{IQN}-other"
+
+
+def test_daemons_go_away_under_load(guest: Guest, site: Site, open_iscsi: OpenIscsi, tmp_path: Path) -> None:
+    """20 seconds without them, one stopped and one killed: the initiator waits, logs in again, goes on where it was."""
+    other = Site(tmp_path / "other")
     serve(site)
-    open_iscsi.login(site.port)
-    device = open_iscsi.device(0)
-    finish = guest.start(LOAD.format(device=device, seconds=30), timeout=150)
-    time.sleep(5)
-    since = guest.heard()
-    (site.stop if end == "stop" else site.kill)()
-    time.sleep(20)
-    site.start()
-    done = finish()
-    assert done.status == 0, done.output
-    assert "err= 0" in done.output
-    assert "I/O error" not in guest.said(since)
+    other.write(other.target(other.lun(0), name=OTHER))
+    other.start()
+    try:
+        open_iscsi.login(site.port)
+        open_iscsi.login(other.port, name=OTHER)
+        disks = open_iscsi.device(0), open_iscsi.device(0, name=OTHER)
+        loads = [guest.start(LOAD.format(device=disk, seconds=30), timeout=150) for disk in disks]
+        assert all(eventually(lambda each=each: each.written() > 1 << 20) for each in (site, other))
+        since = guest.heard()
+        site.stop()
+        other.kill()
+        time.sleep(20)
+        site.start()
+        other.start()
+        for finish in loads:
+            done = finish()
+            assert done.status == 0, done.output
+            assert "err= 0" in done.output
+        assert "I/O error" not in guest.said(since)
+        assert min(site.written(), other.written()) > 0, "the load ended before they were back"
+        open_iscsi.clean()
+    finally:
+        other.stop()
 
 
 def test_a_medium_that_hangs(guest: Guest, site: Site, open_iscsi: OpenIscsi) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -23,7 +22,7 @@ defaults {
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def multipathd(guest: Guest) -> Iterator[None]:
     """It needs udev, which makes devices' names and properties."""
     guest.run(
@@ -34,7 +33,18 @@ def multipathd(guest: Guest) -> Iterator[None]:
     try:
         yield
     finally:
-        guest.run("multipath -F; multipathd shutdown; kill $(pidof systemd-udevd); sleep 1", status=None)
+        guest.run(
+            "multipathd shutdown; kill $(pidof systemd-udevd); "
+            "for each in $(seq 50); do pidof multipathd systemd-udevd || break; sleep 0.1; done",
+            status=None,
+        )
+
+
+@pytest.fixture(autouse=True)
+def maps(guest: Guest, multipathd: None) -> Iterator[None]:
+    """None are left behind."""
+    yield
+    guest.run("multipath -F", status=None)
 
 
 def two_portals(site: Site, *ports: int) -> str:
@@ -42,7 +52,27 @@ def two_portals(site: Site, *ports: int) -> str:
     return site.target(site.lun(0)).replace(f'portals = ["127.0.0.1:{site.port}"]', f"portals = [{listed}]")
 
 
-@pytest.mark.usefixtures("multipathd")
+def load(guest: Guest, site: Site, device: str) -> Callable[[], None]:
+    """Begin to write and to read back, again and again; it has begun. The result ends it, and fails if there was an
+    error or wrong data.
+    """
+    finish = guest.start(
+        f"rm -f /run/enough; until [ -e /run/enough ]; do fio --name=load --filename={device} --direct=1 "
+        "--ioengine=libaio --rw=randwrite --bs=4k --iodepth=8 --size=8M --verify=crc32c --verify_fatal=1 "
+        "--verify_backlog=256 || exit; done",
+        timeout=150,
+    )
+
+    def end() -> None:
+        guest.run("touch /run/enough")
+        done = finish()
+        assert done.status == 0, done.output
+        assert "err= 0" in done.output
+
+    assert eventually(lambda: site.written() > 1 << 20)
+    return end
+
+
 def test_a_path_goes_and_comes_back(guest: Guest, site: Site, open_iscsi: OpenIscsi) -> None:
     """Its portal leaves the TOML and its connection breaks under load: no error, and all goes by the other path."""
     second = free_port()
@@ -53,12 +83,7 @@ def test_a_path_goes_and_comes_back(guest: Guest, site: Site, open_iscsi: OpenIs
     wwid = "3" + site.status()["targets"][0]["luns"][0]["wwid"]
     device = f"/dev/mapper/{wwid}"
     assert open_iscsi.eventually(f"[ $(multipathd show paths format '%w %t' | grep -c '{wwid} active') = 2 ]")
-    finish = guest.start(
-        f"fio --name=load --filename={device} --direct=1 --ioengine=libaio --rw=randwrite --bs=4k --iodepth=8 "
-        "--size=32M --verify=crc32c --verify_fatal=1 --verify_backlog=256 --time_based --runtime=20",
-        timeout=120,
-    )
-    time.sleep(4)
+    end = load(guest, site, device)
     site.write(two_portals(site, site.port))
     assert eventually(lambda: site.status()["portals"] == [f"127.0.0.1:{site.port}"])
     guest.run(f"ss -K dst 10.0.2.2 dport = {second}")
@@ -66,9 +91,7 @@ def test_a_path_goes_and_comes_back(guest: Guest, site: Site, open_iscsi: OpenIs
     assert open_iscsi.eventually(f"multipathd show paths format '%w %t' | grep -q '{wwid} active'")
     site.write(two_portals(site, site.port, second))
     assert open_iscsi.eventually(f"[ $(multipathd show paths format '%w %t' | grep -c '{wwid} active') = 2 ]")
-    done = finish()
-    assert done.status == 0, done.output
-    assert "err= 0" in done.output
+    end()
     faults = guest.run(f"multipathd show maps format '%w %0' | grep {wwid}").output.split()[1]
     assert int(faults) >= 1, "the path never failed: nothing was shown"
     assert {session["target"] for session in site.ask("sessions")["sessions"]} == {IQN}
@@ -96,7 +119,6 @@ def device_by(guest: Guest, port: int) -> str:
     return guest.run(f"readlink -f {path}").output.strip()
 
 
-@pytest.mark.usefixtures("multipathd")
 def test_access_states_are_edited_under_load(guest: Guest, site: Site, open_iscsi: OpenIscsi) -> None:
     """Linux prefers the optimized group, and goes over to the other one when an edit says so, without an error."""
     second = free_port()
@@ -113,20 +135,13 @@ def test_access_states_are_edited_under_load(guest: Guest, site: Site, open_iscs
     told = guest.run(f"sg_rtpg -d {first_disk}").output
     assert "active/optimized" in told
     assert "active/non optimized" in told
-    finish = guest.start(
-        f"fio --name=load --filename=/dev/mapper/{wwid} --direct=1 --ioengine=libaio --rw=randwrite --bs=4k "
-        "--iodepth=8 --size=16M --verify=crc32c --verify_fatal=1 --verify_backlog=256 --time_based --runtime=20",
-        timeout=120,
-    )
-    time.sleep(3)
+    end = load(guest, site, f"/dev/mapper/{wwid}")
     site.write(port_groups(site, {site.port: "standby", second: "active/optimized"}) + site.lun(0))
     assert open_iscsi.eventually(f"[ $({best}) = {second_disk.removeprefix('/dev/')} ]")
     assert open_iscsi.eventually("multipathd show paths format '%w %T' | grep -q ghost")
-    done = finish()
-    assert done.status == 0, done.output
-    assert "err= 0" in done.output
-    written = guest.run(f"cat /sys/block/{second_disk.removeprefix('/dev/')}/stat").output.split()[4]
-    assert int(written) > 0
+    statistics = f"cat /sys/block/{second_disk.removeprefix('/dev/')}/stat"
+    assert eventually(lambda: int(guest.run(statistics).output.split()[4]) > 0)
+    end()
     page = guest.run(f"sg_vpd -p di {second_disk}").output
     assert "Target port group: 0x2" in page
     assert "Relative target port: 0x2" in page
@@ -149,7 +164,6 @@ def test_initiators_change_states_where_they_may(guest: Guest, site: Site, open_
     assert "port group 2 is active/optimized, as an initiator has set it" in site.tgtctl("status")
 
 
-@pytest.mark.usefixtures("multipathd")
 def test_one_disk_by_two_targets_is_one_map(guest: Guest, site: Site, open_iscsi: OpenIscsi) -> None:
     other, second = f"{IQN}-other", free_port()
     site.write(port_groups(site, {site.port: "active/optimized"}) + site.lun(1))

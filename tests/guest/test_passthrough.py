@@ -66,11 +66,8 @@ class Passed:
 
     def told(self) -> dict[str, Any]:
         """What the daemon's control socket says."""
-        asking = (
-            "import json, pathlib; from tgtd.cli.client import ask; "
-            f"print(json.dumps(ask(pathlib.Path('{PLACE}/run'), 'status')))"
-        )
-        answer: dict[str, Any] = json.loads(self.guest.run(f'cd {ROOT}; {sys.executable} -c "{asking}"').output)
+        said = self.guest.run(f"/usr/bin/python3 -I -S {HERE}/ask.py {PLACE}/run/control.sock status").output
+        answer: dict[str, Any] = json.loads(said)["result"]
         return answer
 
     def unit(self) -> dict[str, Any]:
