@@ -104,7 +104,7 @@ def test_an_error_of_the_file_behind_a_command(tape: Tape, monkeypatch: pytest.M
     tape.good(LOCATE_1)
     tape.lane.drain()
     task = tape.run(TUR)
-    assert (task.sense[0], sense_of(task)) == (0x71, (3, 0x11, 0))
+    assert (task.sense[0], sense_of(task)) == (0x71, (3, 0x0C, 0))
     assert tape.drive.counters.medium_errors == 1
 
 
@@ -193,3 +193,22 @@ def test_a_mistake_of_our_own_is_answered_and_keeps_nobody_from_the_tape(tape: T
     assert (task.status, sense_of(task)) == (CHECK_CONDITION, (4, 0x44, 0))
     assert not len(tape.drive.tasks)
     tape.write(b"x")
+
+
+@pytest.mark.parametrize("cdb", ["010000000000", "110000000000", "2b000000000000000000", "1b0000000000"])
+def test_what_was_written_before_cannot_be_kept(tape: Tape, monkeypatch: pytest.MonkeyPatch, cdb: str) -> None:
+    """It is no fault of the command that finds out, and does not move the tape; WRITE FILEMARKS is asked to do it."""
+
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    tape.write(b"one")
+    with monkeypatch.context() as patch:
+        patch.setattr(tape.cartridge, "synchronize", full)
+        task = tape.run(bytes.fromhex(cdb))
+        assert (task.sense[0], sense_of(task)) == (0x71, (3, 0x0C, 0))
+        assert tape.drive.loaded
+        task = tape.run(bytes.fromhex("100000000000"))
+        assert (task.sense[0], sense_of(task)) == (0x70, (3, 0x0C, 0))
+        assert tape.drive.counters.medium_errors == 2
+    assert tape.where()[:2] == (0, 1)

@@ -46,7 +46,7 @@ from tgtd.scsi.ssc.division import Division
 from tgtd.scsi.ssc.encryption import ENCRYPT, Keyring
 from tgtd.scsi.ssc.ground import NONE, Ground
 from tgtd.scsi.ssc.guarding import OFF, Guard, Guards
-from tgtd.scsi.ssc.head import Head
+from tgtd.scsi.ssc.head import Head, Unwritten
 from tgtd.scsi.ssc.loading import ALERTS, begin, misfit, worries
 from tgtd.scsi.ssc.logs import LOG_PAGES
 from tgtd.scsi.ssc.modes import MODE_PAGES
@@ -370,8 +370,12 @@ class TapeDrive(Device[Mount, TapeSettings]):
         if isinstance(trouble, OSError):
             self.counters.medium_errors += 1
             self.last_medium_error = trouble
+            before = isinstance(trouble, Unwritten)
+            writing |= before
             full = trouble.errno in (errno.ENOSPC, errno.EDQUOT)  # the file system; the cartridge itself is not
             trouble = CheckCondition(WRITE_ERROR) if full else from_errno(trouble, writing)
+            if before:
+                trouble = CheckCondition(trouble.put_off())
         if isinstance(trouble, CheckCondition) and trouble.sense is not self.obstacle:
             self._note(trouble, writing)
         return trouble

@@ -39,6 +39,10 @@ class Stopped(CheckCondition):
         self.head = head
 
 
+class Unwritten(OSError):
+    """What was written by commands before could not be brought to stable storage: a deferred error (SPC-5 4.4.7)."""
+
+
 def record_at(partition: Partition, head: Head) -> Record:
     """The record that holds the object at the head. Raises Stopped at the end of data; OSError."""
     if head.number >= partition.objects:

@@ -20,6 +20,7 @@ from tgtd.scsi.spc.removal import prevent_allow
 from tgtd.scsi.ssc.cartridge import Cartridge, Partition
 from tgtd.scsi.ssc.head import (
     Head,
+    Unwritten,
     end,
     filemarks_before,
     locate_file,
@@ -58,7 +59,10 @@ _LOCATES: dict[int, Move] = {0: locate_object, 1: locate_file, 3: _to_end}
 def _synchronized(cartridge: Cartridge, move: Callable[[], Head]) -> Head:
     """A move, when all that was written before is on stable storage (SSC-5 4.2.10)."""
     if cartridge.writable:
-        cartridge.synchronize()
+        try:
+            cartridge.synchronize()
+        except OSError as error:
+            raise Unwritten(error.errno, str(error)) from error
     return move()
 
 
