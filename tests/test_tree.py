@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,9 +72,12 @@ def test_a_passed_socket_is_used(site: Inside) -> None:
     ],
 )
 def test_advice(endpoint: tuple[str, int], number: int, words: str) -> None:
-    import os
+    assert words in advice(endpoint, OSError(number, os.strerror(number)), [("0.0.0.0", 2)])
 
-    assert words in advice(endpoint, OSError(number, os.strerror(number)))
+
+def test_advice_where_systemd_listens() -> None:
+    trouble = OSError(errno.EADDRINUSE, "in use")
+    assert "systemd listens on 0.0.0.0:3260" in advice(("127.0.0.1", 3260), trouble, [("0.0.0.0", 3260)])
 
 
 OTHER = "iqn.2026-11.org.test:b"

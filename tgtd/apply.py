@@ -201,7 +201,7 @@ class Transaction:
         try:
             self._tree.open_portal(where)
         except OSError as trouble:
-            raise OSError(advice(where, trouble)) from trouble
+            raise OSError(advice(where, trouble, self._tree.inherited.addresses())) from trouble
         self._undo.append(partial(self._tree.service.close_portal, *where))
 
     def _open_media(self) -> None:

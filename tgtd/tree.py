@@ -123,10 +123,14 @@ class Tree:
         self.service.open_portal(*endpoint, self.inherited.take(*endpoint))
 
 
-def advice(endpoint: Endpoint, trouble: OSError) -> str:
-    """Why a portal cannot be had, and what to do."""
+def advice(endpoint: Endpoint, trouble: OSError, inherited: Iterable[Endpoint] = ()) -> str:
+    """Why a portal cannot be had, and what to do. inherited: where systemd listens for this daemon."""
+    held = [str(model.Portal(*other)) for other in inherited if other[1] == endpoint[1]]
     hints = {
-        errno.EADDRINUSE: "another program listens there (ss -ltnp shows which): stop it, or choose another port",
+        errno.EADDRINUSE: f"systemd listens on {held[0]} for this daemon: write that as the portal, or change "
+        "ListenStream= in tgtd.socket and restart it"
+        if held
+        else "another program listens there (ss -ltnp shows which): stop it, or choose another port",
         errno.EADDRNOTAVAIL: "no interface of this host has that address: correct it, or set the address up first",
         errno.EACCES: "choose a port above 1023, such as 3260; below, the service needs CAP_NET_BIND_SERVICE",
     }
