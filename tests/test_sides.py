@@ -7,7 +7,7 @@ import pytest
 
 from tests.inside import IQN, Inside, inside
 from tgtd.config import model
-from tgtd.sides import Elsewhere, IscsiSide
+from tgtd.sides import DistantSide, IscsiSide
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_what_changes_is_for_those_who_come(site: Inside) -> None:
 
 
 def test_elsewhere_nothing_is_done() -> None:
-    one = Elsewhere()
+    one = DistantSide()
     one.show()
     one.refresh()
     one.hide()
@@ -59,6 +59,6 @@ def test_a_tree_without_fabrics_has_them_elsewhere(site: Inside) -> None:
     )
     site.start()
     live = site.tree.targets[IQN]
-    assert isinstance(live.side, Elsewhere)
+    assert isinstance(live.side, DistantSide)
     assert isinstance(live.wish.fabric, model.Fabric)
     assert IQN not in site.service.targets

@@ -17,7 +17,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line of tgtd."""
     top = argparse.ArgumentParser(
         prog="tgtd",
-        description="SCSI target daemon: serves disks over iSCSI. Stays in the foreground.",
+        description="SCSI target daemon: serves disks, tapes and libraries. Stays in the foreground.",
         epilog="SIGTERM lets initiators log out, then ends it; SIGHUP reloads the configuration. See tgtctl --help.",
     )
     top.add_argument("--version", action="version", version=f"tgtd {__version__}")

@@ -375,7 +375,7 @@ def sweep(fabrics: Fabrics, keep: Iterable[str]) -> None:
     def clear() -> None:
         for left in leftovers(fabrics.tree.take()):
             mine = left.installation == fabrics.installation.hex()
-            if mine and f"tgtd/{left.installation}/{left.target}/" not in wanted:
+            if mine and left.begin not in wanted:
                 log.warning("%s is no longer configured, and is taken out of the kernel", left.target)
                 for trouble in release(fabrics.tree, left, fabrics.open_ring):
                     log.error("%s: %s", left.target, trouble)

@@ -89,7 +89,7 @@ class IscsiSide:
         return None
 
 
-class Elsewhere:
+class DistantSide:
     """A target on a fabric of the kernel, in the process that only directs: a worker serves it."""
 
     sessions: Sequence[Session] = ()

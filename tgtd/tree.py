@@ -22,7 +22,7 @@ from tgtd.scsi.lun import Identity, LogicalUnit
 from tgtd.scsi.spc.absent import AbsentUnit
 from tgtd.scsi.spc.controller import Controller
 from tgtd.scsi.target import Target
-from tgtd.sides import Elsewhere, IscsiSide, Side
+from tgtd.sides import DistantSide, IscsiSide, Side
 from tgtd.units import Unit
 from tgtd.workers import Lane
 
@@ -76,7 +76,7 @@ class Tree:
         """By which initiators will reach a target."""
         if wish.fabric is None:
             return IscsiSide(self.service, wish, scsi)
-        return Elsewhere() if self.fabrics is None else self.fabrics.side(wish, scsi)
+        return DistantSide() if self.fabrics is None else self.fabrics.side(wish, scsi)
 
     def link(self) -> list[LiveTarget]:
         """Have every shared LUN lead to the unit it is, and devices know of each other; the targets

@@ -35,6 +35,11 @@ class Leftover:
     stores: tuple[str, ...]
     ports: tuple[str, ...]
 
+    @property
+    def begin(self) -> str:
+        """Its mark, see present.mark."""
+        return f"{MARK}{self.installation}/{self.target}/"
+
 
 def leftovers(present: Present) -> tuple[Leftover, ...]:
     """All targets that any tgtd, running or not, has in the kernel."""
@@ -57,7 +62,7 @@ def release(tree: Tree, left: Leftover, open_ring: Callable[[Path], Uio] = Uio.o
     """Take a target away; what could not be done, in words. Blocks. Raises OSError when it is served by a process that
     runs, and then nothing is done."""
     present = tree.take([Value(f"{store}/enable", "1") for store in left.stores])
-    owned = present.owned(f"{MARK}{left.installation}/{left.target}/", left.stores[0].rpartition("/")[0])
+    owned = present.owned(left.begin, left.stores[0].rpartition("/")[0])
     steps = difference((), present, owned)
     with contextlib.ExitStack() as rings:
         for store in left.stores:

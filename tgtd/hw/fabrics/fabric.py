@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from tgtd.hw.configfs.item import Folder, Item, Link, Value
 from tgtd.hw.fabrics.host import Host
-from tgtd.hw.fabrics.lack import Lack
+from tgtd.hw.lack import Lack
 
 LINK = "tgtd"
 """What our links are called; any name will do."""

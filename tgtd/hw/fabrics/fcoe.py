@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tgtd.hw.fabrics.fabric import Fabric
 from tgtd.hw.fabrics.host import Host
-from tgtd.hw.fabrics.lack import Lack
+from tgtd.hw.lack import Lack
 
 
 class Fcoe(Fabric):

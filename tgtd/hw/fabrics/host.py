@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from tgtd.hw.fabrics.lack import Lack
+from tgtd.hw.lack import DROP_IN, Lack
 
 _LOAD = "load it: modprobe target_core_user (and write target_core_user into /etc/modules-load.d/tgtd.conf)"
 
@@ -52,10 +52,7 @@ class Host:
         if not self.has_module("target_core_user"):
             return Lack("the kernel's TCMU, which hands commands to tgtd, is not loaded", _LOAD)
         if not os.access(self.configuration / "core", os.W_OK, effective_ids=True):
-            return Lack(
-                f"tgtd may not write to {self.configuration}",
-                "give its service the drop-in fabrics.conf (tgtd(8), KERNEL FABRICS), or run it as root",
-            )
+            return Lack(f"tgtd may not write to {self.configuration}", DROP_IN)
         return None
 
     def fibre_channel(self) -> Iterator[tuple[str, str, str]]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from tgtd.hw.configfs.item import Item, Value
 from tgtd.hw.fabrics.fabric import Fabric, Port, enable
 from tgtd.hw.fabrics.host import Host
-from tgtd.hw.fabrics.lack import Lack
+from tgtd.hw.lack import Lack
 
 _MODE = "sys/module/qla2xxx/parameters/qlini_mode"
 

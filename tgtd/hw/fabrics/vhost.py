@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from tgtd.hw.configfs.item import Item
 from tgtd.hw.fabrics.fabric import Fabric, Port, nexus
 from tgtd.hw.fabrics.host import Host
-from tgtd.hw.fabrics.lack import Lack
+from tgtd.hw.lack import Lack
 
 
 class Vhost(Fabric):

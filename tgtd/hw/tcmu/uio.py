@@ -11,6 +11,7 @@ import os
 import struct
 from pathlib import Path
 
+from tgtd.hw.lack import DROP_IN
 from tgtd.hw.tcmu.ring import Distrust, Ring
 
 SYS = Path("/sys")
@@ -113,7 +114,7 @@ def _open(path: Path) -> int:
         why = {
             errno.EBUSY: "another program serves it (tgtd, tcmu-runner): stop that one",
             errno.ENOENT: "there is no such node; udev or devtmpfs is to make it",
-            errno.EACCES: "the service may not open it: install systemd/tgtd.service.d/fabrics.conf",
-            errno.EPERM: "the service may not open it: install systemd/tgtd.service.d/fabrics.conf",
+            errno.EACCES: f"tgtd may not open it; {DROP_IN}",
+            errno.EPERM: f"tgtd may not open it; {DROP_IN}",
         }.get(trouble.errno or 0, trouble.strerror)
         raise OSError(trouble.errno, f"cannot open {path}: {why}") from None

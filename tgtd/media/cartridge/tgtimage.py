@@ -1,7 +1,8 @@
 """Tape images of tgt (bs_ssc), as tgtimg makes them: cartridges are filled from them.
 
-A chain of headers of 48 bytes, big-endian; each has the CRC-32C of what follows it in the header, what kind it is, how
-long its data is, and where it stands and the next one. Behind the first one stands medium auxiliary memory.
+A chain of headers of 48 bytes, big-endian; each has the CRC-32C (little-endian) of what follows it in the header, what
+kind it is, how long its data is, and where it stands and the next one. Behind the first one stands medium auxiliary
+memory.
 """
 
 from __future__ import annotations

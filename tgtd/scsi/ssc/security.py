@@ -253,9 +253,8 @@ def security_out(drive: TapeDrive, task: Task) -> int:
     mounted = drive.cartridge is not None and drive.loaded
     data = bytes(task.data_out or b"")
     if isinstance(task.data_out, memoryview):
-        task.data_out[:] = bytes(
-            len(task.data_out)
-        )  # the buffer goes back into the pool, and shall not take a key there
+        # The buffer goes back into the pool, and shall not take a key there.
+        task.data_out[:] = bytes(len(task.data_out))
     parameters, lock = decode_parameters(data, length, ciphers, mounted)
 
     def prepare() -> Callable[[], Head]:

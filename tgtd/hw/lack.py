@@ -1,8 +1,11 @@
-"""What keeps a target from its initiators."""
+"""What is missing on this machine for a target, and the cure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+DROP_IN = "give its service the drop-in fabrics.conf (tgtd-targets(5), KERNEL FABRICS), or run it as root"
+"""The cure where the daemon may not do what it has to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tgtd.hw.fabrics.lack import Lack
+from tgtd.hw.lack import Lack
 
 
 def test_cause_and_cure_in_one_line() -> None:
