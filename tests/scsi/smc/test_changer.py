@@ -51,8 +51,14 @@ def test_what_to_see_to(library: Library) -> None:
     library.lane.drain()
     assert list(library.changer.worries()) == [
         "cartridge A00002L8 cannot be used: no such file",
-        *(f"no slot is free for cartridge B{number:05}L8" for number in (3, 4, 5)),
-        "the robot cannot use the drive that is LUN 2",
+        *(
+            f"no slot is free for cartridge B{number:05}L8: export another, or give the library more slots"
+            for number in (3, 4, 5)
+        ),
+        (
+            "the robot cannot use the drive that is LUN 2: it is not there, not online, or has a cartridge in it that "
+            "does not come from this library"
+        ),
     ]
 
 

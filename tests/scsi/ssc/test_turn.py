@@ -9,6 +9,7 @@ import pytest
 
 from tests.scsi.ssc.taping import REWIND, Tape, stopped
 from tests.scsi.workbench import CHECK_CONDITION, GOOD, TUR, sense_of
+from tgtd.scsi.ssc.division import Division
 from tgtd.scsi.ssc.drive import TapeDrive
 from tgtd.scsi.task import PENDING, Task
 
@@ -48,6 +49,16 @@ def test_what_goes_on_behind_a_command(tape: Tape) -> None:
     assert (read.status, bytes(read.data_in or b"")) == (GOOD, b"two")
     assert tape.run(TUR).status == GOOD
     assert tape.good(REQUEST_SENSE)[12:14] == b"\0\0"
+
+
+@pytest.mark.parametrize("immed", [0, 1])
+def test_what_was_done_and_stopped_counts_as_done(tape: Tape, immed: int) -> None:
+    """SET CAPACITY of less than there can be is rounded, which is told; and it has formatted the medium."""
+    tape.drive.division = Division(additional=1)
+    task = tape.start(bytes((0x0B, immed, 0, 0, 1, 0)))
+    tape.lane.drain()
+    assert sense_of(tape.run(TUR) if immed else task) == (1, 0x37, 0)
+    assert tape.drive.division == Division()
 
 
 def test_a_command_that_waits_ends_when_its_turn_begins(tape: Tape) -> None:

@@ -155,11 +155,14 @@ class Changer(Device[Shelf, LibrarySettings]):
         for barcode, trouble in self.unmade.items():
             yield f"cartridge {barcode} cannot be made: {trouble}"
         for barcode in self.homeless:
-            yield f"no slot is free for cartridge {barcode}"
+            yield f"no slot is free for cartridge {barcode}: export another, or give the library more slots"
         for address, name in zip(self.layout.drives, self.settings.drives, strict=True):
             bay = self.bays.get(address)
             if bay is None or not bay.usable:
-                yield f"the robot cannot use the drive that is LUN {name}"
+                yield (
+                    f"the robot cannot use the drive that is LUN {name}: it is not there, not online, or has a "
+                    "cartridge in it that does not come from this library"
+                )
 
     def explain(self, barcode: str, sense: Sense) -> str:
         """In words, why a volume cannot be used."""

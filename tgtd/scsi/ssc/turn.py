@@ -186,10 +186,9 @@ class Turn:
         drive = self._drive
         try:
             error = self._moved(error)
-            if error is None:
-                if self._then is not None:
-                    self._then(self._task)
-            elif not self._cancelled:
+            if self._then is not None and (error is None or isinstance(error, Stopped)):
+                self._then(self._task)
+            if error is not None and not self._cancelled:
                 self._put_off(drive.explain(error, self._writing))
         finally:
             drive.hold(None)
