@@ -48,8 +48,8 @@ class Lacking(OSError):
 
 @dataclass(slots=True)
 class _Visit:
-    """A way to a wish, handed to workers and back. stores: path → LUN. served: those that have a server. steps, state:
-    found by the first worker. opened: rings, by their backstore."""
+    """A way to a wish, handed to workers and back. stores: path → LUN. served: those that have a server. steps: found
+    by the first worker. opened: rings, by their backstore. state: how the port is in the end."""
 
     wish: model.Target
     items: list[Item]
@@ -179,7 +179,15 @@ class FabricSide:
             self._done = None
             self.refresh()
         elif self._fabrics.lane.idle():
-            self._fabrics.lane.submit(self._ask, lambda error: None)
+            found: list[str] = []
+            ask = partial(_ask, self._fabrics.host, self._wish)
+            self._fabrics.lane.submit(lambda: found.append(ask()), partial(self._asked, self._wish, found))
+
+    def _asked(self, wish: model.Target, found: list[str], error: BaseException | None) -> None:
+        if error is not None:
+            log.error("cannot see how the port of %s is: %s", wish.name, reason(error))
+        elif wish is self._wish:
+            self.state = found[0]
 
     def status(self) -> dict[str, object]:
         assert self._wish.fabric is not None
@@ -310,24 +318,19 @@ class FabricSide:
     def _join(self, visit: _Visit) -> None:
         """In a worker."""
         self._fabrics.tree.carry_out(visit.steps.join)
-        self._ask()
+        visit.state = _ask(self._fabrics.host, visit.wish)
 
     def _joined(self, visit: _Visit, error: BaseException | None) -> None:
         if error is not None or self._closed:
             self._fail(visit, error)
             return
         self._done = (visit.items, visit.wish.transport)
+        self.state = visit.state
         if self._servers.keys() >= visit.stores.keys():
             if self.cause is not None and not self._going:
                 log.info("%s is set up: %s", visit.wish.name, self.state, extra={"TARGET": visit.wish.name})
             self.cause = None
         self._finish(visit)
-
-    def _ask(self) -> None:
-        """In a worker: how the port is."""
-        wish = self._wish
-        assert wish.fabric is not None
-        self.state = FABRICS[wish.transport].state(self._fabrics.host, wish.fabric.port)
 
     def _fail(self, visit: _Visit, error: BaseException | None) -> None:
         for ring in visit.opened.values():
@@ -353,6 +356,12 @@ class FabricSide:
             self._scsi.disconnect(self._nexus)
             self.close()
             self._fabrics.parted(self)
+
+
+def _ask(host: Host, wish: model.Target) -> str:
+    """In a worker: how the port is."""
+    assert wish.fabric is not None
+    return FABRICS[wish.transport].state(host, wish.fabric.port)
 
 
 def _size(unit: LogicalUnit) -> int:

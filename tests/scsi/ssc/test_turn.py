@@ -9,8 +9,10 @@ import pytest
 
 from tests.scsi.ssc.taping import REWIND, Tape, stopped
 from tests.scsi.workbench import CHECK_CONDITION, GOOD, TUR, sense_of
+from tgtd.scsi.sense import LOCATE_IN_PROGRESS
 from tgtd.scsi.ssc.division import Division
 from tgtd.scsi.ssc.drive import TapeDrive
+from tgtd.scsi.ssc.turn import Behind
 from tgtd.scsi.task import PENDING, Task
 
 LOCATE_1 = struct.pack(">BBxBQ4x", 0x92, 1, 0, 1)
@@ -203,6 +205,22 @@ def test_a_mistake_of_our_own_is_answered_and_keeps_nobody_from_the_tape(tape: T
     tape.lane.drain()
     assert (task.status, sense_of(task)) == (CHECK_CONDITION, (4, 0x44, 0))
     assert not len(tape.drive.tasks)
+    tape.write(b"x")
+
+
+def test_a_mistake_of_our_own_behind_a_command_is_a_deferred_error(tape: Tape) -> None:
+    def then(_: Task) -> None:
+        raise ZeroDivisionError
+
+    def alone(drive: TapeDrive, task: Task) -> int:
+        return drive.alone(task, lambda: lambda: drive.head, then, behind=Behind(LOCATE_IN_PROGRESS))
+
+    task = tape.task(REWIND)
+    tape.drive.perform(task, alone)
+    tape.lane.drain()
+    assert task.status == GOOD
+    task = tape.run(TUR)
+    assert (task.sense[0], sense_of(task)) == (0x71, (4, 0x44, 0))
     tape.write(b"x")
 
 

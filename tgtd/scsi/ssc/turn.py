@@ -187,7 +187,10 @@ class Turn:
         try:
             error = self._moved(error)
             if self._then is not None and (error is None or isinstance(error, Stopped)):
-                self._then(self._task)
+                try:
+                    self._then(self._task)
+                except Exception as trouble:
+                    error = trouble
             if error is not None and not self._cancelled:
                 self._put_off(drive.explain(error, self._writing))
         finally:
