@@ -273,8 +273,10 @@ def test_a_port_of_somebody_else_is_not_touched(site: Site) -> None:
     warnings = site.reload().warnings
     assert any(f"{NAA} is in use: LUN 0 of target" in warning for warning in warnings), warnings
     assert site.linked() == before
-    theirs.leave(lambda: None)
+    left: list[None] = []
+    theirs.leave(lambda: left.append(None))
     FabricSide.hide(side)  # type: ignore[arg-type]
+    site.turn_until(lambda: bool(left))
     other = site.tree.targets[OTHER].side
 
     def set_up() -> bool:
