@@ -14,11 +14,15 @@ from tests.hw.fabrics.conftest import Machine
 from tests.hw.tcmu.kernel import Kernel as RingKernel
 from tests.hw.tcmu.serving import MadeDevice
 from tests.inside import IQN, Inside
+from tgtd.config.fabric import KINDS
+from tgtd.config.schema import TARGETS, Schema
 from tgtd.fabrics import Fabrics, FabricSide, sweep
 from tgtd.hw.configfs.backstore import home
 from tgtd.hw.configfs.present import mark
+from tgtd.hw.fabrics import FABRICS
 from tgtd.hw.fabrics.host import Host
 from tgtd.sides import IscsiSide
+from tgtd.status import Census
 
 NAA = "naa.5001405000000001"
 OTHER = "iqn.2026-11.org.test:b"
@@ -110,6 +114,11 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 def lun_paths(*numbers: int) -> dict[str, str]:
     return {f"{GROUP}/lun/lun_{number}/tgtd": f"{HOME}/lun_{number}" for number in numbers}
+
+
+def test_the_rooms_mean_the_same_fabrics() -> None:
+    target = Schema(TARGETS).tree["properties"]["target"]["items"]
+    assert set(target["properties"]["transport"]["enum"]) == {"iscsi", *FABRICS} == {"iscsi", *KINDS}
 
 
 def test_luns_are_in_the_kernel_and_served(site: Site) -> None:
@@ -241,11 +250,13 @@ def test_what_the_machine_lacks_is_told(site: Site) -> None:
     assert "no VIO bus" in outcome.warnings[0]
     assert site.config.name in outcome.warnings[0]
     assert site.kernel.steps == []
+    assert Census.take(site.tree).summary() == "1 target (1 pending), 1 LUN, 0 sessions"
     site.machine.make("sys/bus/vio/drivers/ibmvscsis/30000003")
     site.machine.make("sys/module/ibmvscsis")
     site.fabrics.look()
     site.settled()
     assert site.side.status()["port_state"] == "enabled, the client partition may log in"
+    assert Census.take(site.tree).waiting == 0
 
 
 def test_a_ring_that_another_process_serves_keeps_the_target_pending(site: Site) -> None:

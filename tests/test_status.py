@@ -117,6 +117,7 @@ def test_the_last_reload_is_shown(site: Inside) -> None:
         (Census(), "0 targets, 0 LUNs, 0 sessions"),
         (Census(1, 1, 1, 0, 0, 1), "1 target, 1 LUN, 1 session"),
         (Census(2, 9, 6, 2, 1, 3), "2 targets, 9 LUNs (2 pending, 1 offline), 3 sessions"),
+        (Census(2, 1, 1, waiting=1), "2 targets (1 pending), 1 LUN, 0 sessions"),
     ],
 )
 def test_the_summary(census: Census, text: str) -> None:

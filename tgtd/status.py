@@ -63,7 +63,8 @@ class Health:
 
 @dataclass(slots=True)
 class Census:
-    """How many of what there are. The last four since the start, or at the moment, are for those who look closer."""
+    """How many of what there are. waiting: targets that initiators cannot reach yet, whatever their LUNs are. The four
+    before it, since the start or at the moment, are for those who look closer."""
 
     targets: int = 0
     luns: int = 0
@@ -76,6 +77,7 @@ class Census:
     callback_failures: int = 0
     worker_threads: int = 0
     buffer_bytes: int = 0
+    waiting: int = 0
 
     def __add__(self, other: Census) -> Census:
         return Census(*map(operator.add, dataclasses.astuple(self), dataclasses.astuple(other)))
@@ -95,13 +97,15 @@ class Census:
             callback_failures=tree.shop.workers.loop.failures,
             worker_threads=tree.shop.workers.threads,
             buffer_bytes=tree.shop.pool.used,
+            waiting=sum(target.side.cause is not None for target in tree.targets.values()),
         )
 
     def summary(self) -> str:
         """One line, for systemd."""
         asleep = [f"{n} {word}" for n, word in ((self.pending, "pending"), (self.offline, "offline")) if n]
         luns = counted(self.luns, "LUN") + (f" ({', '.join(asleep)})" if asleep else "")
-        return f"{counted(self.targets, 'target')}, {luns}, {counted(self.sessions, 'session')}"
+        targets = counted(self.targets, "target") + (f" ({self.waiting} pending)" if self.waiting else "")
+        return f"{targets}, {luns}, {counted(self.sessions, 'session')}"
 
 
 def pieces(tree: Tree, health: Health) -> Iterator[str]:

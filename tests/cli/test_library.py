@@ -23,12 +23,12 @@ def test_it_asks(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list
     with desk(tmp_path) as it:
         it.answer({"done": True, "cause": None})
         assert cli.main(["library", *words, "--run", str(tmp_path)]) == 0
-        it.answer({"done": False, "cause": "medium destination element full"})
+        it.answer({"done": False, "cause": "a cartridge is there already"})
         assert cli.main(["library", *words, "--run", str(tmp_path)]) == 1
     assert it.asked[0]["arguments"] == {"what": words[0], "target": "iqn.t", "lun": 0, "words": told}
     out = capsys.readouterr()
     assert out.out == "iqn.t LUN 0: done\n"
-    assert out.err == "tgtctl: iqn.t LUN 0: medium destination element full\n"
+    assert out.err == "tgtctl: iqn.t LUN 0: a cartridge is there already\n"
 
 
 def test_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -92,10 +92,12 @@ def test_a_target_on_a_fabric_in_words(tmp_path: Path, capsys: pytest.CaptureFix
         "bytes_written": 0,
         "refused_entries": 1,
     }
+    found["counters"]["waiting"] = 1
     with desk(tmp_path) as it:
         it.answer(found)
         assert cli.main(["status", "--run", str(tmp_path)]) == 0
     told = capsys.readouterr().out.splitlines()
+    assert "1 target (1 pending), 2 LUNs (1 online, 1 pending, 0 offline), 0 sessions" in told
     assert "  srp port 0xfe80 (pending): not there" in told
     assert "  this machine has no RDMA port; load its driver" in told
     assert "  7 commands from the kernel, 1 MiB read, 0 B written" in told

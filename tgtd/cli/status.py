@@ -39,8 +39,9 @@ def _lines(answer: Row) -> Iterator[str]:
     )
     yield from _reload(answer["last_reload"])
     counters = answer["counters"]
+    waiting = f" ({counters['waiting']} pending)" if counters["waiting"] else ""
     yield (
-        f"{count(counters['targets'], 'target')}, {count(counters['luns'], 'LUN')} "
+        f"{count(counters['targets'], 'target')}{waiting}, {count(counters['luns'], 'LUN')} "
         f"({counters['online']} online, {counters['pending']} pending, {counters['offline']} offline), "
         f"{count(counters['sessions'], 'session')}"
     )

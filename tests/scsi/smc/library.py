@@ -10,7 +10,7 @@ import pytest
 
 from tests.scsi.workbench import IDENTITY, Bench
 from tgtd.scsi.memory import Forgetful
-from tgtd.scsi.sense import MEDIUM_REMOVAL_PREVENTED, CheckCondition, Sense
+from tgtd.scsi.sense import MANUAL_INTERVENTION_REQUIRED, MEDIUM_REMOVAL_PREVENTED, CheckCondition, Sense
 from tgtd.scsi.smc.changer import Changer
 from tgtd.scsi.smc.inventory import Inventory, Kind, Layout, Range, Resting
 from tgtd.scsi.smc.shelf import Blank, DriveName, Found, LibrarySettings
@@ -44,6 +44,8 @@ class FakeBay:
         return 2, 1, b"DRIVE%d" % self.number
 
     def check(self, leaving: bool) -> None:
+        if not self.usable:
+            raise CheckCondition(MANUAL_INTERVENTION_REQUIRED)
         if self.locked and leaving:
             raise CheckCondition(MEDIUM_REMOVAL_PREVENTED)
 

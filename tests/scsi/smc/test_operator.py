@@ -82,10 +82,13 @@ def test_what_the_list_does_not_have(library: Library) -> None:
 
 def test_what_comes_too_late(library: Library) -> None:
     answer = do(library, operator.move, 1003, 1004)
-    assert str(answer) == "medium source element empty"
+    assert str(answer) == "no cartridge is there any more"
     library.bays[500].locked = True
     do(library, operator.load, "A00000L8", "1")
-    assert str(do(library, operator.unload, "1")) == "medium removal prevented"
+    assert "prevents its removal" in str(do(library, operator.unload, "1"))
+    assert "move that one away first" in str(do(library, operator.load, "A00001L8", "1"))
+    library.bays[501].usable = False
+    assert "the drive cannot be used" in str(do(library, operator.load, "A00001L8", "2"))
 
 
 def test_rows(library: Library) -> None:

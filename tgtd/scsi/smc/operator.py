@@ -10,7 +10,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tgtd.scsi.sense import IMPORT_EXPORT_ACCESSED, MEDIUM_MAY_HAVE_CHANGED, CheckCondition
+from tgtd.scsi.sense import (
+    DESTINATION_FULL,
+    IMPORT_EXPORT_ACCESSED,
+    MANUAL_INTERVENTION_REQUIRED,
+    MEDIUM_MAY_HAVE_CHANGED,
+    MEDIUM_REMOVAL_PREVENTED,
+    SOURCE_EMPTY,
+    CheckCondition,
+)
 from tgtd.scsi.smc.change import Bay, Change, Then
 from tgtd.scsi.smc.inventory import Kind, Resting
 from tgtd.scsi.smc.moves import moving
@@ -18,6 +26,14 @@ from tgtd.scsi.smc.moves import moving
 if TYPE_CHECKING:
     from tgtd.scsi.smc.changer import Changer
 
+_REASONS = {
+    SOURCE_EMPTY: "no cartridge is there any more",
+    DESTINATION_FULL: "a cartridge is there already: move that one away first",
+    MEDIUM_REMOVAL_PREVENTED: "an initiator prevents its removal: end what uses the cartridge there first",
+    MANUAL_INTERVENTION_REQUIRED: "the drive cannot be used now: its LUN is offline or pending, or holds a cartridge "
+    "that the robot has not put there (tgtctl status says more)",
+}
+"""What initiators are told by sense data, for people."""
 _WORDS = {Kind.TRANSPORT: "robot", Kind.STORAGE: "slot", Kind.PORT: "import/export", Kind.DRIVE: "drive"}
 
 
@@ -124,7 +140,7 @@ def _carry_out(changer: Changer, plan: Callable[[], Change], by_port: bool, then
         if error is None:
             changer.attend_all(IMPORT_EXPORT_ACCESSED if by_port else MEDIUM_MAY_HAVE_CHANGED)
         elif isinstance(error, CheckCondition):
-            error = ValueError(error.sense.text)
+            error = ValueError(_REASONS.get(error.sense, error.sense.text))
         then(error)
 
     changer.in_turn(plan, done)
