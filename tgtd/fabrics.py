@@ -21,7 +21,7 @@ from tgtd.hw.configfs.difference import Steps, difference
 from tgtd.hw.configfs.item import Item
 from tgtd.hw.configfs.present import Present, described, mark
 from tgtd.hw.configfs.release import leftovers, release
-from tgtd.hw.configfs.tree import Tree
+from tgtd.hw.configfs.tree import KernelTree
 from tgtd.hw.fabrics import FABRICS
 from tgtd.hw.fabrics.host import Host
 from tgtd.hw.tcmu.ring import Distrust
@@ -69,14 +69,14 @@ class Fabrics:
         pool: BufferPool,
         installation: bytes,
         host: Host | None = None,
-        tree: Tree | None = None,
+        tree: KernelTree | None = None,
         open_ring: Callable[[Path], Uio] = Uio.open,
     ) -> None:
         self.loop = workers.loop
         self.pool = pool
         self.installation = installation
         self.host = host or Host()
-        self.tree = tree or Tree()
+        self.tree = tree or KernelTree()
         self.open_ring = open_ring
         self.lane = workers.lane(1)
         self._sides: dict[FabricSide, None] = {}

@@ -18,7 +18,7 @@ OTHER = "iqn.2026-11.org.test:b"
 @pytest.fixture
 def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kernel:
     kernel = Kernel(tmp_path)
-    monkeypatch.setattr(fabric, "Tree", lambda: kernel)
+    monkeypatch.setattr(fabric, "KernelTree", lambda: kernel)
     monkeypatch.setattr(fabric, "release", lambda tree, left: release(tree, left, HeldRing))  # type: ignore[arg-type]
     return kernel
 

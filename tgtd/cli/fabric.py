@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from tgtd.cli.client import Trouble
 from tgtd.cli.layout import columns
 from tgtd.hw.configfs.release import Leftover, leftovers, release
-from tgtd.hw.configfs.tree import Tree
+from tgtd.hw.configfs.tree import KernelTree
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser) -> None:
@@ -29,7 +29,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser], co
 
 def run(arguments: argparse.Namespace) -> int:
     """0, or 1 when some could not be released."""
-    tree = Tree()
+    tree = KernelTree()
     found = leftovers(tree.take())
     if arguments.action is None:
         _show(found, arguments.json)
@@ -61,7 +61,7 @@ def _table(found: Sequence[Leftover]) -> Iterator[tuple[str, ...]]:
         yield left.target, left.installation[:8], str(len(left.stores)), ", ".join(left.ports) or "-"
 
 
-def _release(tree: Tree, found: Sequence[Leftover], names: Sequence[str], as_json: bool) -> int:
+def _release(tree: KernelTree, found: Sequence[Leftover], names: Sequence[str], as_json: bool) -> int:
     unknown = [name for name in names if all(left.target != name for left in found)]
     if unknown:
         raise Trouble(f"no tgtd has a target {unknown[0]} in the kernel; tgtctl fabric lists those there are")
@@ -80,7 +80,7 @@ def _release(tree: Tree, found: Sequence[Leftover], names: Sequence[str], as_jso
     return int(any(one["troubles"] for one in outcomes))
 
 
-def _one(tree: Tree, left: Leftover) -> list[str]:
+def _one(tree: KernelTree, left: Leftover) -> list[str]:
     try:
         return list(release(tree, left))
     except OSError as trouble:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tgtd.hw.configfs.difference import MakeFolder, MakeLink, RemoveFolder, RemoveLink, Step, Write
 from tgtd.hw.configfs.item import within
-from tgtd.hw.configfs.tree import Tree
+from tgtd.hw.configfs.tree import KernelTree
 
 STORE_FILES = {
     "enable": "0",
@@ -44,7 +44,7 @@ GROUP_FILES = {
 _WWPN = re.compile(r"([0-9a-f]{2}:){7}[0-9a-f]{2}")
 
 
-class Kernel(Tree):
+class Kernel(KernelTree):
     """ports: of real adapters, by fabric: no others can be made there. steps: all that were done."""
 
     def __init__(self, place: Path, ports: dict[str, set[str]] | None = None) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.hw.configfs.kernel import Kernel
 from tgtd.hw.configfs.difference import MakeFolder, MakeLink, RemoveFolder, RemoveLink, Write
 from tgtd.hw.configfs.item import Value
-from tgtd.hw.configfs.tree import Refused, Tree
+from tgtd.hw.configfs.tree import KernelRefusal, KernelTree
 
 STORE = "core/user_7/a"
 GROUP = "fc/20:00:00:00:00:00:00:01/tpgt_1"
@@ -45,7 +45,7 @@ def test_a_picture_shows_what_was_made_and_not_what_the_kernel_adds(kernel: Kern
 
 
 def test_where_there_is_no_configuration_there_is_nothing(tmp_path: Path) -> None:
-    assert Tree(tmp_path / "none").take().folders == frozenset()
+    assert KernelTree(tmp_path / "none").take().folders == frozenset()
 
 
 @pytest.mark.parametrize("at", range(1, len(MAKING)))
@@ -54,7 +54,7 @@ def test_a_step_that_fails_takes_those_before_it_back(kernel: Kernel, at: int) -
     kernel.broken = MAKING[at].path
     if any(kernel.broken in step.path for step in MAKING[:at]):
         pytest.skip("an earlier step fails by that path")
-    with pytest.raises(Refused, match="Input/output error") as caught:
+    with pytest.raises(KernelRefusal, match="Input/output error") as caught:
         kernel.carry_out(MAKING)
     assert MAKING[at].path in str(caught.value)
     assert caught.value.errno == errno.EIO
@@ -66,14 +66,14 @@ def test_removal_is_taken_back_too(kernel: Kernel) -> None:
     kernel.carry_out(MAKING)
     link = MAKING[-1]
     assert isinstance(link, MakeLink)
-    with pytest.raises(Refused, match="rmdir"):
+    with pytest.raises(KernelRefusal, match="rmdir"):
         kernel.carry_out([RemoveLink(link.path, link.to), RemoveFolder(GROUP)])
     assert kernel.take().links[link.path] == link.to
 
 
 def test_a_value_that_was_known_is_written_back(kernel: Kernel) -> None:
     kernel.carry_out(MAKING[:4])
-    with pytest.raises(Refused):
+    with pytest.raises(KernelRefusal):
         kernel.carry_out([Write(f"{STORE}/attrib/cmd_time_out", "5", "30"), MakeFolder("nonsense")])
     assert (kernel.root / STORE / "attrib/cmd_time_out").read_text() == "30\n"
 
@@ -89,7 +89,7 @@ def test_removing_goes_on_after_a_refusal(kernel: Kernel) -> None:
 
 def test_the_real_thing_does_what_it_is_told(tmp_path: Path) -> None:
     """Without the kernel's rules: each step on a plain directory."""
-    tree = Tree(tmp_path)
+    tree = KernelTree(tmp_path)
     (tmp_path / "file").write_text("")
     tree.carry_out([MakeFolder("a"), MakeFolder("b"), MakeLink("b/l", "a"), Write("file", "x")])
     assert (tmp_path / "b/l").resolve() == tmp_path / "a"

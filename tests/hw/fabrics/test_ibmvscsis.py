@@ -10,7 +10,7 @@ from tests.hw.configfs.kernel import Kernel
 from tests.hw.fabrics.conftest import Machine
 from tgtd.hw.configfs.difference import MakeFolder, MakeLink, Step, Write, difference
 from tgtd.hw.configfs.present import Owned
-from tgtd.hw.configfs.tree import Refused
+from tgtd.hw.configfs.tree import KernelRefusal
 from tgtd.hw.fabrics.fabric import Port
 from tgtd.hw.fabrics.host import Host
 from tgtd.hw.fabrics.ibmvscsis import FABRIC
@@ -40,7 +40,7 @@ def test_an_adapter_that_is_not_there_is_refused_by_the_kernel_too(tmp_path: Pat
     kernel = Kernel(tmp_path, {"ibmvscsis": {"30000003"}})
     kernel.carry_out(STORE)
     items = list(FABRIC.items(Port("30000004", {0: "core/user_1/a"})))
-    with pytest.raises(Refused, match="mkdir ibmvscsis/30000004"):
+    with pytest.raises(KernelRefusal, match="mkdir ibmvscsis/30000004"):
         kernel.carry_out(difference(items, kernel.take(items), NOTHING))
 
 

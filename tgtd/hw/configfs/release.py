@@ -16,7 +16,7 @@ from pathlib import Path
 from tgtd.hw.configfs.difference import Write, difference
 from tgtd.hw.configfs.item import Value
 from tgtd.hw.configfs.present import MARK, Present, described
-from tgtd.hw.configfs.tree import Tree
+from tgtd.hw.configfs.tree import KernelTree
 from tgtd.hw.tcmu.uio import Uio
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ def leftovers(present: Present) -> tuple[Leftover, ...]:
     )
 
 
-def release(tree: Tree, left: Leftover, open_ring: Callable[[Path], Uio] = Uio.open) -> Iterator[str]:
+def release(tree: KernelTree, left: Leftover, open_ring: Callable[[Path], Uio] = Uio.open) -> Iterator[str]:
     """Take a target away; what could not be done, in words. Blocks. Raises OSError when it is served by a process that
     runs, and then nothing is done."""
     present = tree.take([Value(f"{store}/enable", "1") for store in left.stores])
@@ -74,7 +74,7 @@ def release(tree: Tree, left: Leftover, open_ring: Callable[[Path], Uio] = Uio.o
 
 
 @contextlib.contextmanager
-def _failing(tree: Tree, stores: Iterable[str]) -> Iterator[None]:
+def _failing(tree: KernelTree, stores: Iterable[str]) -> Iterator[None]:
     """Whatever comes into the rings fails, until this ends."""
     ended = threading.Event()
 

@@ -22,11 +22,11 @@ ROOT = Path("/sys/kernel/config/target")
 _NOT_PORTS = frozenset({CORE, "discovery_auth"})
 
 
-class Refused(OSError):
+class KernelRefusal(OSError):
     """The kernel refused a step; the others were taken back. The text says which, and why."""
 
 
-class Tree:
+class KernelTree:
     """root: where the configuration is mounted, with the name of the target core."""
 
     def __init__(self, root: Path = ROOT) -> None:
@@ -54,14 +54,14 @@ class Tree:
         return Present(frozenset(folders), links, values, configurations)
 
     def carry_out(self, steps: Iterable[Step]) -> None:
-        """One after the other. When one fails, those before it are taken back. Raises Refused."""
+        """One after the other. When one fails, those before it are taken back. Raises KernelRefusal."""
         done: list[Step] = []
         for step in steps:
             try:
                 self.do(step)
             except OSError as trouble:
                 self._take_back(done)
-                raise Refused(trouble.errno, f"{_words(step)}: {trouble.strerror or trouble}") from trouble
+                raise KernelRefusal(trouble.errno, f"{_words(step)}: {trouble.strerror or trouble}") from trouble
             done.append(step)
 
     def remove(self, steps: Sequence[Step]) -> Iterator[str]:
