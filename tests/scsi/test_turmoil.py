@@ -10,23 +10,13 @@ from typing import Any
 
 import pytest
 
+from tests.scsi.chance import cdb_within, clear_control, reserving
 from tests.scsi.copy.copying import OTHER, SOURCE, Pair, abort, cscd, move, narrow, wide
 from tests.scsi.copy.copying import out as extended_copy
 from tests.scsi.copy.test_handover import Able
 from tests.scsi.copy.test_rods import populate, tell, write
 from tests.scsi.passthrough.stand_in import StandIn
-from tests.scsi.reserving import (
-    CLEAR,
-    IGNORE,
-    PREEMPT,
-    PREEMPT_AND_ABORT,
-    REGISTER,
-    RELEASE,
-    RESERVE,
-    Sent,
-    SlowStore,
-    out,
-)
+from tests.scsi.reserving import SlowStore
 from tests.scsi.spc.test_keeping import SlowMemory
 from tests.scsi.test_keyed import Locked
 from tests.scsi.workbench import IDENTITY, Anchoring, Pooled, cdb10, encode_lun
@@ -132,30 +122,8 @@ class Turmoil(Pair):
         )
         if opcode in (0x28, 0x2A) and chance.random() < 0.8:
             return cdb10(opcode, chance.randrange(200), chance.choice((1, 8, 64)), chance.choice((0, 8)))
-        cdb = bytearray(chance.choice((*VALUES, chance.randrange(256))) & mask for mask in usage)
-        cdb[0] = opcode
-        if opcode == 0x7F:
-            cdb[7:10] = bytes((len(usage) - 8,)) + usage[8:10]
-        elif action is not None:
-            cdb[1] = cdb[1] & 0xE0 | action
-        if chance.random() < 0.98:
-            cdb[1 if opcode == 0x7F else -1] = 0
-        return bytes(cdb)
-
-    def reserving(self, key: int) -> Sent:
-        chance = self.chance
-        kind, victim = chance.choice((1, 3, 5, 6, 7, 8)), ord(chance.choice(NODES))
-        return chance.choice(
-            (
-                out(REGISTER, 0, key),
-                out(IGNORE, 0, key),
-                out(RESERVE, key, 0, kind),
-                out(RELEASE, key, 0, kind),
-                out(PREEMPT, key, victim, kind),
-                out(PREEMPT_AND_ABORT, key, victim, kind),
-                out(CLEAR, key),
-            )
-        )
+        cdb = cdb_within(chance, opcode, action, usage, VALUES)
+        return clear_control(cdb) if chance.random() < 0.98 else bytes(cdb)
 
     def copying(self) -> tuple[bytes, bytes]:
         chance = self.chance
@@ -179,7 +147,7 @@ class Turmoil(Pair):
         length = chance.choice((0, 1, 8, 24, 512, 1024, 4096, 32768))
         cdb, data = self.any_cdb(lun), chance.choice((bytes(length), chance.randbytes(length)))
         if what < 0.2:
-            cdb, data = self.reserving(ord(node))
+            cdb, data = reserving(chance, ord(node), [*map(ord, NODES)])
         elif what < 0.4 and lun < PASSED:
             cdb, data = self.copying()
         itl = self.itl(lun, self.nodes[node])

@@ -15,17 +15,8 @@ import pytest
 
 from tests.daemon import eventually, free_port
 from tests.initiator import TEST_UNIT_READY, Initiator, Pdu, read10, write10
-from tests.scsi.reserving import (
-    CLEAR,
-    IGNORE,
-    PREEMPT,
-    PREEMPT_AND_ABORT,
-    REGISTER,
-    RELEASE,
-    RESERVE,
-    Sent,
-    out,
-)
+from tests.scsi.chance import cdb_within, clear_control, reserving
+from tests.scsi.reserving import CLEAR, IGNORE, out
 from tests.wire.conftest import IQN, Site
 from tests.wire.test_hostile import CONTENTS, LENGTHS, MOST_MEMORY, VALUES, Row, memory, rows_of
 
@@ -178,29 +169,7 @@ class Riot:
         opcode, action, usage = chance.choice(self.rows[lun])
         if opcode in (0x04, 0x1B, 0x1D, 0x48, 0xA4) and chance.random() < 0.95:
             return self.any_cdb(lun)
-        cdb = bytearray(chance.choice((*VALUES, chance.randrange(256))) & mask for mask in usage)
-        cdb[0] = opcode
-        if opcode == 0x7F:
-            cdb[7:10] = bytes((len(usage) - 8,)) + usage[8:10]
-        elif action is not None:
-            cdb[1] = cdb[1] & 0xE0 | action
-        cdb[1 if opcode == 0x7F else -1] = 0  # with an ACA hardly anything would be let through
-        return bytes(cdb)
-
-    def reserving(self, key: int) -> Sent:
-        chance = self.chance
-        kind, victim = chance.choice((1, 3, 5, 6, 7, 8)), chance.randrange(1, 6)
-        return chance.choice(
-            (
-                out(REGISTER, 0, key),
-                out(IGNORE, 0, key),
-                out(RESERVE, key, 0, kind),
-                out(RELEASE, key, 0, kind),
-                out(PREEMPT, key, victim, kind),
-                out(PREEMPT_AND_ABORT, key, victim, kind),
-                out(CLEAR, key),
-            )
-        )
+        return clear_control(cdb_within(chance, opcode, action, usage, VALUES))
 
     def burst(self, rogue: Rogue) -> None:
         chance = self.chance
@@ -213,7 +182,7 @@ class Riot:
                 cdb = write10(chance.randrange(1024), blocks, chance.random() < 0.2)
                 rogue.send_command(cdb, lun, blocks << 9, 0xA0 | attribute, bytes(512))
             elif what < 0.8:
-                cdb, data = self.reserving(rogue.key)
+                cdb, data = reserving(self.chance, rogue.key, range(1, 6))
                 rogue.send_command(cdb, lun, len(data), 0xA0, data)
             else:
                 length = chance.choice(LENGTHS)

@@ -4,27 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.scsi.workbench import Bench, pointer_of, sense_of
+from tests.scsi.diagnosing import LIST, PF, diagnose, make
+from tests.scsi.workbench import pointer_of, sense_of
 from tgtd.scsi.sense import INVALID_FIELD_IN_CDB
 
 BG_SHORT, BG_EXTENDED, ABORT, FG_SHORT, FG_EXTENDED = 1, 2, 4, 5, 6
-PF, SELFTEST = 0x10, 0x04
-LIST = bytes(4)
-
-
-def diagnose(code: int, flags: int = 0, length: int = 0) -> bytes:
-    return bytes((0x1D, code << 5 | flags, 0)) + length.to_bytes(2, "big") + b"\0"
-
-
-def receive(page: int = 0, flags: int = 1, room: int = 255) -> bytes:
-    return bytes((0x1C, flags, page)) + room.to_bytes(2, "big") + b"\0"
-
-
-def make() -> Bench:
-    bench = Bench()
-    bench.disk()
-    bench.ready()
-    return bench
+SELFTEST = 0x04
 
 
 @pytest.mark.parametrize(

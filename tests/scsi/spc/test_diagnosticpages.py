@@ -4,26 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.scsi.workbench import Bench, pointer_of, sense_of
+from tests.scsi.diagnosing import LIST, PF, diagnose, make, receive
+from tests.scsi.workbench import pointer_of, sense_of
 from tgtd.scsi.sense import INVALID_FIELD_IN_PARAMETER_LIST, PARAMETER_LIST_LENGTH_ERROR
-
-PF = 0x10
-LIST = bytes(4)
-
-
-def diagnose(code: int, flags: int = 0, length: int = 0) -> bytes:
-    return bytes((0x1D, code << 5 | flags, 0)) + length.to_bytes(2, "big") + b"\0"
-
-
-def receive(page: int = 0, flags: int = 1, room: int = 255) -> bytes:
-    return bytes((0x1C, flags, page)) + room.to_bytes(2, "big") + b"\0"
-
-
-def make() -> Bench:
-    bench = Bench()
-    bench.disk()
-    bench.ready()
-    return bench
 
 
 def test_the_list_of_pages() -> None:
