@@ -175,7 +175,7 @@ def test_a_library_is_shown_and_moved_in(desk: Desk) -> None:
     assert (rows[500]["barcode"], rows[500]["lun"]) == ("A00001L8", 2)
     assert sorted(rows) == [1, 500, 1000, 1001, 1002, 1003]
     said = desk.ask("library", what="move", target=IQN, lun=0, words=[1000, 1001])
-    assert said == {"done": False, "cause": "medium source element empty"}
+    assert said == {"done": False, "cause": "no cartridge is there any more"}
     with pytest.raises(Unanswerable, match="LUN 0: there is no Z"):
         desk.ask("library", what="export", target=IQN, lun=0, words=["Z"])
 
