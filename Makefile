@@ -13,7 +13,7 @@ CHECK_PACKAGES := mandoc systemd
 DEMO_PACKAGES := e2fsprogs libiscsi-bin qemu-block-extra qemu-utils
 LIBRARY_PACKAGES := lsscsi mt-st mtx open-iscsi
 BENCH_PACKAGES := $(DEMO_PACKAGES) tgt
-TEST_PACKAGES := $(CHECK_PACKAGES) $(DEMO_PACKAGES) tgt tshark
+TEST_PACKAGES := $(CHECK_PACKAGES) $(DEMO_PACKAGES) sdparm tgt tshark
 # What boots the guest, and what runs in it.
 GUEST_PACKAGES := busybox-static cpio kmod qemu-system-x86 \
   e2fsprogs fio iproute2 lsscsi mt-st mtx multipath-tools open-iscsi sg3-utils stenc udev \

@@ -3,7 +3,9 @@ makes, and what Wireshark thinks of it."""
 
 from __future__ import annotations
 
+import shutil
 import struct
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,23 @@ def test_drives_of_two_generations_in_two_targets(library: Site) -> None:
         ready(drive, 1)
         assert drive.write(bytes.fromhex("0a0000001000"), b"by a new drive..", lun=1).status == 0
     assert "drive (LUN 1)" in shown(library)
+
+
+def test_capabilities_by_sdparm(library: Site, tmp_path: Path) -> None:
+    """It has names for the bits of the extended page, and finds nothing else there."""
+    if shutil.which("sdparm") is None:
+        pytest.skip("sdparm is not installed")
+    with library.login() as initiator:
+        ready(initiator, 0)
+        answer = initiator.read(bytes.fromhex("5a081f410000000200 00"), 512).data
+    text = tmp_path / "answer"
+    text.write_text(answer.hex(" "))
+    words = ("sdparm", f"--inhex={text}", "--pdt=8", "--all", "--long")
+    lines = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert lines[0].startswith("Extended device capabilities (SMC)")
+    fields = {line.split()[0]: line.split()[1] for line in lines[1:]}
+    assert [name for name, value in fields.items() if value == "1"] == ["MVPRV", "IEST", "TREXC", "LCKIE"]
+    assert (len(fields), set(fields.values())) == (18, {"0", "1"})
 
 
 def test_what_is_wrong_keeps_nothing_else_from_working(library: Site) -> None:

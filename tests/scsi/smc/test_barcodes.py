@@ -16,8 +16,17 @@ RULES = (
 
 
 def test_ltos_own() -> None:
-    codes = ("A00001L8", "A00001LY", "CLNU01L1", "TAPE", "A00001LS")
-    assert [medium_type(one) for one in codes] == [1, 4, 2, 0, 0]
+    codes = ("A00001L8", "A00001LY", "CLNU01L1", "TAPE", "A00001LS", "A00001L0")
+    assert [medium_type(one) for one in codes] == [1, 4, 2, 0, 0, 0]
+
+
+def test_every_media_identifier() -> None:
+    """As IBM's and Oracle's libraries list them, and for generation 10 as LTFS and mhvtl have them."""
+    data = ("L1", "L2", "L3", "L4", "L5", "L6", "L7", "M8", "L8", "L9", "LA", "PA")
+    worm = ("LT", "LU", "LV", "LW", "LX", "LY", "LZ", "LH")
+    assert {medium_type(f"A00001{one}") for one in data} == {1}
+    assert {medium_type(f"A00001{one}") for one in worm} == {4}
+    assert [medium_type(one) for one in ("CLNU01CU", "CLN001L9", "CLNU01")] == [2, 2, 2]
 
 
 def test_the_owners_come_first() -> None:

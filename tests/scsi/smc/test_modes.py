@@ -25,3 +25,24 @@ def test_element_addresses(library: Library) -> None:
 def test_geometry_and_capabilities(library: Library) -> None:
     assert page(library, 0x1E) == bytes.fromhex("1e020000")
     assert page(library, 0x1F) == bytes.fromhex("1f12 0e00 000e0e0e 00000000 000e0e0e 00000000")
+
+
+def extended(library: Library) -> bytes:
+    return library.good(bytes.fromhex("1a081f41ff00"))[4:]
+
+
+def test_extended_capabilities(library: Library) -> None:
+    """MVPRV and IEST, TREXC and LCKIE; without import/export elements TREXC alone."""
+    assert extended(library) == bytes.fromhex("5f41 0010 21 00 06 00") + bytes(12)
+    library.changer.change(replace(SETTINGS, layout=replace(LAYOUT, ports=Range(Kind.PORT, 10, 0))), IDENTITY)
+    library.lane.drain()
+    library.ready()
+    assert extended(library) == bytes.fromhex("5f41 0010 00 00 04 00") + bytes(12)
+
+
+def test_what_it_says_is_so(library: Library) -> None:
+    """TREXC: what was displaced goes where the other volume came from. MVPRV: no move to a locked port."""
+    library.good(bytes.fromhex("a6 00 0000 03e8 03e9 03e8 0000"))
+    assert library.holds() == {1000: "A00001L8", 1001: "A00000L8", 1002: "A00002L8"}
+    library.good(bytes.fromhex("1e0000000100"))
+    assert library.refused(library.move(1000, 10)) == (5, 0x53, 2)

@@ -123,3 +123,19 @@ def test_brought_in_twice_at_once(library: Library) -> None:
     assert answers[:3] == [None, None, None]
     assert "already" in str(answers[3])
     assert list(library.holds().values()).count("A00000L8") == 1
+
+
+def test_locked_ports(library: Library) -> None:
+    """The operator gets nothing out of them or into them; slots are behind a door that nobody locks."""
+    do(library, operator.move, 1000, 10)
+    do(library, operator.export, "A00001L8")
+    library.ready()
+    library.good(bytes.fromhex("1e0000000100"))
+    for deed, barcode in ((operator.export, "A00000L8"), (operator.bring, "A00001L8")):
+        assert "locked by iqn.2026-11.com.example:a" in str(do(library, deed, barcode))
+    assert library.holds() == {10: "A00000L8", 1002: "A00002L8"}
+    assert do(library, operator.export, "A00002L8") is None
+    library.ready()
+    library.good(bytes.fromhex("1e0000000000"))
+    assert do(library, operator.export, "A00000L8") is None
+    assert do(library, operator.bring, "A00001L8") is None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tgtd.scsi.ssc.personality import LTO
 
 _SUFFIX = re.compile(r"L([1-9A])$")
-_WORM = {"LT": 3, "LU": 4, "LV": 5, "LW": 6, "LX": 7, "LY": 8, "LZ": 9}
+_WORM = {"LT": 3, "LU": 4, "LV": 5, "LW": 6, "LX": 7, "LY": 8, "LZ": 9, "LH": 10}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,10 @@ GENERATIONS = {
 
 def by_barcode(barcode: str) -> tuple[Generation, str] | None:
     """The generation and the kind ("data", "worm", "clean") that a barcode says; None: it says nothing."""
+    found = _SUFFIX.search(barcode)
+    if barcode.startswith("CLN") or barcode.endswith("CU"):
+        return GENERATIONS[int(found[1], 16) if found else 1], "clean"
     number = _WORM.get(barcode[-2:])
     if number is not None:
         return GENERATIONS[number], "worm"
-    found = _SUFFIX.search(barcode)
-    if found is None:
-        return None
-    return GENERATIONS[int(found[1], 16)], "clean" if barcode.startswith("CLN") else "data"
+    return None if found is None else (GENERATIONS[int(found[1], 16)], "data")

@@ -25,9 +25,14 @@ class BarcodeRule:
 
 _LTO = (
     BarcodeRule("CLN", "", "clean"),
-    *(BarcodeRule("", f"L{letter}", "worm") for letter in "TUVWXYZ"),
-    *(BarcodeRule("", f"L{digit}", "data") for digit in "0123456789A"),
+    BarcodeRule("", "CU", "clean"),
+    *(BarcodeRule("", f"L{letter}", "worm") for letter in "TUVWXYZH"),
+    *(BarcodeRule("", f"L{digit}", "data") for digit in "123456789A"),
+    BarcodeRule("", "M8", "data"),
+    BarcodeRule("", "PA", "data"),
 )
+"""Generation 10 has LA and LH, and PA for its larger cartridge; M8 is a cartridge of generation 7 in the format of a
+generation 8 drive, CU a universal cleaning cartridge."""
 
 _MEDIUM_TYPES = {"data": 1, "clean": 2, "worm": 4}
 

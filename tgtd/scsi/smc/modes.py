@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tgtd.scsi.mode import ModeField, ModePage
+from tgtd.scsi.mode import ModeField, ModePage, constant
 from tgtd.scsi.smc.inventory import Kind
 
 if TYPE_CHECKING:
@@ -100,8 +100,36 @@ CAPABILITIES = ModePage(
 )
 """Everything can be moved and exchanged between all places where volumes can be."""
 
+
+def _has_ports(changer: Changer) -> int:
+    return int(changer.layout.ports.count > 0)
+
+
+EXTENDED_CAPABILITIES = ModePage(
+    0x1F,
+    0x41,
+    "extended device capabilities",
+    20,
+    (
+        ModeField(4, 5, 1, "MVPRV", _has_ports, _has_ports),
+        ModeField(4, 0, 1, "IEST", _has_ports, _has_ports),
+        constant(6, 2, 1, "TREXC", 1),
+        ModeField(6, 1, 1, "LCKIE", _has_ports, _has_ports),
+    ),
+)
+"""PREVENT ALLOW MEDIUM REMOVAL locks the import/export elements, for moves to them too; what is in these is always
+known; EXCHANGE MEDIUM may put what was displaced where the other volume came from. There is no door, tray or magazine,
+and a drive need not unload first."""
+
 INFORMATIONAL_EXCEPTIONS = ModePage(
     0x1C, 0, "informational exceptions control", 12, (ModeField(2, 3, 1, "DEXCPT", lambda _: 1, lambda _: 1),)
 )
 
-MODE_PAGES = (CONTROL, INFORMATIONAL_EXCEPTIONS, ELEMENT_ADDRESSES, TRANSPORT_GEOMETRY, CAPABILITIES)
+MODE_PAGES = (
+    CONTROL,
+    INFORMATIONAL_EXCEPTIONS,
+    ELEMENT_ADDRESSES,
+    TRANSPORT_GEOMETRY,
+    CAPABILITIES,
+    EXTENDED_CAPABILITIES,
+)

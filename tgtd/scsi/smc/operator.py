@@ -22,6 +22,7 @@ from tgtd.scsi.sense import (
 from tgtd.scsi.smc.change import Bay, Change, Then
 from tgtd.scsi.smc.inventory import Kind, Resting
 from tgtd.scsi.smc.moves import moving
+from tgtd.scsi.spc.removal import prevented_by
 
 if TYPE_CHECKING:
     from tgtd.scsi.smc.changer import Changer
@@ -98,6 +99,7 @@ def export(changer: Changer, barcode: str, then: Then) -> None:
 
     def plan() -> Change:
         address = _where(changer, barcode)
+        _demand_unlocked(changer, address)
         bay = changer.bays.get(address)
         if bay is not None:
             bay.check(leaving=True)
@@ -130,9 +132,19 @@ def bring(changer: Changer, barcode: str, then: Then) -> None:
     def plan() -> Change:
         if changer.inventory.find(barcode) is not None:  # asked for twice
             raise ValueError(f"{barcode} is in the library already")
+        _demand_unlocked(changer, address)
         return Change(changer, changer.inventory.brought(address, barcode, by_port), (), ())
 
     _carry_out(changer, plan, by_port, then)
+
+
+def _demand_unlocked(changer: Changer, address: int) -> None:
+    """PREVENT ALLOW MEDIUM REMOVAL locks the import/export elements (LCKIE of mode page 1Fh/41h)."""
+    if changer.layout.kind(address) is Kind.PORT and changer.preventing:
+        raise ValueError(
+            f"the import/export elements are locked by {prevented_by(changer)}: have it allow medium removal, or end "
+            "its session"
+        )
 
 
 def _carry_out(changer: Changer, plan: Callable[[], Change], by_port: bool, then: Then) -> None:
