@@ -249,7 +249,7 @@ def flags(unit: Unit) -> list[str]:
     words = {
         **device.traits(),
         "stalled": unit.lane.stalled(),
-        "reserved": device.reservations.state.type is not None or device.reservations.legacy is not None,
+        "reserved": device.reservations.state.type is not None or device.reservations.reserved,
         "reservations-lost": device.reservations.lost is not None,
     }
     return [word for word, holds in words.items() if holds]
@@ -263,7 +263,7 @@ def reservation_rows(tree: Tree, health: Health, worker: int | None = None) -> I
 
 def reservation_row(unit: Unit) -> dict[str, object]:
     """Who is registered with a LUN and what is reserved. type, name: null while nothing is. legacy: who holds it by
-    RESERVE. lost: why nobody knows. keys are hexadecimal."""
+    RESERVE. elements: what of a library is held by RESERVE ELEMENT. lost: why nobody knows. keys are hexadecimal."""
     reservations = unit.device.reservations
     state = reservations.state
     legacy = reservations.legacy
@@ -285,6 +285,10 @@ def reservation_row(unit: Unit) -> dict[str, object]:
             for who, key in state.keys.items()
         ],
         "legacy": None if legacy is None else legacy.nexus.port,
+        "elements": [
+            {"port": holder.nexus.port, "identification": identification, "count": held.bit_count()}
+            for (holder, identification), held in reservations.elements.items()
+        ],
     }
 
 

@@ -25,6 +25,7 @@ ROW: dict[str, Any] = {
         {"initiator": "iqn.i:b,i,0x1", "port": 1, "key": "0x0000000000000abd", "holder": False},
     ],
     "legacy": None,
+    "elements": [],
 }
 NOTHING = {**ROW, "type": None, "registrations": [], "persist_through_power_loss": False}
 
@@ -42,6 +43,14 @@ NOTHING = {**ROW, "type": None, "registrations": [], "persist_through_power_loss
             ],
         ),
         ([{**NOTHING, "legacy": PORT}], [f"iqn.t LUN 1: RESERVE by {PORT} (generation 7)"]),
+        (
+            [{**NOTHING, "elements": [{"port": PORT, "identification": 9, "count": n} for n in (1, 2)]}],
+            [
+                "iqn.t LUN 1: not reserved (generation 7)",
+                f"  RESERVE ELEMENT 9 by {PORT}: 1 element",
+                f"  RESERVE ELEMENT 9 by {PORT}: 2 elements",
+            ],
+        ),
         ([{**NOTHING, "lost": "x.json: damaged"}], ["not reserved", "  LOST: x.json: damaged"]),
     ],
 )

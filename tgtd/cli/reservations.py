@@ -64,6 +64,9 @@ def lines(row: Mapping[str, Any]) -> Iterator[str]:
         what = f"RESERVE by {row['legacy']}"
     kept = ", kept through power loss" if row["persist_through_power_loss"] else ""
     yield f"{row['target']} LUN {row['lun']}: {what} (generation {row['generation']}{kept})"
+    for held in row["elements"]:
+        many = f"{held['count']} element{'' if held['count'] == 1 else 's'}"
+        yield f"  RESERVE ELEMENT {held['identification']} by {held['port']}: {many}"
     if row["lost"] is not None:
         yield f"  LOST: {row['lost']}"
     if row["registrations"]:

@@ -291,7 +291,7 @@ class LogicalUnit:
         """LOGICAL UNIT RESET (SAM-5 6.3.3): all tasks, the ACA and volatile state go; everyone hears of it."""
         self.tasks.abort(self.tasks, by, report=False)
         self.tasks.clear_aca()
-        self.reservations.legacy = None  # SPC-2 5.5.1; persistent ones stay (SPC-5 5.14.5.1)
+        self.reservations.release()  # SPC-2 5.5.1; persistent ones stay (SPC-5 5.14.5.1)
         self.restore_defaults()
         self.regate_all()
         self.attend_all(LOGICAL_UNIT_RESET)
@@ -322,8 +322,7 @@ class LogicalUnit:
         """I_T nexus loss (SAM-5 6.3.4): its tasks end without a response, an ACA and what it held here are gone."""
         self.tasks.abort([t for t in self.tasks if t.itl is itl], itl.nexus, report=False)
         self.tasks.clear_aca(itl)
-        if self.reservations.legacy is itl:
-            self.reservations.legacy = None
+        if self.reservations.release(itl):
             self.regate_all()
 
     def preempted(self, itl: LunNexus) -> None:

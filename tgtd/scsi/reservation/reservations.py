@@ -61,6 +61,9 @@ class Reservations:
         self.known = True
         self.lost: str | None = None
         self.legacy: LunNexus | None = None
+        self.elements: dict[tuple[LunNexus, int], int] = {}
+        """What RESERVE ELEMENT reserves of a media changer (smc/reservations.py): by who holds it and the reservation
+        identification, element addresses as bits."""
         self._changes: list[Change] = []
         self.changing = False
 
@@ -71,12 +74,34 @@ class Reservations:
     def forget(self) -> None:
         """Another identity is about to be loaded."""
         self.state, self.store, self.lost, self.known = EMPTY, None, None, False
-        self.legacy = None
+        self.release()
 
     @property
     def worth_telling(self) -> bool:
         """Somebody is registered, something is reserved, or nobody knows."""
-        return bool(self.state.keys) or self.legacy is not None or self.lost is not None
+        return bool(self.state.keys) or self.reserved or self.lost is not None
+
+    @property
+    def reserved(self) -> bool:
+        """Whether RESERVE has reserved the unit, or elements of it."""
+        return self.legacy is not None or bool(self.elements)
+
+    def others_elements(self, itl: LunNexus) -> int:
+        """The elements that other I_T nexuses have reserved."""
+        found = 0
+        for (holder, _), elements in self.elements.items():
+            if holder.nexus is not itl.nexus:
+                found |= elements
+        return found
+
+    def release(self, itl: LunNexus | None = None) -> bool:
+        """End what RESERVE has reserved, for this nexus or for all. Whether the unit itself was: then the caller
+        regates its nexuses."""
+        self.elements = {key: one for key, one in self.elements.items() if itl is not None and key[0] is not itl}
+        if self.legacy is None or itl not in (None, self.legacy):
+            return False
+        self.legacy = None
+        return True
 
     def bars(self, itl: LunNexus) -> frozenset[str]:
         """The classes of commands that this nexus may not do."""

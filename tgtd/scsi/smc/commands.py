@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tgtd.scsi.smc.moves import MOVES
+from tgtd.scsi.smc.reservations import ELEMENT_RESERVES
 from tgtd.scsi.smc.status import STATUS
 from tgtd.scsi.spc.commands import COMMON, MODES
 from tgtd.scsi.spc.persistent import PERSISTENT
-from tgtd.scsi.spc.reserve import RESERVES
 from tgtd.scsi.spc.tapealert import ALERTING_LOGS
 
 _WITH_LUN = frozenset((0x07, 0x1A, 0x2B, 0xA5, 0xA6, 0xB6, 0xB8))
@@ -16,5 +16,5 @@ _WITH_LUN = frozenset((0x07, 0x1A, 0x2B, 0xA5, 0xA6, 0xB6, 0xB8))
 
 ROWS = tuple(
     replace(row, lun_bits=True) if row.opcode in _WITH_LUN else row
-    for row in (*COMMON, *MODES, *PERSISTENT, *RESERVES, *ALERTING_LOGS, *MOVES, *STATUS)
+    for row in (*COMMON, *MODES, *PERSISTENT, *ELEMENT_RESERVES, *ALERTING_LOGS, *MOVES, *STATUS)
 )

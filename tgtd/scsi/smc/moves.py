@@ -9,6 +9,7 @@ from tgtd.scsi.command import Command
 from tgtd.scsi.sense import GOOD, INVALID_FIELD_IN_CDB, MEDIUM_REMOVAL_PREVENTED, CheckCondition
 from tgtd.scsi.smc.change import Bay, Change
 from tgtd.scsi.smc.inventory import Inventory, Kind, Resting, checked
+from tgtd.scsi.smc.reservations import demand
 from tgtd.scsi.spc.commands import usage
 from tgtd.scsi.spc.removal import prevent_allow
 from tgtd.scsi.task import Task
@@ -19,11 +20,10 @@ if TYPE_CHECKING:
 _RESTING = (Kind.STORAGE, Kind.PORT, Kind.DRIVE)
 
 
-def _transport(changer: Changer, cdb: bytes) -> None:
+def _transport(changer: Changer, cdb: bytes) -> int:
     """The address of the robot; 0 means the usual one."""
     address = int.from_bytes(cdb[2:4], "big")
-    if address:
-        checked(changer.layout, address, Kind.TRANSPORT)
+    return checked(changer.layout, address or changer.layout.transport.first, Kind.TRANSPORT)
 
 
 def _element(changer: Changer, cdb: bytes, at: int) -> int:
@@ -33,10 +33,15 @@ def _element(changer: Changer, cdb: bytes, at: int) -> int:
 def move_medium(changer: Changer, task: Task) -> int:
     """MOVE MEDIUM."""
     cdb = task.cdb
-    _transport(changer, cdb)
-    source, destination = _element(changer, cdb, 4), _element(changer, cdb, 6)
+    robot, source, destination = _transport(changer, cdb), _element(changer, cdb, 4), _element(changer, cdb, 6)
+    claim = partial(demand, changer, task.itl, robot, source, destination)
+    claim()
 
-    return changer.change_inventory(task, partial(moving, changer, source, destination))
+    def plan() -> Change:
+        claim()  # once more: it may have waited for its turn
+        return moving(changer, source, destination)
+
+    return changer.change_inventory(task, plan)
 
 
 def moving(changer: Changer, source: int, destination: int) -> Change:
@@ -50,12 +55,15 @@ def moving(changer: Changer, source: int, destination: int) -> Change:
 def exchange_medium(changer: Changer, task: Task) -> int:
     """EXCHANGE MEDIUM."""
     cdb = task.cdb
-    _transport(changer, cdb)
+    robot = _transport(changer, cdb)
     source, first, second = (_element(changer, cdb, at) for at in (4, 6, 8))
     if first in (source, second):
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=6, bit=7)
+    claim = partial(demand, changer, task.itl, robot, source, first, second)
+    claim()
 
     def plan() -> Change:
+        claim()
         after = changer.inventory.exchanged(changer.layout, source, first, second)
         return _change(changer, after, {source: first, first: second})
 
@@ -82,17 +90,17 @@ def _change(changer: Changer, after: Inventory, moves: dict[int, int]) -> Change
 
 def position_to_element(changer: Changer, task: Task) -> int:
     """POSITION TO ELEMENT: the robot is everywhere at once."""
-    _transport(changer, task.cdb)
-    checked(changer.layout, int.from_bytes(task.cdb[4:6], "big"), *_RESTING)
+    demand(changer, task.itl, _transport(changer, task.cdb), _element(changer, task.cdb, 4))
     return GOOD
 
 
 def open_close(changer: Changer, task: Task) -> int:
     """OPEN/CLOSE IMPORT/EXPORT ELEMENT: opened, it is the operator's; there is no door that would stand open."""
-    checked(changer.layout, int.from_bytes(task.cdb[2:4], "big"), Kind.PORT)
+    port = checked(changer.layout, int.from_bytes(task.cdb[2:4], "big"), Kind.PORT)
     action = task.cdb[4] & 0x1F
     if action > 1:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=4, bit=4)
+    demand(changer, task.itl, port)
     if action == 0 and changer.preventing:
         raise CheckCondition(MEDIUM_REMOVAL_PREVENTED)
     return GOOD

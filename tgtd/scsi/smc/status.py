@@ -17,6 +17,7 @@ from tgtd.scsi.sense import (
 from tgtd.scsi.smc.barcodes import shape
 from tgtd.scsi.smc.inventory import Kind
 from tgtd.scsi.smc.report import Status, encode, read_element_status
+from tgtd.scsi.smc.reservations import demand
 from tgtd.scsi.spc.commands import usage
 from tgtd.scsi.task import Task
 
@@ -29,6 +30,7 @@ _RANGE = 0x01
 
 def initialize(changer: Changer, task: Task) -> int:
     """INITIALIZE ELEMENT STATUS: the inventory is known, whatever happens."""
+    demand(changer, task.itl, *changer.layout.transport)
     return GOOD
 
 
@@ -36,6 +38,7 @@ def initialize_range(changer: Changer, task: Task) -> int:
     """INITIALIZE ELEMENT STATUS WITH RANGE, also under the operation code that libraries had before there was one."""
     if task.cdb[1] & _RANGE and changer.layout.kind(int.from_bytes(task.cdb[2:4], "big")) is None:
         raise CheckCondition(INVALID_ELEMENT_ADDRESS)
+    demand(changer, task.itl, *changer.layout.transport)
     return GOOD
 
 

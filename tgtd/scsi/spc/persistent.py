@@ -38,7 +38,7 @@ def _reserve_in(report: Report, unit: LogicalUnit, task: Task) -> int:
 def _demand(unit: LogicalUnit, replacing: bool = False) -> None:
     """SPC-2 5.5.1: while RESERVE reserves, PERSISTENT RESERVE IN and OUT conflict, whoever sends them. SPC-5
     5.14.11.3: only what was lost can be replaced."""
-    if unit.reservations.legacy is not None:
+    if unit.reservations.reserved:
         raise Refused(RESERVATION_CONFLICT)
     unit.reservations.demand(unit.obstacle, replacing)
     if replacing and unit.reservations.lost is None:
@@ -167,7 +167,7 @@ class Clearing:
 
     def done(self, outcome: Outcome | None, error: BaseException | None) -> None:
         if outcome is not None:
-            self._unit.reservations.legacy = None
+            self._unit.reservations.release()
             begin(self._unit, outcome)
         self._then(error)
 

@@ -11,7 +11,7 @@ from tgtd.scsi.sense import BUSY, GOOD, RESERVATION_CONFLICT, Refused
 from tgtd.scsi.task import Task
 
 
-def _does_nothing(unit: LogicalUnit, task: Task) -> bool:
+def does_nothing(unit: LogicalUnit, task: Task) -> bool:
     """SPC-5 5.14.3: whom a persistent reservation lets through gets GOOD, and nothing changes. Raises RESERVATION
     CONFLICT for all others while anybody is registered (SPC-2 5.5.1)."""
     reservations = unit.reservations
@@ -23,15 +23,24 @@ def _does_nothing(unit: LogicalUnit, task: Task) -> bool:
     return False
 
 
-def reserve(unit: LogicalUnit, task: Task) -> int:
-    """RESERVE: reserving again what one has is no error."""
-    if _does_nothing(unit, task):
-        return GOOD
+def demand_free(unit: LogicalUnit, task: Task) -> None:
+    """Raises what keeps this nexus from reserving anything: BUSY, RESERVATION CONFLICT."""
     reservations = unit.reservations
     if reservations.changing:  # maybe to a registration, with which this would conflict
         raise Refused(BUSY)
     if reservations.legacy not in (None, task.itl):
         raise Refused(RESERVATION_CONFLICT)
+
+
+def reserve(unit: LogicalUnit, task: Task) -> int:
+    """RESERVE: reserving again what one has is no error."""
+    if does_nothing(unit, task):
+        return GOOD
+    demand_free(unit, task)
+    reservations = unit.reservations
+    if reservations.others_elements(task.itl):
+        raise Refused(RESERVATION_CONFLICT)
+    reservations.release(task.itl)
     reservations.legacy = task.itl
     unit.regate_all()
     return GOOD
@@ -39,8 +48,7 @@ def reserve(unit: LogicalUnit, task: Task) -> int:
 
 def release(unit: LogicalUnit, task: Task) -> int:
     """RELEASE: releasing what one does not have is no error, and has no effect."""
-    if not _does_nothing(unit, task) and unit.reservations.legacy is task.itl:
-        unit.reservations.legacy = None
+    if not does_nothing(unit, task) and unit.reservations.release(task.itl):
         unit.regate_all()
     return GOOD
 
