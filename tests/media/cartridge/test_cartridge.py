@@ -113,8 +113,9 @@ def test_it_is_a_list(tmp_path_factory: pytest.TempPathFactory, first: list[byte
     cartridge.close()
 
 
-def test_cut_at_every_offset(tmp_path: Path) -> None:
+def test_cut_at_every_offset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever of the end is lost, what was synchronized is there, and of the rest a beginning, whole."""
+    monkeypatch.setattr(os, "fdatasync", lambda fd: None)  # no power is lost here but by cutting
     cartridge = blank(tmp_path)
     partition = cartridge.partitions[0]
     model = write(partition, [b"one" * 9, 2, b"two" * 5, b"three", 1])
@@ -186,18 +187,19 @@ def test_rot_costs_one_block_wherever_it_is(tmp_path: Path) -> None:
     """A damaged byte in data, headers or the index: no other block is lost."""
     cartridge = blank(tmp_path)
     partition = cartridge.partitions[0]
-    blocks = [b"block %d" % number for number in range(30)]
+    blocks = [b"block %d" % number for number in range(8)]
     write(partition, list(blocks))
     end = partition.end
     cartridge.close()
     whole = (tmp_path / "tape").read_bytes()
+    path = tmp_path / "rotten"
+    path.write_bytes(whole)
     for at in range(end):
-        path = tmp_path / "rotten"
-        path.write_bytes(whole)
         damage(path, DATA + at)
-        found = Cartridge.open(str(path))
+        found = Cartridge.open(str(path), writable=False)
         lost = unreadable(found.partitions[0], blocks)
         found.close()
+        damage(path, DATA + at)  # the same bit again: mended
         assert len(lost) <= 1, f"byte {at}: {lost}"
 
 

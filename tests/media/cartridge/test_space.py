@@ -85,3 +85,51 @@ def test_where_no_holes_can_be_punched(tmp_path: Path, monkeypatch: pytest.Monke
     assert b"kept" in path.read_bytes()
     assert path.stat().st_size == size
     cartridge.close()
+
+
+def test_room_is_reserved_ahead_and_given_back(fd: int) -> None:
+    """The file does not look longer for it, and only what is not written is given back."""
+    space = Space(fd, 8 * SIZE, [])
+    stream = Stream(space, [])
+    stream.write(0, b"head", bytes(SIZE))
+    ahead = os.fstat(fd)
+    assert ahead.st_size == DATA + SIZE + 4
+    assert ahead.st_blocks * 512 >= 4 * SIZE
+    stream.write(SIZE + 4, b"", b"more")
+    stream.release(SIZE + 8)
+    space.trim()
+    left = os.fstat(fd)
+    assert left.st_size == DATA + SIZE + 8
+    assert left.st_blocks * 512 <= SIZE + 8192
+    stream.write(SIZE + 8, b"", b"again")
+    assert os.fstat(fd).st_blocks * 512 >= 4 * SIZE
+
+
+def test_room_in_the_middle_of_the_file(fd: int) -> None:
+    """Two streams take turns: what the first has reserved lies before the end of the file."""
+    space = Space(fd, SIZE, [])
+    first, second = Stream(space, []), Stream(space, [])
+    first.write(0, b"", b"one")
+    second.write(0, b"", b"two")
+    assert os.fstat(fd).st_blocks * 512 >= 2 * SIZE
+    first.release(3)
+    second.release(3)
+    space.trim()
+    assert os.fstat(fd).st_blocks * 512 <= 16384
+    found = bytearray(3)
+    first.read(0, memoryview(found))
+    assert found == b"one"
+
+
+def test_no_room_to_reserve_is_no_error(fd: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def full(_fd: int, _mode: int, _at: int, length: int) -> None:
+        asked.append(length)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tgtd.media.cartridge.space.fallocate", full)
+    stream = Stream(Space(fd, 8 * SIZE, []), [])
+    for number in range(5):
+        stream.write(number * SIZE, b"", bytes(SIZE))
+    assert asked == [4 * SIZE, 4 * SIZE], "not once for each block"

@@ -304,6 +304,9 @@ class Cartridge:
                     partition.seal()
                 self.write_label()
                 self.write_label()
+                for partition in self.partitions:
+                    partition.release()
+                self._space.trim()
         finally:
             fd, self._fd = self._fd, -1
             os.close(fd)

@@ -86,6 +86,10 @@ class Partition:
             self._write_page(0)
         self._write_pages()
 
+    def release(self) -> None:
+        """Give back the space that was reserved for what is not written after all."""
+        self._stream.release(self.end)
+
     def cut(self, number: int) -> list[int]:
         """Forget the objects from `number` on: the segments that nothing needs any more. Raises OSError, LookupError.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -216,9 +215,10 @@ def write(drive: TapeDrive, task: Task) -> int:
         coding = drive.encoding(task.itl)
         if coding.guard is not None and what.length < PROTECTION:
             raise CheckCondition(INVALID_FIELD_IN_CDB, field=2 if task.cdb[0] < 0x80 else 12)
-        writing = Writing(drive.tape(), start(drive, task.cdb), what, data, coding, task.is_aborted)
+        head = start(drive, task.cdb)
+        writing = Writing(drive.tape(), drive.ground(head.partition), head, what, data, coding, task.is_aborted)
         writings.append(writing)
-        return partial(writing.run, drive.ground(writing.head.partition))
+        return writing.run
 
     def now() -> Head | None:
         writing = writings[0]
@@ -226,7 +226,7 @@ def write(drive: TapeDrive, task: Task) -> int:
             return None
         began = perf_counter()
         try:
-            return writing.run(drive.ground(writing.head.partition))
+            return writing.run()
         finally:
             drive.pace.took(perf_counter() - began)
 
@@ -246,6 +246,7 @@ class Writing:
     def __init__(
         self,
         cartridge: Cartridge,
+        ground: Ground,
         head: Head,
         what: Wish,
         data: memoryview,
@@ -256,6 +257,7 @@ class Writing:
         self.head = head
         self.received = self.stored = 0
         self._cartridge = cartridge
+        self._ground = ground
         self._wish = what
         self._data = data
         self._unwanted = unwanted
@@ -267,9 +269,9 @@ class Writing:
         behind = self.head.number == partition.objects and not partition.lost
         return behind and what.count <= _FEW and what.total <= _PROMPT and self._coding.writes_plain
 
-    def run(self, ground: Ground) -> Head:
+    def run(self) -> Head:
         """By a worker, or by the loop thread if it is `prompt`. Raises CheckCondition, Stopped, OSError."""
-        blocks, head = self._blocks(), self.head
+        blocks, head, ground = self._blocks(), self.head, self._ground
         first = next(blocks)  # nothing is cut for a block that is not what was sent
         partition = ground.clear(self._cartridge, head)
         before = partition.end
