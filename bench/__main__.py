@@ -16,8 +16,8 @@ from pathlib import Path
 
 from bench import cold, core, many, memory, profile, tape
 from bench.clients import CLIENTS
+from bench.contender import all_contenders, disks, us
 from bench.report import COLD_GOAL, HEAD, Findings, cells, line, markdown, picture, raw
-from bench.side import all_sides, disks, us
 from bench.versus import compare, latencies
 from bench.work import WORK
 
@@ -33,21 +33,26 @@ def main() -> int:
         return profile_one(options.only, options.profile)
     print(line(HEAD))
     rows = []
-    with all_sides() as sides:
-        for row in compare(sides, options.rounds, options.only):
+    with all_contenders() as contenders:
+        for row in compare(contenders, options.rounds, options.only):
             print(line(cells(row)), flush=True)
             rows.append(row)
         if options.only:
             return 0
-        latency = latencies(sides)
+        latency = latencies(contenders)
         profiles = {
-            row.work.name: profile.shares(sides.ours.pid, partial(CLIENTS[row.work.client], sides.ours.url, row.work))
+            row.work.name: profile.shares(
+                contenders.ours.pid, partial(CLIENTS[row.work.client], contenders.ours.url, row.work)
+            )
             for row in rows
             if not row.reached
         }
     means = (statistics.geometric_mean(row.rate for row in rows), statistics.geometric_mean(row.cpu for row in rows))
     print(f"geometric mean: {means[0]:.2f} x the rate, {means[1]:.2f} x the CPU")
-    rounds = {side.name: side.rounds for side in (sides.ours, sides.tgt, sides.nbd, sides.floor)}
+    rounds = {
+        contender.name: contender.rounds
+        for contender in (contenders.ours, contenders.tgt, contenders.nbd, contenders.floor)
+    }
     uncached = list(cold.run(options.rounds))
     profiles |= cold.profiles([one.name for one in uncached if one.ratio < COLD_GOAL])
     findings = Findings(

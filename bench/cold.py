@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from bench import profile
-from bench.side import disks, us
+from bench.contender import disks, us
 from bench.stream import Stream
 
 SIZE = 512 << 20

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tests.guest.inside import Inside
+from tests.guest.guestdaemon import GuestDaemon
 from tests.guest.machine import Guest, missing
 
 TARGET = "iqn.2026-11.com.example:bench"
@@ -48,7 +48,7 @@ print(json.dumps([done / job['job_runtime'] * 1e3, *(1e6 * each / done for each 
 
 
 @dataclass(slots=True)
-class Side:
+class DiskServer:
     """Who serves a disk. pid: of the process; 0: the kernel does. rounds: by work: rate, µs, µs of the process."""
 
     name: str
@@ -82,8 +82,8 @@ def prepare(guest: Guest) -> None:
     )
 
 
-def ours(guest: Guest) -> Side:
-    inside = Inside(guest, "/run/ours")
+def ours(guest: Guest) -> DiskServer:
+    inside = GuestDaemon(guest, "/run/ours")
     inside.edit(
         f'[[target]]\nname = "{TARGET}"\ntransport = "loopback"\nport = "naa.5001405000000098"\n'
         f"[target.access]\nanyone = true\n"
@@ -91,10 +91,10 @@ def ours(guest: Guest) -> Side:
     )
     inside.start()
     inside.served()
-    return Side("tgtd", inside.device(0), int(guest.run(f"cat {inside.place}/pid").output))
+    return DiskServer("tgtd", inside.device(0), int(guest.run(f"cat {inside.place}/pid").output))
 
 
-def theirs(guest: Guest) -> Iterator[Side]:
+def theirs(guest: Guest) -> Iterator[DiskServer]:
     """tcmu-runner, with its handler of qcow2 images, and the kernel's own file backstore."""
     runner, kernel = f"{CORE}/user_90/runner", f"{CORE}/fileio_90/kernel"
     guest.run(
@@ -107,8 +107,8 @@ def theirs(guest: Guest) -> Iterator[Side]:
         timeout=120,
     )
     disks = guest.run("lsscsi | awk '/TCMU device|FILEIO/ {print $NF}'").output.split()
-    yield Side("tcmu-runner", disks[0], int(guest.run("cat /run/runner.pid").output))
-    yield Side("LIO fileio", disks[1])
+    yield DiskServer("tcmu-runner", disks[0], int(guest.run("cat /run/runner.pid").output))
+    yield DiskServer("LIO fileio", disks[1])
 
 
 def main() -> int:
@@ -122,13 +122,13 @@ def main() -> int:
         return 1
     with Guest("bench") as guest:
         prepare(guest)
-        sides = [ours(guest), *theirs(guest)]
-        print("| | " + " | ".join(side.name for side in sides) + " |\n|---|" + "---|" * len(sides))
+        servers = [ours(guest), *theirs(guest)]
+        print("| | " + " | ".join(server.name for server in servers) + " |\n|---|" + "---|" * len(servers))
         for number, (kind, size, depth) in enumerate(WORK):
             for turn in range(options.rounds):
-                for side in sides if turn % 2 else reversed(sides):
-                    side.measure(guest, number, options.seconds)
-            cells = " | ".join(side.cell(number) for side in sides)
+                for server in servers if turn % 2 else reversed(servers):
+                    server.measure(guest, number, options.seconds)
+            cells = " | ".join(server.cell(number) for server in servers)
             print(f"| {kind} of {size}, depth {depth} | {cells} |", flush=True)
     return 0
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench.clients import qemu
-from bench.side import TARGET, disks, us
+from bench.contender import TARGET, disks, us
 from bench.work import KIB, Work
 from tests.initiator import Initiator
 

@@ -17,8 +17,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.contender import disks, us
 from bench.memory import resident
-from bench.side import disks, us
 from bench.stream import Stream, tape_cdb
 from bench.tgt import blank, tgt
 from tgtd.media.descriptor import KEEP_SIZE, PUNCH_HOLE, fallocate

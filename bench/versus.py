@@ -1,4 +1,4 @@
-"""The sides on the same work: alternating rounds, our ratios to tgt's pair by pair."""
+"""The contenders on the same work: alternating rounds, our ratios to tgt's pair by pair."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bench.contender import Contenders
 from bench.latency import percentiles
-from bench.side import Sides
 from bench.work import WORK, Work
 
 Figures = tuple[float, float]
@@ -16,7 +16,7 @@ Figures = tuple[float, float]
 
 @dataclass(slots=True)
 class Row:
-    """What was found for one work: medians of the rounds by name of the side; medians of the ratios of pairs."""
+    """What was found for one work: medians of the rounds by name of the contender; medians of the ratios of pairs."""
 
     work: Work
     figures: dict[str, Figures]
@@ -28,17 +28,17 @@ class Row:
         return self.rate >= self.work.rate and self.cpu <= self.work.cpu
 
 
-def compare(sides: Sides, rounds: int, wanted: str = "") -> Iterator[Row]:
+def compare(contenders: Contenders, rounds: int, wanted: str = "") -> Iterator[Row]:
     """One row after the other. Who goes first changes from round to round."""
     for work in WORK:
         if wanted not in work.name:
             continue
-        able = sides.able(work)
+        able = contenders.able(work)
         for number in range(rounds):
-            for side in able if number % 2 else reversed(able):
-                side.measure(work)
-        figures = {side.name: side.median(work) for side in able}
-        yield Row(work, figures, *ratios(sides.ours.rounds[work.name], sides.tgt.rounds[work.name]))
+            for contender in able if number % 2 else reversed(able):
+                contender.measure(work)
+        figures = {contender.name: contender.median(work) for contender in able}
+        yield Row(work, figures, *ratios(contenders.ours.rounds[work.name], contenders.tgt.rounds[work.name]))
 
 
 def ratios(ours: list[Figures], theirs: list[Figures]) -> Figures:
@@ -47,6 +47,8 @@ def ratios(ours: list[Figures], theirs: list[Figures]) -> Figures:
     return statistics.median(a[0] / b[0] for a, b in pairs), statistics.median(a[1] / max(b[1], 0.1) for a, b in pairs)
 
 
-def latencies(sides: Sides) -> dict[str, Figures]:
+def latencies(contenders: Contenders) -> dict[str, Figures]:
     """(p50, p99) of 4 KiB READs at depth 1 in µs."""
-    return {side.name: percentiles(side.url) for side in (sides.ours, sides.tgt, sides.floor)}
+    return {
+        contender.name: percentiles(contender.url) for contender in (contenders.ours, contenders.tgt, contenders.floor)
+    }

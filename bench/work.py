@@ -1,4 +1,4 @@
-"""What the sides are asked to do: one row per line of the table, with its goal."""
+"""What the contenders are asked to do: one row per line of the table, with its goal."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ from tgtd.scsi.sense import (
 )
 from tgtd.scsi.target import encode_lun
 from tgtd.status import target_rows
-from tgtd.units import State
+from tgtd.units import UnitState
 
 MIB = 1 << 20
 
@@ -42,7 +42,7 @@ def site(tmp_path: Path) -> Iterator[Inside]:
         yield it
 
 
-def state(site: Inside, number: int) -> tuple[State, int | None, str | None]:
+def state(site: Inside, number: int) -> tuple[UnitState, int | None, str | None]:
     unit = site.unit(number)
     return unit.state, unit.size, unit.cause
 
@@ -50,8 +50,8 @@ def state(site: Inside, number: int) -> tuple[State, int | None, str | None]:
 def test_the_first_configuration(site: Inside) -> None:
     site.write(site.lun(1), site.lun(2, "2 MiB"))
     assert site.start().errors == ()
-    assert state(site, 1) == (State.ONLINE, MIB, None)
-    assert state(site, 2) == (State.ONLINE, 2 * MIB, None)
+    assert state(site, 1) == (UnitState.ONLINE, MIB, None)
+    assert state(site, 2) == (UnitState.ONLINE, 2 * MIB, None)
     assert list(site.service.portals) == [("127.0.0.1", site.port)]
     assert site.health.generation == 1
 
@@ -68,7 +68,7 @@ def test_luns_come_and_go_and_initiators_hear_of_it(site: Inside) -> None:
     assert itl.attentions == [REPORTED_LUNS_CHANGED]
     assert site.unit(1) is kept
     assert sorted(nexus.target.luns) == [1, 3]
-    assert state(site, 3)[0] is State.ONLINE
+    assert state(site, 3)[0] is UnitState.ONLINE
     assert nexus.lun(encode_lun(2)).lu is not gone.lu
     site.turn_until(lambda: medium._fd == -1)
 
@@ -143,7 +143,7 @@ def test_becoming_writable_opens_the_file_anew(site: Inside) -> None:
     assert not old.writable
     site.write(site.lun(1))
     site.reload()
-    assert site.unit(1).state is State.ONLINE
+    assert site.unit(1).state is UnitState.ONLINE
     medium = site.unit(1).device.medium
     assert medium is not None
     assert medium.writable
@@ -156,7 +156,7 @@ def test_another_file(site: Inside) -> None:
     itl = attached(site.nexus(), 1)
     site.write(site.lun(1, "5 MiB", file="other.img"))
     site.reload()
-    assert state(site, 1) == (State.ONLINE, 5 * MIB, None)
+    assert state(site, 1) == (UnitState.ONLINE, 5 * MIB, None)
     assert MEDIUM_MAY_HAVE_CHANGED in itl.attentions
 
 
@@ -165,7 +165,7 @@ def test_two_luns_exchange_their_files(site: Inside) -> None:
     site.start()
     site.write(site.lun(1, "2 MiB", file="y"), site.lun(2, "1 MiB", file="x"))
     assert site.reload().result == "applied"
-    assert all(site.unit(n).state is State.ONLINE for n in (1, 2))
+    assert all(site.unit(n).state is UnitState.ONLINE for n in (1, 2))
     assert (site.unit(1).size, site.unit(2).size) == (2 * MIB, MIB)
 
 
@@ -174,7 +174,7 @@ def test_a_file_moves_from_one_lun_to_another(site: Inside) -> None:
     site.start()
     site.write(site.lun(2, file="x"))
     assert site.reload().result == "applied"
-    assert site.unit(2).state is State.ONLINE
+    assert site.unit(2).state is UnitState.ONLINE
 
 
 def test_offline_and_back(site: Inside) -> None:
@@ -182,19 +182,19 @@ def test_offline_and_back(site: Inside) -> None:
     site.start()
     site.write(site.lun(1, more="online = false"))
     site.reload()
-    assert state(site, 1) == (State.OFFLINE, None, None)
+    assert state(site, 1) == (UnitState.OFFLINE, None, None)
     site.turn_until(site.unit(1).lane.idle)
     site.write(site.lun(1))
     site.reload()
-    site.turn_until(lambda: site.unit(1).state is State.ONLINE)
+    site.turn_until(lambda: site.unit(1).state is UnitState.ONLINE)
 
 
 def test_a_missing_file_does_not_stop_the_rest(site: Inside) -> None:
     site.write(site.lun(1), site.lun(2, None))
     assert site.start().errors == ()
-    assert state(site, 1)[0] is State.ONLINE
+    assert state(site, 1)[0] is UnitState.ONLINE
     where, _, cause = state(site, 2)
-    assert where is State.PENDING
+    assert where is UnitState.PENDING
     assert "does not exist" in (cause or "")
     site.write(site.lun(1), site.lun(2, None), site.lun(3, None))
     assert any(
@@ -203,7 +203,7 @@ def test_a_missing_file_does_not_stop_the_rest(site: Inside) -> None:
     )
     (site.media / "2.img").write_bytes(bytes(MIB))
     site.retry()
-    site.turn_until(lambda: state(site, 2) == (State.ONLINE, MIB, None))
+    site.turn_until(lambda: state(site, 2) == (UnitState.ONLINE, MIB, None))
 
 
 def test_a_portal_that_cannot_be_had_refuses_all_and_is_undone(site: Inside) -> None:
@@ -290,11 +290,11 @@ def test_a_medium_that_hangs_does_not_hold_up_the_reload(site: Inside, monkeypat
     site.write(site.lun(1), site.lun(2), site.lun(3))
     try:
         assert site.reload().result == "applied"
-        assert state(site, 3)[0] is State.ONLINE
-        assert state(site, 2)[0] is State.PENDING
+        assert state(site, 3)[0] is UnitState.ONLINE
+        assert state(site, 2)[0] is UnitState.PENDING
     finally:
         gate.set()
-    site.turn_until(lambda: state(site, 2) == (State.ONLINE, MIB, None))
+    site.turn_until(lambda: state(site, 2) == (UnitState.ONLINE, MIB, None))
 
 
 def test_a_fault_of_ours_takes_everything_back(site: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,7 +322,7 @@ def test_a_fault_of_ours_takes_everything_back(site: Inside, monkeypatch: pytest
     assert live.units[3].device.write_protected is None
     assert list(site.service.portals) == [("127.0.0.1", site.port)]
     site.retry()
-    site.turn_until(lambda: all(site.unit(n).state is State.ONLINE for n in (1, 2, 3)))
+    site.turn_until(lambda: all(site.unit(n).state is UnitState.ONLINE for n in (1, 2, 3)))
     site.turn_until(lambda: site.unit(1).size == MIB)
     assert site.reload().result == "applied"
     assert sorted(site.tree.targets[IQN].units) == [1, 3, 4]

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tgtd import folder as module
-from tgtd.folder import Folder, sealed, unsealed, why
+from tgtd.folder import StateFolder, sealed, unsealed, why
 
 
 def test_read_and_replace(tmp_path: Path) -> None:
-    folder = Folder(tmp_path / "x")
+    folder = StateFolder(tmp_path / "x")
     file = folder.path / "a.json"
     assert folder.read(file) is None
     assert not folder.path.exists(), "looking leaves no traces"
@@ -30,7 +30,7 @@ def test_read_and_replace(tmp_path: Path) -> None:
 def test_an_error_at_the_end_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bytes | None
 ) -> None:
-    folder = Folder(tmp_path / "x")
+    folder = StateFolder(tmp_path / "x")
     file = folder.path / "a.json"
     folder.replace(folder.path / "other.json", b"")
     if before is not None:
@@ -47,7 +47,7 @@ def test_an_error_at_the_end_changes_nothing(
 
 
 def test_without_its_parent_nothing_is_written(tmp_path: Path) -> None:
-    folder = Folder(tmp_path / "gone" / "x")
+    folder = StateFolder(tmp_path / "gone" / "x")
     with pytest.raises(FileNotFoundError):
         folder.replace(folder.path / "a.json", b"")
 

@@ -51,6 +51,7 @@ MAY_DO_IO = {
     "tgtd.hw.fabrics.host": "what sysfs says of this machine's ports",
     "tgtd.hw.tcmu.uio": "UIO devices, shared memory",
     "tgtd.identity": "the installation's id in the state directory",
+    "tgtd.iouring": "io_uring",
     "tgtd.ledger": "reservations in the state directory",
     "tgtd.log": "journald or stderr",
     "tgtd.loop": "epoll, signals, eventfd",
@@ -72,7 +73,6 @@ MAY_DO_IO = {
     "tgtd.net.iscsi.connection": "sockets",
     "tgtd.net.iscsi.portal": "listening sockets",
     "tgtd.premises": "state and run directories, their locks",
-    "tgtd.ring": "io_uring",
     "tgtd.notify": "the service manager's socket",
 }
 """Every module that touches the world outside the process, and what of it. A room that is not named here is pure."""
@@ -404,6 +404,25 @@ def test_modules_say_what_they_are() -> None:
     mine = [path for path in EVERYTHING if not path.is_relative_to(ROOT / "tests")]
     silent = [path for path in mine if tree(path).body and not ast.get_docstring(tree(path))]
     none(str(path.relative_to(ROOT)) for path in silent)
+
+
+def classes() -> Iterator[tuple[str, Path, set[str]]]:
+    """(name, where, the last words of what it inherits from) of those at the top of the house's modules."""
+    for path in MODULES:
+        for node in tree(path).body:
+            if isinstance(node, ast.ClassDef):
+                bases = {(dotted(base) or "").split(".")[-1] for base in node.bases}
+                yield node.name, path, bases
+
+
+def test_a_name_means_one_thing() -> None:
+    """But for a contract and who keeps it, for a wish (config/model.py) and what comes of it, and for heirs of their
+    namesakes."""
+    seen: dict[str, list[str]] = {}
+    for name, path, bases in classes():
+        if "Protocol" not in bases and name not in bases and name_of(path) != "tgtd.config.model":
+            seen.setdefault(name, []).append(name_of(path))
+    none(f"{name}: {', '.join(where)}" for name, where in seen.items() if len(where) > 1)
 
 
 def test_no_notes_of_unfinished_work() -> None:

@@ -28,7 +28,7 @@ from tgtd.scsi.reservation.state import Registrant, State
 from tgtd.scsi.reservation.transportid import iscsi_port
 from tgtd.scsi.reservation.types import TYPES
 from tgtd.scsi.task import SIMPLE, Task
-from tgtd.units import State as UnitState
+from tgtd.units import UnitState
 
 WWID = bytes.fromhex("6027467000000000000000000000abcd")
 A, B = (Registrant(iscsi_port(f"iqn.2026-11.org.test:{name},i,0x000000000001"), 1) for name in "ab")

@@ -15,7 +15,7 @@ from tgtd import memories as module
 from tgtd.memories import Memories, decode, encode
 from tgtd.scsi.memory import Unknown
 from tgtd.scsi.sense import INTERNAL_TARGET_FAILURE, CheckCondition
-from tgtd.units import State
+from tgtd.units import UnitState
 
 WWID = bytes.fromhex("6027467000000000000000000000abcd")
 VALUES = {"pages": bytes(range(256)), "text": b""}
@@ -152,12 +152,12 @@ def test_a_damaged_memory_keeps_the_unit_away_until_somebody_decides(site: Insid
     path.write_bytes(b"{")
     site.start()
     unit = site.unit(1)
-    assert unit.state is State.PENDING
+    assert unit.state is UnitState.PENDING
     assert (unit.cause or "").startswith(f"{path}: damaged")
     assert isinstance(unit.device.memory, Unknown)
     path.unlink()
     unit.retry()
-    site.turn_until(lambda: unit.state is State.ONLINE)
+    site.turn_until(lambda: unit.state is UnitState.ONLINE)
     assert keep(site, "a", b"1") is None
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.inside import inside
 from tgtd import rounds
 from tgtd.rounds import Rounds
-from tgtd.units import State
+from tgtd.units import UnitState
 
 
 def test_what_is_missing_is_found_when_it_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,11 +17,11 @@ def test_what_is_missing_is_found_when_it_comes(tmp_path: Path, monkeypatch: pyt
     with inside(tmp_path) as site:
         site.write(site.lun(1, size=None))
         site.start()
-        assert site.unit(1).state is State.PENDING
+        assert site.unit(1).state is UnitState.PENDING
         walk = Rounds(site.loop, site.tree)
         walk.start()
         (site.media / "1.img").write_bytes(bytes(1 << 20))
-        site.turn_until(lambda: site.unit(1).state is State.ONLINE)
+        site.turn_until(lambda: site.unit(1).state is UnitState.ONLINE)
         walk.stop()
 
 

@@ -60,5 +60,5 @@ def test_a_tree_without_fabrics_has_them_elsewhere(site: Inside) -> None:
     site.start()
     live = site.tree.targets[IQN]
     assert isinstance(live.side, DistantSide)
-    assert isinstance(live.wish.fabric, model.Fabric)
+    assert isinstance(live.wish.fabric, model.FabricPort)
     assert IQN not in site.service.targets

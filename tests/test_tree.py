@@ -15,7 +15,7 @@ from tgtd.notify import InheritedSockets
 from tgtd.scsi.sense import ASYMMETRIC_ACCESS_STATE_CHANGED, INQUIRY_DATA_CHANGED, REPORTED_LUNS_CHANGED
 from tgtd.scsi.target import encode_lun
 from tgtd.tree import advice
-from tgtd.units import State
+from tgtd.units import UnitState
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_a_lun_is_shared_renumbered_and_not_shared_any_more(site: Inside) -> Non
     assert site.reload().errors == ()
     assert list(device.access.homes) == [site.tree.targets[IQN].scsi]
     assert site.unit(1).device is device
-    assert site.unit(1).state is State.ONLINE
+    assert site.unit(1).state is UnitState.ONLINE
 
 
 def test_a_shared_lun_that_becomes_another_is_shared_anew(site: Inside) -> None:

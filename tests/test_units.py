@@ -19,7 +19,7 @@ from tgtd.media.options import OpenOptions
 from tgtd.scsi.medium import BlockMedium
 from tgtd.scsi.sense import CAPACITY_DATA_CHANGED, MODE_PARAMETERS_CHANGED
 from tgtd.scsi.task import SIMPLE, Task
-from tgtd.units import State
+from tgtd.units import UnitState
 
 MIB = 1 << 20
 
@@ -62,12 +62,12 @@ def test_a_pending_unit_says_why_once(site: Inside, caplog: pytest.LogCaptureFix
     for _ in range(3):
         unit.retry()
         site.turn_until(lambda: unit._opening is None)
-    assert unit.state is State.PENDING
+    assert unit.state is UnitState.PENDING
     assert caplog.text.count("does not exist") == 1
     (site.media / "1.img").write_bytes(bytes(MIB))
     caplog.set_level(logging.INFO, "tgtd")
     unit.retry()
-    site.turn_until(lambda: unit.state is State.ONLINE)
+    site.turn_until(lambda: unit.state is UnitState.ONLINE)
     assert "LUN 1 is online" in caplog.text
     assert unit.cause is None
 
@@ -257,7 +257,7 @@ def test_a_medium_that_does_not_fit_leaves_the_unit_pending(site: Inside) -> Non
     site.openers["file"] = coarse
     site.write(site.lun(1))
     site.start()
-    assert site.unit(1).state is State.PENDING
+    assert site.unit(1).state is UnitState.PENDING
     assert "512" in (site.unit(1).cause or "")
 
 
@@ -274,7 +274,7 @@ def test_growing_beyond_what_is_possible_is_told(site: Inside) -> None:
     unit.resize(dataclasses.replace(unit.wish, medium=dataclasses.replace(unit.wish.medium, size=5 * MIB)))
     site.turn_until(lambda: unit.cause is not None)
     assert "No space left" in (unit.cause or "")
-    assert (unit.state, unit.size) == (State.ONLINE, MIB)
+    assert (unit.state, unit.size) == (UnitState.ONLINE, MIB)
     del medium.grow  # there is room again
     unit.probe()
     site.turn_until(lambda: unit.size == 5 * MIB)
@@ -295,4 +295,4 @@ def test_mode_pages_are_edited_while_the_unit_runs(site: Inside) -> None:
     site.write(site.lun(1))
     site.reload()
     assert not site.unit(1).device.report_aborts
-    assert site.unit(1).state is State.ONLINE
+    assert site.unit(1).state is UnitState.ONLINE

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tgtd import workers as module
+from tgtd.iouring import IoUring
 from tgtd.loop import Loop
-from tgtd.ring import Ring
 from tgtd.scsi.medium import Transfer
 from tgtd.workers import Lane, Workers
 
@@ -283,7 +283,7 @@ def test_a_kernel_that_refuses_is_told_of(
     def refuse() -> Any:
         raise OSError(errno.EPERM, "no")
 
-    monkeypatch.setattr(module, "Ring", refuse)
+    monkeypatch.setattr(module, "IoUring", refuse)
     pool = Workers(loop, 2)
     with caplog.at_level("INFO"):
         pool.use_ring(True)
@@ -380,7 +380,7 @@ def test_a_lane_that_hears_nothing_submits_no_more(
 
 
 def test_a_full_ring_leaves_the_rest_to_threads(loop: Loop, pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "Ring", lambda: Ring(2))
+    monkeypatch.setattr(module, "IoUring", lambda: IoUring(2))
     pool = Workers(loop, 2)
     pool.use_ring(True)
     if pool.ring is None:

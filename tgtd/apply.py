@@ -39,7 +39,7 @@ from tgtd.opening import Opening
 from tgtd.scsi.layer import bottom
 from tgtd.scsi.lun import Identity
 from tgtd.tree import LiveTarget, Tree, advice
-from tgtd.units import State, Unit
+from tgtd.units import Unit, UnitState
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ PATIENCE = 5.0
 
 _FAULT = "internal error; the log has the details"
 
-Place = tuple[str, int]
+UnitKey = tuple[str, int]
 """Target and LUN."""
 
 Whereabouts = tuple[str, str | None]
@@ -93,7 +93,7 @@ class Transaction:
         self._then = then
         self._concert = concert or Concert(self.commit)
         self._loop = tree.shop.workers.loop
-        self._openings: dict[Place, Opening] = {}
+        self._openings: dict[UnitKey, Opening] = {}
         self._missing = 0
         self._timer: Timer | None = None
         self._prepared = False  # what can fail is done
@@ -223,7 +223,7 @@ class Transaction:
             elif isinstance(step, RemoveLun):
                 yield self._tree.identity(step.target, step.old).wwid
 
-    def _wanting(self) -> Iterator[tuple[Place, model.Lun]]:
+    def _wanting(self) -> Iterator[tuple[UnitKey, model.Lun]]:
         for step in self._plan:
             if isinstance(step, AddTarget):
                 yield from (((step.target, lun.number), lun) for lun in step.new.luns.values() if lun.online)
@@ -432,7 +432,7 @@ class Transaction:
     def released(self) -> None:
         """A medium was closed, here or elsewhere: whoever waits for one may try."""
         for unit in list(self._waiting):
-            if unit.state is State.PENDING:
+            if unit.state is UnitState.PENDING:
                 unit.retry()
             else:
                 del self._waiting[unit]

@@ -22,8 +22,7 @@ from tgtd.scsi.sbc.disk import Disk
 from tgtd.scsi.sbc.settings import DiskSettings
 from tgtd.scsi.smc.barcodes import BarcodeRule
 from tgtd.scsi.smc.changer import Changer
-from tgtd.scsi.smc.inventory import Kind as Element
-from tgtd.scsi.smc.inventory import Layout, Range
+from tgtd.scsi.smc.inventory import ElementType, Layout, Range
 from tgtd.scsi.smc.shelf import DriveName, LibrarySettings
 from tgtd.scsi.ssc.division import MOST
 from tgtd.scsi.ssc.drive import TapeDrive, TapeSettings
@@ -31,7 +30,7 @@ from tgtd.scsi.ssc.personality import PERSONALITIES, Density, Personality
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class DeviceKind:
     """make: a device without a medium, of its settings. settings: what it takes from a LUN's configuration. names: what
     it is called where the configuration does not say."""
 
@@ -112,10 +111,10 @@ def library_settings(wish: model.Lun) -> LibrarySettings:
     first = library.addresses
     return LibrarySettings(
         Layout(
-            Range(Element.TRANSPORT, first.robot, 1),
-            Range(Element.STORAGE, first.slots, library.slots),
-            Range(Element.PORT, first.ports, library.ports),
-            Range(Element.DRIVE, first.drives, len(library.drives)),
+            Range(ElementType.TRANSPORT, first.robot, 1),
+            Range(ElementType.STORAGE, first.slots, library.slots),
+            Range(ElementType.PORT, first.ports, library.ports),
+            Range(ElementType.DRIVE, first.drives, len(library.drives)),
         ),
         tuple(DriveName(drive.target, drive.lun) for drive in library.drives),
         library.cartridges,
@@ -131,10 +130,10 @@ def _library_names(wish: model.Lun) -> Names:
     return library.vendor, library.product, library.revision
 
 
-KINDS: Mapping[str, Kind] = {
-    "disk": Kind(_disk, disk_settings, _own_names),
-    "passthrough": Kind(Passthrough, passthrough_settings, _own_names),
-    "tape": Kind(TapeDrive, tape_settings, _drive_names),
-    "changer": Kind(Changer, library_settings, _library_names),
+KINDS: Mapping[str, DeviceKind] = {
+    "disk": DeviceKind(_disk, disk_settings, _own_names),
+    "passthrough": DeviceKind(Passthrough, passthrough_settings, _own_names),
+    "tape": DeviceKind(TapeDrive, tape_settings, _drive_names),
+    "changer": DeviceKind(Changer, library_settings, _library_names),
 }
 """By the configuration's `device`."""

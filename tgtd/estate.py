@@ -25,7 +25,7 @@ from tgtd.status import (
     session_rows,
 )
 from tgtd.tree import Tree
-from tgtd.units import State, Unit
+from tgtd.units import Unit, UnitState
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ def move_medium(
 ) -> None:
     """Eject the medium of a LUN that runs in this process, or load it. Raises Unanswerable."""
     unit = _unit(tree, target, lun)
-    if unit.state is not State.ONLINE:
+    if unit.state is not UnitState.ONLINE:
         raise Unanswerable(f"{unit.place} is {unit.state.value}" + (f": {unit.cause}" if unit.cause else ""))
     try:
         if eject:
@@ -113,7 +113,7 @@ def library(
     changer = unit.device
     if not isinstance(changer, Changer):
         raise Unanswerable(f"{unit.place} is a {unit.wish.device}; name the LUN of a changer")
-    if unit.state is not State.ONLINE:
+    if unit.state is not UnitState.ONLINE:
         raise Unanswerable(f"{unit.place} is {unit.state.value}" + (f": {unit.cause}" if unit.cause else ""))
     if what == "show":
         reply({"elements": operator.rows(changer), "homeless": list(changer.homeless)})

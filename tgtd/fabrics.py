@@ -80,13 +80,13 @@ class Fabrics:
         self.open_ring = open_ring
         self.lane = workers.lane(1)
         self._sides: dict[FabricSide, None] = {}
-        self._left: Callable[[], None] | None = None
+        self._then: Callable[[], None] | None = None
 
     def side(self, wish: model.Target, scsi: Target) -> FabricSide:
         """Of a target that is not shown yet."""
         return FabricSide(self, wish, scsi)
 
-    def joined(self, side: FabricSide) -> None:
+    def enter(self, side: FabricSide) -> None:
         self._sides[side] = None
 
     def parted(self, side: FabricSide) -> None:
@@ -102,14 +102,14 @@ class Fabrics:
 
     def leave(self, done: Callable[[], None]) -> None:
         """Take all targets out of the kernel; `done()` once. The caller bounds the wait."""
-        self._left = done
+        self._then = done
         for side in list(self._sides):
             side.hide()
         self._gone()
 
     def _gone(self) -> None:
-        if self._left is not None and not self._sides:
-            done, self._left = self._left, None
+        if self._then is not None and not self._sides:
+            done, self._then = self._then, None
             self.loop.call_soon(done)
 
     def close(self) -> None:
@@ -148,7 +148,7 @@ class FabricSide:
 
     def show(self) -> None:
         self._scsi.connect(self._nexus)
-        self._fabrics.joined(self)
+        self._fabrics.enter(self)
         self.refresh()
 
     def hide(self) -> None:
@@ -221,7 +221,7 @@ class FabricSide:
             self._finish(visit)
             return
         self._busy, self._done = True, None
-        self._fabrics.lane.submit(partial(self._leave, visit), partial(self._left, visit))
+        self._fabrics.lane.submit(partial(self._take_away, visit), partial(self._taken, visit))
 
     def _visit(self) -> _Visit:
         """What the kernel is to have now."""
@@ -246,7 +246,7 @@ class FabricSide:
                 self._wish.fabric.cmd_time_out,
             )
 
-    def _leave(self, visit: _Visit) -> None:
+    def _take_away(self, visit: _Visit) -> None:
         """In a worker."""
         fabrics, fabric = self._fabrics, FABRICS[visit.wish.transport]
         assert visit.wish.fabric is not None
@@ -263,7 +263,7 @@ class FabricSide:
         visit.steps = difference(visit.items, present, owned)
         fabrics.tree.carry_out(visit.steps.leave)
 
-    def _left(self, visit: _Visit, error: BaseException | None) -> None:
+    def _taken(self, visit: _Visit, error: BaseException | None) -> None:
         if error is not None or self._closed:
             self._fail(visit, error)
             return
@@ -302,7 +302,7 @@ class FabricSide:
         except Distrust as trouble:
             self._fail(visit, OSError(str(trouble)))
             return
-        self._fabrics.lane.submit(partial(self._join, visit), partial(self._joined, visit))
+        self._fabrics.lane.submit(partial(self._give, visit), partial(self._given, visit))
 
     def _serve(self, path: str, lun: int, ring: Uio) -> None:
         """Raises Distrust."""
@@ -315,12 +315,12 @@ class FabricSide:
         self._servers.pop(path, None)
         self._complain(f"LUN {path.rpartition('_')[2]}: {why}")
 
-    def _join(self, visit: _Visit) -> None:
+    def _give(self, visit: _Visit) -> None:
         """In a worker."""
         self._fabrics.tree.carry_out(visit.steps.join)
         visit.state = _ask(self._fabrics.host, visit.wish)
 
-    def _joined(self, visit: _Visit, error: BaseException | None) -> None:
+    def _given(self, visit: _Visit, error: BaseException | None) -> None:
         if error is not None or self._closed:
             self._fail(visit, error)
             return

@@ -17,7 +17,7 @@ MALFORMED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """What reading a file raises that was not written by us."""
 
 
-class Folder:
+class StateFolder:
     """path: made when the first file is written, its parent being there. Each file has one user at a time."""
 
     def __init__(self, path: Path) -> None:

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from tgtd.folder import MALFORMED, Folder, sealed, unsealed, why
+from tgtd.folder import MALFORMED, StateFolder, sealed, unsealed, why
 from tgtd.scsi.reservation.state import Registrant, State
 from tgtd.scsi.reservation.transportid import describe
 from tgtd.scsi.reservation.types import TYPES
@@ -45,7 +45,7 @@ class Ledger:
     def __init__(self, state: Path, boot: str | None = None) -> None:
         self.folder = state / FOLDER
         self._boot = boot_id() if boot is None else boot
-        self._files = Folder(self.folder)
+        self._files = StateFolder(self.folder)
 
     def path(self, wwid: bytes) -> Path:
         return self.folder / f"{wwid.hex()}.json"

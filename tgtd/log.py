@@ -132,7 +132,7 @@ def handler(form: str, stream: TextIO, environment: Mapping[str, str]) -> loggin
     return plain
 
 
-class Worker(logging.Filter):
+class WorkerName(logging.Filter):
     """Adds to each record which worker process it comes from."""
 
     def __init__(self, worker: str) -> None:
@@ -153,7 +153,7 @@ def set_up(level: str, form: str = "auto", stream: TextIO | None = None, worker:
     destination = handler(form, sys.stderr if stream is None else stream, os.environ)
     destination.addFilter(Flood())
     if worker is not None:
-        destination.addFilter(Worker(worker))
+        destination.addFilter(WorkerName(worker))
     logger.addHandler(destination)
     logger.setLevel(level.upper())
     logger.propagate = False

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from tgtd.folder import MALFORMED, Folder, sealed, unsealed, why
+from tgtd.folder import MALFORMED, StateFolder, sealed, unsealed, why
 from tgtd.scsi.memory import Kept
 from tgtd.scsi.sense import INTERNAL_TARGET_FAILURE, CheckCondition
 from tgtd.workers import Lane
@@ -27,7 +27,7 @@ class Memories:
 
     def __init__(self, state: Path) -> None:
         self.folder = state / FOLDER
-        self._files = Folder(self.folder)
+        self._files = StateFolder(self.folder)
 
     def path(self, wwid: bytes) -> Path:
         return self.folder / f"{wwid.hex()}.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from tgtd.loop import Loop, Timer
 from tgtd.tree import Tree
-from tgtd.units import State, Unit
+from tgtd.units import Unit, UnitState
 
 TICK = 2.0
 """Seconds between looks at pending media and at the size of those whose size was not declared."""
@@ -38,7 +38,7 @@ class Rounds:
             unit.note_errors()
             unit.device.looked_at()
             unit.recover_reservations()
-            if unit.state is State.PENDING:
+            if unit.state is UnitState.PENDING:
                 unit.retry()
             else:
                 unit.probe()

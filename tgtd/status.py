@@ -18,7 +18,7 @@ from tgtd.scsi.access import ALTERED_BY_COMMAND
 from tgtd.scsi.device import AnyDevice
 from tgtd.scsi.reservation.transportid import describe
 from tgtd.tree import LiveTarget, Tree
-from tgtd.units import State, Unit
+from tgtd.units import Unit, UnitState
 
 _MOST_WORRIES = 8
 
@@ -88,9 +88,9 @@ class Census:
         return cls(
             targets=len(tree.targets),
             luns=len(states),
-            online=states.count(State.ONLINE),
-            pending=states.count(State.PENDING),
-            offline=states.count(State.OFFLINE),
+            online=states.count(UnitState.ONLINE),
+            pending=states.count(UnitState.PENDING),
+            offline=states.count(UnitState.OFFLINE),
             sessions=len(tree.service.sessions),
             connections=len(tree.service.connections),
             refused_logins=tree.service.refusals,

@@ -47,7 +47,7 @@ class Failing:
     when: float = 0.0
 
 
-class State(enum.Enum):
+class UnitState(enum.Enum):
     ONLINE = "online"
     PENDING = "pending"
     OFFLINE = "offline"
@@ -86,10 +86,10 @@ class Unit:
         self._told = False  # whether the log says that the unit is pending
 
     @property
-    def state(self) -> State:
+    def state(self) -> UnitState:
         if not self.wish.online:
-            return State.OFFLINE
-        return State.PENDING if self.device.medium is None else State.ONLINE
+            return UnitState.OFFLINE
+        return UnitState.PENDING if self.device.medium is None else UnitState.ONLINE
 
     @property
     def size(self) -> int | None:
@@ -112,7 +112,7 @@ class Unit:
         """A pending unit tries again: now, or when the attempt under way has failed."""
         if self._reopening or self._gone:
             return
-        if self._opening is not None or self.state is not State.PENDING:
+        if self._opening is not None or self.state is not UnitState.PENDING:
             self._again = True
         else:
             self.adopt(Opening(self.shop, self.wish, self.device.identity.wwid))

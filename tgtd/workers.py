@@ -4,7 +4,7 @@ A lane is one medium's share of the pool: it bounds how many of its jobs run at 
 keep the others from working. What is submitted in one turn of the loop is handed over together, and completions come
 back together. Threads are daemonic: a system call that hangs for ever does not keep the process from ending.
 
-Where there is a ring (tgtd.ring), the kernel does transfers without a thread. Submitting them takes no waiting as a
+Where there is a ring (tgtd.iouring), the kernel does transfers without a thread. Submitting them takes no waiting as a
 rule; it has exceptions (a disk's queue that is full, a file whose map is not in memory). A lane whose transfers were
 slow to submit goes back to threads for a while that doubles each time; one that hears nothing of its transfers for a
 quarter of a second submits no more until it does. So a medium holds the loop up for a slow call now and then, at most.
@@ -22,8 +22,8 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
+from tgtd.iouring import EVENTS, IoUring, why_not
 from tgtd.loop import Loop, Timer
-from tgtd.ring import EVENTS, Ring, why_not
 from tgtd.scsi.medium import Transfer, Work
 
 log = logging.getLogger(__name__)
@@ -172,7 +172,7 @@ class Workers:
         self.threads = 0
         self.lanes: dict[Lane, None] = {}
         """Lanes with jobs that run."""
-        self.ring: Ring[tuple[Lane, Transfer, Done]] | None = None
+        self.ring: IoUring[tuple[Lane, Transfer, Done]] | None = None
         self.transfers = False
         """Whether the ring takes new ones."""
         self.io_uring = "not asked for"
@@ -200,7 +200,7 @@ class Workers:
         else:
             try:
                 if self.ring is None:
-                    self.ring = Ring()
+                    self.ring = IoUring()
                     self.loop.watch(self.ring.event, EVENTS, self._rung)
                 self.transfers = True
                 self.io_uring = "in use"
@@ -245,7 +245,7 @@ class Workers:
         if self._sweeper is None and self.lanes:
             self._sweeper = self.loop.call_later(_SWEEP, self._sweep)
 
-    def _enter(self, ring: Ring[tuple[Lane, Transfer, Done]], changed: dict[Lane, None]) -> None:
+    def _enter(self, ring: IoUring[tuple[Lane, Transfer, Done]], changed: dict[Lane, None]) -> None:
         """Submit to the kernel what was started, and end what it has done."""
         began = time.perf_counter()
         ended = ring.enter()

@@ -6,7 +6,7 @@ import pytest
 
 from tests.config.tree import Tree
 from tgtd.config.fabric import KINDS
-from tgtd.config.model import Fabric
+from tgtd.config.model import FabricPort
 
 HEAD = '[[target]]\nname = "iqn.2026-11.org.test:a"\n'
 ANYONE = "access = { anyone = true }\n"
@@ -35,7 +35,7 @@ def named(*initiators: str) -> str:
 )
 def test_ports_are_written_as_the_kernel_writes_them(tree: Tree, transport: str, port: str, written: str) -> None:
     target = tree.target(on(transport, port))
-    assert target.fabric == Fabric(written, 30, 1, 0)
+    assert target.fabric == FabricPort(written, 30, 1, 0)
     assert target.transport == transport
     assert target.portals == ()
     assert target.groups == ()
@@ -75,7 +75,7 @@ def test_what_it_has_of_its_own(tree: Tree) -> None:
         on("srp", "0xfe80000000000000505400fffe123456", named("0x" + "0" * 32))
         + "fabric = { cmd_time_out = 120, tag = 7, rdma_cm_port = 5555 }\n"
     )
-    assert target.fabric == Fabric("0xfe80000000000000505400fffe123456", 120, 7, 5555)
+    assert target.fabric == FabricPort("0xfe80000000000000505400fffe123456", 120, 7, 5555)
     assert [group.tag for group in target.groups] == [7]
 
 

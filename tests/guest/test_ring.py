@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.guest.inside import Inside
+from tests.guest.guestdaemon import GuestDaemon
 from tests.guest.machine import Guest
 
 TARGET = "iqn.2026-11.com.example:ring"
 RESET = "/sys/kernel/config/target/core/user_*/*_0/action/reset_ring"
 
 
-def wish(inside: Inside) -> str:
+def wish(inside: GuestDaemon) -> str:
     """A disk, LUN 0, that can be made to hang, and a library, LUN 1, whose drive is LUN 2."""
     return (
         f'[[target]]\nname = "{TARGET}"\ntransport = "loopback"\nport = "naa.5001405000000077"\n'
@@ -30,12 +30,12 @@ def wish(inside: Inside) -> str:
 
 
 @pytest.fixture(scope="module")
-def inside(guest: Guest) -> Iterator[Inside]:
+def inside(guest: Guest) -> Iterator[GuestDaemon]:
     guest.run(
         "modprobe configfs; mkdir -p /sys/kernel/config; mount -t configfs none /sys/kernel/config; "
         "modprobe -a target_core_user tcm_loop sd_mod sg st ch"
     )
-    inside = Inside(guest, "/run/ring")
+    inside = GuestDaemon(guest, "/run/ring")
     inside.edit(wish(inside))
     inside.start()
     try:
@@ -46,11 +46,11 @@ def inside(guest: Guest) -> Iterator[Inside]:
 
 
 @pytest.fixture
-def disk(inside: Inside) -> str:
+def disk(inside: GuestDaemon) -> str:
     return inside.device(0)
 
 
-def test_a_daemon_that_is_killed_and_comes_back_is_a_pause(guest: Guest, inside: Inside, disk: str) -> None:
+def test_a_daemon_that_is_killed_and_comes_back_is_a_pause(guest: Guest, inside: GuestDaemon, disk: str) -> None:
     since = guest.heard()
     finish = guest.start(
         f"fio --name=x --filename={disk} --rw=randrw --bs=4k-64k --iodepth=16 --ioengine=libaio --direct=1 --size=48M "
@@ -68,7 +68,7 @@ def test_a_daemon_that_is_killed_and_comes_back_is_a_pause(guest: Guest, inside:
     assert "Power-on or device reset occurred" in guest.said(since), "initiators may know"
 
 
-def test_a_command_is_aborted_while_its_medium_hangs(guest: Guest, inside: Inside, disk: str) -> None:
+def test_a_command_is_aborted_while_its_medium_hangs(guest: Guest, inside: GuestDaemon, disk: str) -> None:
     """The kernel takes its LUN back from a worker that still has the command's memory, and gets the memory later."""
     name = disk.rsplit("/", 1)[1]
     guest.run(f"for each in timeout eh_timeout; do echo 1 >/sys/block/{name}/device/$each; done")
@@ -86,14 +86,14 @@ def test_a_command_is_aborted_while_its_medium_hangs(guest: Guest, inside: Insid
     assert "not given back" not in inside.log()
 
 
-def test_a_ring_that_another_program_resets_is_taken_over_anew(guest: Guest, inside: Inside, disk: str) -> None:
+def test_a_ring_that_another_program_resets_is_taken_over_anew(guest: Guest, inside: GuestDaemon, disk: str) -> None:
     guest.run(f"echo 1 >{RESET}")
     guest.run(f"dd if={disk} of=/dev/null bs=64k count=4 iflag=direct", timeout=40)
     assert "another program has reset it" in inside.log()
     inside.served(times=2)
 
 
-def test_a_tape_in_its_library_outlives_the_daemon(guest: Guest, inside: Inside) -> None:
+def test_a_tape_in_its_library_outlives_the_daemon(guest: Guest, inside: GuestDaemon) -> None:
     robot, tape = inside.device(1, "scsi_generic"), inside.device(2, "scsi_tape").replace("nst", "st")
     assert "[ch0] reading element address assignment page failed" not in guest.said(), "it is not LUN 0"
     guest.run(f"mtx -f {robot} load 1 0")

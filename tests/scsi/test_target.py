@@ -9,7 +9,7 @@ from tests.scsi.workbench import TUR, Bench, cdb10
 from tgtd.scsi.sense import NEXUS_LOSS, REPORTED_LUNS_CHANGED, TASK_ABORTED
 from tgtd.scsi.spc.absent import AbsentUnit
 from tgtd.scsi.spc.controller import Controller
-from tgtd.scsi.target import Answer, TaskManagement, decode_lun, encode_lun
+from tgtd.scsi.target import ServiceResponse, TaskManagement, decode_lun, encode_lun
 
 READ = cdb10(0x28, 0, 1)
 
@@ -116,7 +116,7 @@ def test_functions_answer_at_once_while_the_medium_hangs(function: TaskManagemen
     task = bench.start(READ)
     answer = bench.target.manage(function, bench.nexus, encode_lun(0), task.tag)
     queries = (TaskManagement.QUERY_TASK, TaskManagement.QUERY_TASK_SET)
-    assert answer is (Answer.SUCCEEDED if function in queries else Answer.COMPLETE)
+    assert answer is (ServiceResponse.SUCCEEDED if function in queries else ServiceResponse.COMPLETE)
     ends = function not in (
         *queries,
         TaskManagement.CLEAR_ACA,
@@ -130,16 +130,19 @@ def test_functions_on_nothing(function: TaskManagement) -> None:
     bench = Bench()
     wide = (TaskManagement.TARGET_RESET, TaskManagement.I_T_NEXUS_RESET)
     answer = bench.target.manage(function, bench.nexus, encode_lun(7), 1)
-    assert answer is (Answer.COMPLETE if function in wide else Answer.INCORRECT_LUN)
-    assert bench.target.manage(function, bench.nexus, encode_lun(0), 1) is Answer.COMPLETE
+    assert answer is (ServiceResponse.COMPLETE if function in wide else ServiceResponse.INCORRECT_LUN)
+    assert bench.target.manage(function, bench.nexus, encode_lun(0), 1) is ServiceResponse.COMPLETE
 
 
 def test_query_of_what_is_not_there() -> None:
     bench = Bench()
     bench.disk()
     for function in (TaskManagement.QUERY_TASK, TaskManagement.QUERY_TASK_SET):
-        assert bench.target.manage(function, bench.nexus, encode_lun(0), 99) is Answer.COMPLETE
-    assert bench.target.manage(TaskManagement.QUERY_ASYNCHRONOUS_EVENT, bench.nexus, encode_lun(0)) is Answer.SUCCEEDED
+        assert bench.target.manage(function, bench.nexus, encode_lun(0), 99) is ServiceResponse.COMPLETE
+    assert (
+        bench.target.manage(TaskManagement.QUERY_ASYNCHRONOUS_EVENT, bench.nexus, encode_lun(0))
+        is ServiceResponse.SUCCEEDED
+    )
 
 
 def test_nexus_reset_is_a_loss() -> None:

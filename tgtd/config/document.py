@@ -19,7 +19,7 @@ from tomlkit.exceptions import ParseError
 from tgtd.config.model import Origin
 from tgtd.config.positions import Path, Positions
 from tgtd.config.problem import ERROR, Problem
-from tgtd.config.secrets import Outcome, Reference
+from tgtd.config.secrets import Reference, Resolution
 
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _HEADER = re.compile(r"^[ \t]*\[\[[ \t]*target(?:[ \t]*\.[ \t]*lun)?[ \t]*\]\]", re.MULTILINE)
@@ -33,7 +33,7 @@ class Document:
         self.name = name
         self.mode = mode
         self.problems: list[Problem] = []
-        self.secrets: dict[Reference, Outcome] = {}
+        self.secrets: dict[Reference, Resolution] = {}
         """What became of each secret that the file refers to."""
         self.text = self._decode(content)
 

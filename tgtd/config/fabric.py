@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tgtd.config.document import Document
-from tgtd.config.model import Fabric, Lun, PortGroup
+from tgtd.config.model import FabricPort, Lun, PortGroup
 from tgtd.config.positions import Path
 from tgtd.config.problem import Mistake
 from tgtd.config.schema import Section
@@ -74,7 +74,7 @@ _UNIT = Form(
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FabricKind:
     """port: how its ports are called. initiator: how its initiators are, None: it has no access lists. door: whether it
     can let in whoever comes."""
 
@@ -83,13 +83,13 @@ class Kind:
     door: bool
 
 
-KINDS: Mapping[str, Kind] = {
-    "ibmvscsis": Kind(_UNIT, None, True),
-    "qla2xxx": Kind(_WWPN, _WWPN, True),
-    "srp": Kind(_GID, _SRP_INITIATOR, False),
-    "loopback": Kind(_NAA, None, True),
-    "fcoe": Kind(_WWPN, _WWPN, False),
-    "vhost": Kind(_NAA, None, True),
+KINDS: Mapping[str, FabricKind] = {
+    "ibmvscsis": FabricKind(_UNIT, None, True),
+    "qla2xxx": FabricKind(_WWPN, _WWPN, True),
+    "srp": FabricKind(_GID, _SRP_INITIATOR, False),
+    "loopback": FabricKind(_NAA, None, True),
+    "fcoe": FabricKind(_WWPN, _WWPN, False),
+    "vhost": FabricKind(_NAA, None, True),
 }
 """By transport."""
 
@@ -104,7 +104,7 @@ _OF_ADDRESSES = ("addresses", "chap", "chap_mutual")
 
 def fabric_of(
     document: Document, path: Path, table: Mapping[str, Any], transport: str, section: Section
-) -> Fabric | None:
+) -> FabricPort | None:
     """What a target's table says of the fabric it is on; None: it is on iSCSI. Complaints go to the document."""
     kind = KINDS.get(transport)
     if kind is None:
@@ -129,10 +129,10 @@ def fabric_of(
     except Mistake as mistake:
         document.complain((*path, "port"), str(mistake), mistake.fix)
         name = ""
-    return Fabric(name, filled["cmd_time_out"], filled["tag"], filled["rdma_cm_port"])
+    return FabricPort(name, filled["cmd_time_out"], filled["tag"], filled["rdma_cm_port"])
 
 
-def port_groups(fabric: Fabric, plain: int) -> tuple[PortGroup, ...]:
+def port_groups(fabric: FabricPort, plain: int) -> tuple[PortGroup, ...]:
     """The one port of a target, as a group; none where it has the tag that is not declared."""
     return () if fabric.tag == plain else (PortGroup(fabric.tag, (), "active/optimized", False, False),)
 

@@ -66,7 +66,7 @@ class Layers:
 
 
 @dataclass(slots=True)
-class Found:
+class FoundFiles:
     """The files of a configuration, in order. masked: files that another one hides, or that say nothing themselves."""
 
     daemon: str | None
@@ -75,9 +75,9 @@ class Found:
     problems: list[Problem]
 
 
-def find(layers: Layers) -> Found:
+def find(layers: Layers) -> FoundFiles:
     """The files that count. Trouble with a directory is a problem in the result."""
-    found = Found(None, [], [], [])
+    found = FoundFiles(None, [], [], [])
     daemons = [str(directory / DAEMON_FILE) for directory in layers.directories]
     daemons += [str(file) for file in layers.files if file.name == DAEMON_FILE]
     present = [path for path in daemons if os.path.lexists(path)]

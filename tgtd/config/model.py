@@ -285,7 +285,7 @@ class Iscsi:
 
 
 @dataclass(frozen=True, slots=True)
-class Fabric:
+class FabricPort:
     """What a target on a fabric of the kernel has instead of portals. port: as the kernel writes its name.
     cmd_time_out: seconds, 0: for ever. rdma_cm_port: 0: none."""
 
@@ -313,7 +313,7 @@ class Target:
     origin: Origin = field(compare=False)
     groups: tuple[PortGroup, ...] = ()
     shared: Mapping[int, SharedLun] = field(default_factory=dict)
-    fabric: Fabric | None = None
+    fabric: FabricPort | None = None
 
 
 @dataclass(frozen=True, slots=True)

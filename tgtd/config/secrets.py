@@ -25,7 +25,7 @@ Reference = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Resolution:
     """What became of a reference: a secret, or the reason why there is none."""
 
     secret: Secret
@@ -38,23 +38,23 @@ class SecretStore:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._credentials = environment.get("CREDENTIALS_DIRECTORY")
-        self._known: dict[Reference, Outcome] = {}
+        self._known: dict[Reference, Resolution] = {}
 
-    def fetch(self, written: Mapping[str, Any]) -> tuple[Reference, Outcome]:
+    def fetch(self, written: Mapping[str, Any]) -> tuple[Reference, Resolution]:
         """`written`: { file = … } or { credential = … }."""
         kind, name = next(iter(written.items()))
         reference = (str(kind), str(name))
         return reference, self.look(reference)
 
-    def look(self, reference: Reference) -> Outcome:
+    def look(self, reference: Reference) -> Resolution:
         """The outcome for a reference; never raises."""
         if reference not in self._known:
             source = " ".join(reference)
             try:
-                self._known[reference] = Outcome(Secret(source, self._read(*reference)))
+                self._known[reference] = Resolution(Secret(source, self._read(*reference)))
             except Mistake as mistake:
                 missing = isinstance(mistake, SecretMissing)
-                self._known[reference] = Outcome(Secret(source, b""), (str(mistake), mistake.fix), missing)
+                self._known[reference] = Resolution(Secret(source, b""), (str(mistake), mistake.fix), missing)
         return self._known[reference]
 
     def _read(self, kind: str, name: str) -> bytes:

@@ -129,7 +129,7 @@ class Standing(NamedTuple):
     status: int
 
 
-class Access:
+class AsymmetricAccess:
     """The ports of one unit. homes: the targets that offer it.
 
     What SET TARGET PORT GROUPS sets holds until the declared state of the group is edited, or the daemon ends.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-from tgtd.scsi.access import Access
+from tgtd.scsi.access import AsymmetricAccess
 from tgtd.scsi.buffers import BufferPool
 from tgtd.scsi.command import ActionTable, Command, Entry, Handler, available, table, unsupported
 from tgtd.scsi.medium import Offload, Transfer
@@ -73,7 +73,7 @@ class LogicalUnit:
         self.tasks = TaskSet(self.run, self.refuse, self._overrides_aca)
         self.reservations = Reservations()
         self.memory: Memory = Forgetful()
-        self.access = Access(self)
+        self.access = AsymmetricAccess(self)
         self.nexuses: dict[LunNexus, None] = {}
         self.obstacle: Sense | None = None
         """What a command that needs the medium is refused with: NOT READY of some kind."""

@@ -30,7 +30,7 @@ class TaskManagement(enum.Enum):
     TARGET_RESET = enum.auto()
 
 
-class Answer(enum.Enum):
+class ServiceResponse(enum.Enum):
     """SAM-5 7.1: service responses."""
 
     COMPLETE = enum.auto()
@@ -158,63 +158,63 @@ class Target:
             for itl in nexus.luns.values():
                 itl.attend(REPORTED_LUNS_CHANGED)
 
-    def manage(self, function: TaskManagement, nexus: Nexus, field: int = 0, tag: int = 0) -> Answer:
+    def manage(self, function: TaskManagement, nexus: Nexus, field: int = 0, tag: int = 0) -> ServiceResponse:
         """Perform a task management function; it is done when this returns (SAM-5 7)."""
         if function is TaskManagement.TARGET_RESET:
             for unit in self.luns.values():
                 unit.reset(nexus)
-            return Answer.COMPLETE
+            return ServiceResponse.COMPLETE
         if function is TaskManagement.I_T_NEXUS_RESET:
             for itl in nexus.luns.values():
                 itl.lu.lose(itl)
                 itl.attend(NEXUS_LOSS)
-            return Answer.COMPLETE
+            return ServiceResponse.COMPLETE
         itl = nexus.lun(field)
         if itl.lu is self._absent:
-            return Answer.INCORRECT_LUN
+            return ServiceResponse.INCORRECT_LUN
         return _LUN_FUNCTIONS[function](itl, tag)
 
 
-def _abort_task(itl: LunNexus, tag: int) -> Answer:
+def _abort_task(itl: LunNexus, tag: int) -> ServiceResponse:
     itl.lu.abort_tasks(itl, tag)
-    return Answer.COMPLETE
+    return ServiceResponse.COMPLETE
 
 
-def _abort_task_set(itl: LunNexus, tag: int) -> Answer:
+def _abort_task_set(itl: LunNexus, tag: int) -> ServiceResponse:
     itl.lu.abort_tasks(itl)
-    return Answer.COMPLETE
+    return ServiceResponse.COMPLETE
 
 
-def _clear_task_set(itl: LunNexus, tag: int) -> Answer:
+def _clear_task_set(itl: LunNexus, tag: int) -> ServiceResponse:
     itl.lu.clear_tasks(itl.nexus)
-    return Answer.COMPLETE
+    return ServiceResponse.COMPLETE
 
 
-def _clear_aca(itl: LunNexus, tag: int) -> Answer:
+def _clear_aca(itl: LunNexus, tag: int) -> ServiceResponse:
     itl.lu.tasks.clear_aca(itl)
-    return Answer.COMPLETE
+    return ServiceResponse.COMPLETE
 
 
-def _reset(itl: LunNexus, tag: int) -> Answer:
+def _reset(itl: LunNexus, tag: int) -> ServiceResponse:
     itl.lu.reset(itl.nexus)
-    return Answer.COMPLETE
+    return ServiceResponse.COMPLETE
 
 
-def _query_task(itl: LunNexus, tag: int) -> Answer:
+def _query_task(itl: LunNexus, tag: int) -> ServiceResponse:
     found = any(t.itl is itl and t.tag == tag for t in itl.lu.tasks)
-    return Answer.SUCCEEDED if found else Answer.COMPLETE
+    return ServiceResponse.SUCCEEDED if found else ServiceResponse.COMPLETE
 
 
-def _query_task_set(itl: LunNexus, tag: int) -> Answer:
+def _query_task_set(itl: LunNexus, tag: int) -> ServiceResponse:
     found = any(t.itl is itl for t in itl.lu.tasks)
-    return Answer.SUCCEEDED if found else Answer.COMPLETE
+    return ServiceResponse.SUCCEEDED if found else ServiceResponse.COMPLETE
 
 
-def _query_asynchronous_event(itl: LunNexus, tag: int) -> Answer:
-    return Answer.SUCCEEDED if itl.attentions else Answer.COMPLETE
+def _query_asynchronous_event(itl: LunNexus, tag: int) -> ServiceResponse:
+    return ServiceResponse.SUCCEEDED if itl.attentions else ServiceResponse.COMPLETE
 
 
-_LUN_FUNCTIONS: dict[TaskManagement, Callable[[LunNexus, int], Answer]] = {
+_LUN_FUNCTIONS: dict[TaskManagement, Callable[[LunNexus, int], ServiceResponse]] = {
     TaskManagement.ABORT_TASK: _abort_task,
     TaskManagement.ABORT_TASK_SET: _abort_task_set,
     TaskManagement.CLEAR_ACA: _clear_aca,

@@ -12,7 +12,7 @@ import re
 import shutil
 from pathlib import Path
 
-from tgtd.hw.configfs.difference import MakeFolder, MakeLink, RemoveFolder, RemoveLink, Step, Write
+from tgtd.hw.configfs.difference import KernelStep, MakeFolder, MakeLink, RemoveFolder, RemoveLink, Write
 from tgtd.hw.configfs.item import within
 from tgtd.hw.configfs.tree import KernelTree
 
@@ -52,10 +52,10 @@ class Kernel(KernelTree):
         (self.root / "core").mkdir(parents=True, exist_ok=True)
         self.ports = ports or {}
         self.fabrics = set(GROUP_FILES)
-        self.steps: list[Step] = []
+        self.steps: list[KernelStep] = []
         self.broken: str | None = None
 
-    def do(self, step: Step) -> None:
+    def do(self, step: KernelStep) -> None:
         if self.broken is not None and self.broken in step.path:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         {

@@ -10,7 +10,7 @@ import pytest
 
 from tests.hw.configfs.kernel import Kernel
 from tgtd.hw.configfs.backstore import Backstore, home
-from tgtd.hw.configfs.difference import MakeLink, RemoveFolder, RemoveLink, Step, Steps, Write, difference
+from tgtd.hw.configfs.difference import KernelStep, MakeLink, RemoveFolder, RemoveLink, Steps, Write, difference
 from tgtd.hw.configfs.item import Item
 from tgtd.hw.configfs.present import mark
 from tgtd.hw.fabrics import FABRICS
@@ -51,7 +51,7 @@ def steps(kernel: Kernel, items: list[Item]) -> Steps:
     return difference(items, present, present.owned(mark(US, NAME), home(US, NAME)))
 
 
-def apply(kernel: Kernel, items: list[Item]) -> list[Step]:
+def apply(kernel: Kernel, items: list[Item]) -> list[KernelStep]:
     """Bring a wish about; afterwards nothing is left to do."""
     kernel.steps.clear()
     kernel.carry_out(steps(kernel, items))

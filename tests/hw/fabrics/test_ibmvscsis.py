@@ -8,7 +8,7 @@ import pytest
 
 from tests.hw.configfs.kernel import Kernel
 from tests.hw.fabrics.conftest import Machine
-from tgtd.hw.configfs.difference import MakeFolder, MakeLink, Step, Write, difference
+from tgtd.hw.configfs.difference import KernelStep, MakeFolder, MakeLink, Write, difference
 from tgtd.hw.configfs.present import Owned
 from tgtd.hw.configfs.tree import KernelRefusal
 from tgtd.hw.fabrics.fabric import Port
@@ -17,7 +17,7 @@ from tgtd.hw.fabrics.ibmvscsis import FABRIC
 
 GROUP = "ibmvscsis/30000003/tpgt_1"
 NOTHING = Owned(frozenset(), frozenset(), frozenset())
-STORE: list[Step] = [MakeFolder("core/user_1"), MakeFolder("core/user_1/a"), Write("core/user_1/a/enable", "1")]
+STORE: list[KernelStep] = [MakeFolder("core/user_1"), MakeFolder("core/user_1/a"), Write("core/user_1/a/enable", "1")]
 
 
 def test_the_sequence_that_the_kernel_documents(tmp_path: Path) -> None:

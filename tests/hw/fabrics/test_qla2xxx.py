@@ -9,7 +9,7 @@ import pytest
 
 from tests.hw.configfs.kernel import Kernel
 from tests.hw.fabrics.conftest import Machine
-from tgtd.hw.configfs.difference import MakeFolder, MakeLink, Step, Write, difference
+from tgtd.hw.configfs.difference import KernelStep, MakeFolder, MakeLink, Write, difference
 from tgtd.hw.configfs.present import Owned
 from tgtd.hw.fabrics.fabric import Port
 from tgtd.hw.fabrics.host import Host
@@ -18,7 +18,7 @@ from tgtd.hw.fabrics.qla2xxx import FABRIC
 NAME, HOST = "21:00:00:24:ff:31:4c:48", "21:00:00:24:ff:31:4c:49"
 GROUP = f"qla2xxx/{NAME}/tpgt_1"
 NOTHING = Owned(frozenset(), frozenset(), frozenset())
-STORE: list[Step] = [MakeFolder("core/user_1"), MakeFolder("core/user_1/a"), Write("core/user_1/a/enable", "1")]
+STORE: list[KernelStep] = [MakeFolder("core/user_1"), MakeFolder("core/user_1/a"), Write("core/user_1/a/enable", "1")]
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def kernel(tmp_path: Path) -> Kernel:
     return kernel
 
 
-def apply(kernel: Kernel, initiators: Mapping[str, Mapping[int, int]] | None) -> list[Step]:
+def apply(kernel: Kernel, initiators: Mapping[str, Mapping[int, int]] | None) -> list[KernelStep]:
     """initiators: None: whoever comes."""
     items = list(FABRIC.items(Port(NAME, {0: "core/user_1/a"}, initiators or {}, door=initiators is None)))
     kernel.steps.clear()

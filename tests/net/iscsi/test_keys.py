@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tgtd.net.iscsi.keys import KEYS, Phase, encode, number, parse
+from tgtd.net.iscsi.keys import KEYS, KeyPhase, encode, number, parse
 
 # RFC 7143 13: default, lowest, highest; leading connection only; irrelevant in discovery.
 NUMBERS = {
@@ -29,7 +29,7 @@ def test_numbers_as_the_standard_bounds_them(name: str) -> None:
     row = KEYS[name]
     default, low, high, leading, irrelevant = NUMBERS[name]
     assert (int(row.default), row.low, row.high) == (default, low, high)
-    assert (Phase.LEADING in row.phase, row.discovery) == (leading, not irrelevant)
+    assert (KeyPhase.LEADING in row.phase, row.discovery) == (leading, not irrelevant)
 
 
 @pytest.mark.parametrize("name", BOOLEANS)

@@ -14,7 +14,7 @@ from tests.initiator import Pdu
 from tests.scsi.workbench import IDENTITY, ManualLane
 from tgtd.net.iscsi import login as status
 from tgtd.net.iscsi.keys import KEYS
-from tgtd.net.iscsi.login import Answer, Login, Refused, Request
+from tgtd.net.iscsi.login import Login, LoginRefused, LoginRequest, LoginResponse
 from tgtd.net.iscsi.node import IscsiTarget
 from tgtd.net.iscsi.settings import Access, Chap, Credentials, Redirect, Settings
 from tgtd.scsi.buffers import BufferPool
@@ -49,20 +49,20 @@ class Directory:
 
     def join(self, target: IscsiTarget, login: Login) -> None:
         if login.tsih != 7:
-            raise Refused(status.NO_SUCH_SESSION, "no such session")
+            raise LoginRefused(status.NO_SUCH_SESSION, "no such session")
 
     def make_room(self, target: IscsiTarget | None, login: Login) -> None:
         if self.full:
-            raise Refused(status.OUT_OF_RESOURCES, "full")
+            raise LoginRefused(status.OUT_OF_RESOURCES, "full")
 
 
 def text_of(pairs: dict[str, str]) -> bytes:
     return b"".join(f"{name}={value}\0".encode() for name, value in pairs.items())
 
 
-def request(stage: int, to: int | None, pairs: dict[str, str] | bytes = b"", **more: object) -> Request:
+def request(stage: int, to: int | None, pairs: dict[str, str] | bytes = b"", **more: object) -> LoginRequest:
     text = pairs if isinstance(pairs, bytes) else text_of(pairs)
-    plain = Request(to is not None, False, stage, to or 0, 0, 0x800000010000, 0, 0, text)
+    plain = LoginRequest(to is not None, False, stage, to or 0, 0, 0x800000010000, 0, 0, text)
     return replace(plain, **more)  # type: ignore[arg-type]
 
 
@@ -70,15 +70,15 @@ def make_login(**wishes: object) -> Login:
     return Login(Directory(**wishes), LOCAL, PEER, lambda count: bytes(range(count)))  # type: ignore[arg-type]
 
 
-def keys_of(answer: Answer) -> dict[str, str]:
+def keys_of(answer: LoginResponse) -> dict[str, str]:
     return dict(Pdu(b"", answer.text).text)
 
 
-def refusal(login: Login, *requests: Request) -> Refused:
+def refusal(login: Login, *requests: LoginRequest) -> LoginRefused:
     for one in requests:
         try:
             login.step(one)
-        except Refused as refused:
+        except LoginRefused as refused:
             return refused
     pytest.fail("not refused")
 
@@ -119,7 +119,7 @@ def test_ways_through_the_stages(way: list[tuple[int, int | None]]) -> None:
         [request(0, 1, WHO, more=True)],
     ],
 )
-def test_ways_that_lead_nowhere(requests: list[Request]) -> None:
+def test_ways_that_lead_nowhere(requests: list[LoginRequest]) -> None:
     assert refusal(make_login(), *requests).status == status.INITIATOR_ERROR
 
 
@@ -154,7 +154,7 @@ def test_a_question_in_pieces(cut: int) -> None:
     login = make_login()
     whole = text_of(WHO | {"MaxBurstLength": "65536"})
     answer = login.step(request(1, None, whole[:cut], more=True))
-    assert answer == Answer(False, 1, 0, b"")
+    assert answer == LoginResponse(False, 1, 0, b"")
     answer = login.step(request(1, 3, whole[cut:]))
     assert keys_of(answer)["MaxBurstLength"] == "65536"
 
@@ -170,7 +170,7 @@ def test_an_answer_in_pieces() -> None:
         assert not login.complete
         answers.append(login.step(request(1, 3)))
     assert login.complete
-    pairs = keys_of(Answer(True, 1, 3, b"".join(a.text for a in answers)))
+    pairs = keys_of(LoginResponse(True, 1, 3, b"".join(a.text for a in answers)))
     assert {name: pairs[name] for name in offer} == dict.fromkeys(offer, "NotUnderstood")
 
 
@@ -366,7 +366,7 @@ CHAP = Access(
 )
 
 
-def authenticate(login: Login, secret: bytes, **extra: str) -> Answer:
+def authenticate(login: Login, secret: bytes, **extra: str) -> LoginResponse:
     login.step(request(0, None, WHO | {"AuthMethod": "CHAP,None"}))
     challenge = keys_of(login.step(request(0, None, {"CHAP_A": "7"})))
     data = bytes((int(challenge["CHAP_I"]),)) + secret + bytes.fromhex(challenge["CHAP_C"][2:])
@@ -389,7 +389,7 @@ def test_mutually() -> None:
 
 def test_wrong_secret_ends_it() -> None:
     login = make_login(target=make_target(access=CHAP))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(LoginRefused) as caught:
         authenticate(login, b"a wrong secret")
     assert caught.value.status == status.AUTHENTICATION_FAILED
     refusal(login, request(0, 1))
@@ -407,7 +407,7 @@ def test_wrong_secret_ends_it() -> None:
         [request(0, None, WHO | {"AuthMethod": "CHAP"}), request(0, None, {"CHAP_A": "6"})],
     ],
 )
-def test_no_way_around_authentication(requests: list[Request]) -> None:
+def test_no_way_around_authentication(requests: list[LoginRequest]) -> None:
     login = make_login(target=make_target(access=CHAP))
     assert refusal(login, *requests).status == status.AUTHENTICATION_FAILED
 
@@ -436,7 +436,7 @@ VALUES = st.one_of(
     st.text(max_size=20),
 )
 REQUESTS = st.builds(
-    Request,
+    LoginRequest,
     transit=st.booleans(),
     more=st.sampled_from([False, False, False, True]),
     stage=st.integers(0, 3),
@@ -451,14 +451,16 @@ REQUESTS = st.builds(
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(REQUESTS, max_size=8), st.booleans())
-@example([Request(True, False, 1, 3, 0, 1, 7, 0, text_of({"InitiatorName": ME, "SessionType": "Discovery"}))], False)
-def test_any_login_is_answered_or_refused(requests: list[Request], chap: bool) -> None:
+@example(
+    [LoginRequest(True, False, 1, 3, 0, 1, 7, 0, text_of({"InitiatorName": ME, "SessionType": "Discovery"}))], False
+)
+def test_any_login_is_answered_or_refused(requests: list[LoginRequest], chap: bool) -> None:
     login = make_login(target=make_target(access=CHAP if chap else Access(anyone=True)))
-    ends: Refused | None = None
+    ends: LoginRefused | None = None
     for one in requests:
         try:
             answer = login.step(one)
-        except Refused as refused:
+        except LoginRefused as refused:
             ends = refused
             break
         assert not (answer.transit and answer.more)
@@ -479,7 +481,7 @@ def test_pieces_make_no_difference(offer: dict[str, str], cuts: list[int]) -> No
             for piece in pieces[:-1]:
                 login.step(request(1, None, piece, more=True))
             return login.step(request(1, 3, pieces[-1]))
-        except Refused as refused:
+        except LoginRefused as refused:
             return refused.status
 
     pieces, at = [], 0

@@ -7,19 +7,19 @@ import struct
 import pytest
 
 from tests.scsi.workbench import Bench
-from tgtd.scsi.copy.records import DONE, IN_BACKGROUND, IN_FOREGROUND, MOST, CopyRecords, Record
+from tgtd.scsi.copy.records import DONE, IN_BACKGROUND, IN_FOREGROUND, MOST, CopyRecord, CopyRecords
 from tgtd.scsi.sense import OPERATION_IN_PROGRESS, CheckCondition
 
 
 def test_a_name_is_taken_while_its_copy_runs() -> None:
     nexus, records = Bench().nexus, CopyRecords()
-    first = Record(nexus, 1, 0, IN_FOREGROUND)
+    first = CopyRecord(nexus, 1, 0, IN_FOREGROUND)
     records.enter(first)
     with pytest.raises(CheckCondition) as caught:
-        records.enter(Record(nexus, 1, 0, IN_FOREGROUND))
+        records.enter(CopyRecord(nexus, 1, 0, IN_FOREGROUND))
     assert caught.value.sense is OPERATION_IN_PROGRESS
     first.end(DONE)
-    second = Record(nexus, 1, 0, IN_FOREGROUND)
+    second = CopyRecord(nexus, 1, 0, IN_FOREGROUND)
     records.enter(second)
     assert records.find(nexus, 1) is second
 
@@ -28,8 +28,8 @@ def test_names_belong_to_a_nexus() -> None:
     bench, records = Bench(), CopyRecords()
     other = bench.connect("other")
     for nexus in (bench.nexus, other):
-        records.enter(Record(nexus, 1, 0, IN_BACKGROUND))
-    records.enter(Record(other, None, 0, IN_BACKGROUND))
+        records.enter(CopyRecord(nexus, 1, 0, IN_BACKGROUND))
+    records.enter(CopyRecord(other, None, 0, IN_BACKGROUND))
     records.lose(other)
     assert records.find(other, 1) is None
     kept = records.find(bench.nexus, 1)
@@ -40,7 +40,7 @@ def test_names_belong_to_a_nexus() -> None:
 def test_the_oldest_that_has_ended_goes() -> None:
     nexus, records = Bench().nexus, CopyRecords()
     for number in range(MOST + 10):
-        record = Record(nexus, number, 0, IN_FOREGROUND)
+        record = CopyRecord(nexus, number, 0, IN_FOREGROUND)
         records.enter(record)
         if number:
             record.end(DONE)
@@ -50,7 +50,7 @@ def test_the_oldest_that_has_ended_goes() -> None:
 
 
 def test_large_counts() -> None:
-    record = Record(Bench().nexus, 1, 0, IN_FOREGROUND)
+    record = CopyRecord(Bench().nexus, 1, 0, IN_FOREGROUND)
     record.moved = 5 << 40
     assert struct.unpack(">IBHBI", record.narrow())[3:] == (1, 0xFFFFFFFF)
     record.moved = 5 << 30

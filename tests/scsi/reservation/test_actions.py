@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tgtd.scsi.reservation.actions import ACTIONS, Outcome, cleared
-from tgtd.scsi.reservation.parameters import Request
+from tgtd.scsi.reservation.actions import ACTIONS, Decision, cleared
+from tgtd.scsi.reservation.parameters import PersistentReserveOut
 from tgtd.scsi.reservation.state import MOST_REGISTRATIONS, Registrant, State
 from tgtd.scsi.reservation.types import TYPES
 from tgtd.scsi.sense import (
@@ -38,8 +38,8 @@ def held(code: int, by: Registrant | None = A, state: State = REGISTERED) -> Sta
     return replace(state, type=kind, holder=None if kind.everyone else by)
 
 
-def do(name: str, state: State, by: Registrant = A, key: int = 0, new_key: int = 0, **more: Any) -> Outcome:
-    request = Request(
+def do(name: str, state: State, by: Registrant = A, key: int = 0, new_key: int = 0, **more: Any) -> Decision:
+    request = PersistentReserveOut(
         by, more.pop("scope", 0), more.pop("type", 0), key, new_key, ports=more.pop("ports", (1,)), **more
     )
     return BY_NAME[name].perform(state, request)
@@ -330,7 +330,7 @@ def test_generation_wraps() -> None:
 
 NEXUSES = st.sampled_from((A, B, C, Registrant(b"a", 2)))
 REQUESTS = st.builds(
-    Request,
+    PersistentReserveOut,
     by=NEXUSES,
     scope=st.sampled_from((0, 0, 0, 1)),
     type=st.sampled_from((*TYPES, *TYPES, 0, 2)),
@@ -346,7 +346,7 @@ REQUESTS = st.builds(
 
 @settings(max_examples=300)
 @given(st.lists(st.tuples(st.sampled_from(ACTIONS), REQUESTS), max_size=20))
-def test_the_state_is_sound_after_anything(history: list[tuple[Any, Request]]) -> None:
+def test_the_state_is_sound_after_anything(history: list[tuple[Any, PersistentReserveOut]]) -> None:
     state = State()
     for action, request in history:
         before = state

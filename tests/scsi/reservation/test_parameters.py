@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.scsi.reserving import ALL_TG_PT, APTPL, REGISTER, SPEC_I_PT, move, out
-from tgtd.scsi.reservation.parameters import MOST_PARAMETERS, Origin, Request, decode, decode_move
+from tgtd.scsi.reservation.parameters import MOST_PARAMETERS, CommandOrigin, PersistentReserveOut, decode, decode_move
 from tgtd.scsi.reservation.state import Registrant
 from tgtd.scsi.reservation.transportid import iscsi_port
 from tgtd.scsi.sense import INVALID_FIELD_IN_PARAMETER_LIST, PARAMETER_LIST_LENGTH_ERROR, CheckCondition
@@ -26,10 +26,10 @@ def known(name: str) -> list[bytes]:
     return [OTHER, SECOND] if name.endswith(":other") else []
 
 
-HERE = Origin(Registrant(ME, 1), (1, 2), known)
+HERE = CommandOrigin(Registrant(ME, 1), (1, 2), known)
 
 
-def basic(sent: tuple[bytes, bytes], flags: int = FLAGS) -> Request:
+def basic(sent: tuple[bytes, bytes], flags: int = FLAGS) -> PersistentReserveOut:
     return decode(*sent, HERE, flags)
 
 
@@ -174,7 +174,7 @@ def test_anything_is_understood_or_refused(data: bytes, told: int | None) -> Non
             assert error.field is None or error.field < max(len(data), 24)
 
 
-def refusal_of(request: Callable[[], Request]) -> CheckCondition | None:
+def refusal_of(request: Callable[[], PersistentReserveOut]) -> CheckCondition | None:
     try:
         request()
     except CheckCondition as error:

@@ -12,14 +12,17 @@ from tests.scsi.workbench import IDENTITY, Bench
 from tgtd.scsi.memory import Forgetful
 from tgtd.scsi.sense import MANUAL_INTERVENTION_REQUIRED, MEDIUM_REMOVAL_PREVENTED, CheckCondition, Sense
 from tgtd.scsi.smc.changer import Changer
-from tgtd.scsi.smc.inventory import Inventory, Kind, Layout, Range, Resting
+from tgtd.scsi.smc.inventory import ElementType, Inventory, Layout, Range, Resting
 from tgtd.scsi.smc.shelf import Blank, DriveName, Found, LibrarySettings
 from tgtd.scsi.ssc.cartridge import Cartridge
 
 Then = Callable[[BaseException | None], None]
 
 LAYOUT = Layout(
-    Range(Kind.TRANSPORT, 1, 1), Range(Kind.STORAGE, 1000, 6), Range(Kind.PORT, 10, 2), Range(Kind.DRIVE, 500, 2)
+    Range(ElementType.TRANSPORT, 1, 1),
+    Range(ElementType.STORAGE, 1000, 6),
+    Range(ElementType.PORT, 10, 2),
+    Range(ElementType.DRIVE, 500, 2),
 )
 TAPES = {f"A0000{number}L8": 1000 + number for number in range(3)}
 DRIVES = (DriveName(None, 1), DriveName(None, 2))

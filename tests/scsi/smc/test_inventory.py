@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.scsi.smc.library import LAYOUT
 from tgtd.scsi.sense import CheckCondition
-from tgtd.scsi.smc.inventory import Inventory, Kind, Layout, Range, Resting, reconcile
+from tgtd.scsi.smc.inventory import ElementType, Inventory, Layout, Range, Resting, reconcile
 
 ADDRESSES = st.sampled_from([address for address in LAYOUT.addresses() if address != 1])
 
@@ -79,9 +79,24 @@ def test_out_and_in_again() -> None:
 @pytest.mark.parametrize(
     "ranges",
     [
-        (Range(Kind.TRANSPORT, 1, 1), Range(Kind.STORAGE, 1, 6), Range(Kind.PORT, 10, 0), Range(Kind.DRIVE, 500, 2)),
-        (Range(Kind.TRANSPORT, 0, 1), Range(Kind.STORAGE, 1, 6), Range(Kind.PORT, 10, 0), Range(Kind.DRIVE, 500, 2)),
-        (Range(Kind.TRANSPORT, 1, 1), Range(Kind.STORAGE, 2, 70000), Range(Kind.PORT, 0, 0), Range(Kind.DRIVE, 0, 0)),
+        (
+            Range(ElementType.TRANSPORT, 1, 1),
+            Range(ElementType.STORAGE, 1, 6),
+            Range(ElementType.PORT, 10, 0),
+            Range(ElementType.DRIVE, 500, 2),
+        ),
+        (
+            Range(ElementType.TRANSPORT, 0, 1),
+            Range(ElementType.STORAGE, 1, 6),
+            Range(ElementType.PORT, 10, 0),
+            Range(ElementType.DRIVE, 500, 2),
+        ),
+        (
+            Range(ElementType.TRANSPORT, 1, 1),
+            Range(ElementType.STORAGE, 2, 70000),
+            Range(ElementType.PORT, 0, 0),
+            Range(ElementType.DRIVE, 0, 0),
+        ),
     ],
 )
 def test_layouts_that_cannot_be(ranges: tuple[Range, Range, Range, Range]) -> None:
@@ -93,7 +108,10 @@ def test_a_library_of_the_largest_size_is_looked_at_at_once() -> None:
     """It is done in the loop thread, every few seconds."""
     count = 10_000
     layout = Layout(
-        Range(Kind.TRANSPORT, 1, 1), Range(Kind.STORAGE, 100, count), Range(Kind.PORT, 2, 0), Range(Kind.DRIVE, 10, 1)
+        Range(ElementType.TRANSPORT, 1, 1),
+        Range(ElementType.STORAGE, 100, count),
+        Range(ElementType.PORT, 2, 0),
+        Range(ElementType.DRIVE, 10, 1),
     )
     wished = [f"A{number:05d}L8" for number in range(count)]
     begun = time.monotonic()

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tests.scsi.smc.library import LAYOUT, SETTINGS, Library
 from tests.scsi.workbench import IDENTITY
-from tgtd.scsi.smc.inventory import Kind, Range
+from tgtd.scsi.smc.inventory import ElementType, Range
 
 
 def page(library: Library, code: int) -> bytes:
@@ -15,7 +15,7 @@ def page(library: Library, code: int) -> bytes:
 
 def test_element_addresses(library: Library) -> None:
     assert page(library, 0x1D) == bytes.fromhex("1d12 0001 0001 03e8 0006 000a 0002 01f4 0002 0000")
-    library.changer.change(replace(SETTINGS, layout=replace(LAYOUT, ports=Range(Kind.PORT, 10, 0))), IDENTITY)
+    library.changer.change(replace(SETTINGS, layout=replace(LAYOUT, ports=Range(ElementType.PORT, 10, 0))), IDENTITY)
     library.lane.drain()
     assert library.refused(bytes(6)) == (6, 0x2A, 1)
     assert page(library, 0x1D)[10:14] == bytes(4)
@@ -34,7 +34,7 @@ def extended(library: Library) -> bytes:
 def test_extended_capabilities(library: Library) -> None:
     """MVPRV and IEST, TREXC and LCKIE; without import/export elements TREXC alone."""
     assert extended(library) == bytes.fromhex("5f41 0010 21 00 06 00") + bytes(12)
-    library.changer.change(replace(SETTINGS, layout=replace(LAYOUT, ports=Range(Kind.PORT, 10, 0))), IDENTITY)
+    library.changer.change(replace(SETTINGS, layout=replace(LAYOUT, ports=Range(ElementType.PORT, 10, 0))), IDENTITY)
     library.lane.drain()
     library.ready()
     assert extended(library) == bytes.fromhex("5f41 0010 00 00 04 00") + bytes(12)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.scsi.workbench import Bench
 from tgtd.scsi.spc.taskmanagement import SUPPORT_BITS
-from tgtd.scsi.target import Answer, TaskManagement, encode_lun
+from tgtd.scsi.target import ServiceResponse, TaskManagement, encode_lun
 
 
 def report(flags: int, length: int = 255) -> bytes:
@@ -20,7 +20,7 @@ def test_each_function_is_reported_and_performed(function: TaskManagement) -> No
     bench.ready()
     byte, bit = SUPPORT_BITS[function]
     assert bench.good(report(0))[byte] & bit
-    assert bench.target.manage(function, bench.nexus, encode_lun(0), 1) is Answer.COMPLETE
+    assert bench.target.manage(function, bench.nexus, encode_lun(0), 1) is ServiceResponse.COMPLETE
 
 
 def test_nothing_else_is_reported() -> None:

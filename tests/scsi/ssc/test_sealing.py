@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tgtd.scsi.ssc.sealing import Place, Seal, decode
+from tgtd.scsi.ssc.sealing import BlockLocation, Seal, decode
 
 SEAL = Seal(True, 2, b"which key", b"really", b"CHECKSUM")
 
@@ -28,7 +28,7 @@ def test_what_is_no_seal() -> None:
 
 def test_what_the_tag_covers() -> None:
     """Everything but the U-KAD."""
-    place = Place(0, 0x80, 7, 512)
+    place = BlockLocation(0, 0x80, 7, 512)
     first = SEAL.associated(place)
     assert SEAL._replace(unauthenticated=b"any other").associated(place) == first
     others = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tgtd.hw.configfs.item import CORE, Folder, Link, Value, Wish, within
+from tgtd.hw.configfs.item import CORE, Folder, Layout, Link, Value, within
 from tgtd.hw.configfs.present import Owned, Present
 
 
@@ -44,7 +44,7 @@ class RemoveLink:
     to: str
 
 
-Step = MakeFolder | RemoveFolder | Write | MakeLink | RemoveLink
+KernelStep = MakeFolder | RemoveFolder | Write | MakeLink | RemoveLink
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,11 @@ class Steps:
     """In the order in which they are to be done: what initiators lose, what becomes of the backstores, what initiators
     get. Between the first two, the rings of `doomed` are let go of; before the last, all rings have to be served."""
 
-    leave: tuple[Step, ...] = ()
-    stores: tuple[Step, ...] = ()
-    join: tuple[Step, ...] = ()
+    leave: tuple[KernelStep, ...] = ()
+    stores: tuple[KernelStep, ...] = ()
+    join: tuple[KernelStep, ...] = ()
 
-    def __iter__(self) -> Iterator[Step]:
+    def __iter__(self) -> Iterator[KernelStep]:
         yield from self.leave
         yield from self.stores
         yield from self.join
@@ -70,13 +70,13 @@ class Steps:
         return frozenset(step.path for step in self.stores if isinstance(step, RemoveFolder))
 
 
-def difference(wish: Wish, present: Present, owned: Owned) -> Steps:
+def difference(wish: Layout, present: Present, owned: Owned) -> Steps:
     """The way from what is there to what is wished; empty when nothing differs."""
     return _Difference(wish, present, owned).steps()
 
 
 class _Difference:
-    def __init__(self, wish: Wish, present: Present, owned: Owned) -> None:
+    def __init__(self, wish: Layout, present: Present, owned: Owned) -> None:
         self._wish = wish
         self._present = present
         self._folders = {item.path for item in wish if isinstance(item, Folder)}
@@ -119,15 +119,15 @@ class _Difference:
             for path in list(self._cut):
                 self._cut |= self._leading_to(path.rpartition("/")[0])
 
-    def _away(self) -> Iterator[Step]:
+    def _away(self) -> Iterator[KernelStep]:
         for group in sorted(self._doomed):
             if self._present.values.get(f"{group}/enable") == "1" and not within(group, CORE):
                 yield Write(f"{group}/enable", "0", "1")
-        cut: list[Step] = [RemoveLink(path, self._present.links[path]) for path in self._cut]
-        gone: list[Step] = [RemoveFolder(path) for path in self._doomed]
+        cut: list[KernelStep] = [RemoveLink(path, self._present.links[path]) for path in self._cut]
+        gone: list[KernelStep] = [RemoveFolder(path) for path in self._doomed]
         yield from sorted(cut + gone, key=_leaving)
 
-    def _made(self) -> Iterator[Step]:
+    def _made(self) -> Iterator[KernelStep]:
         there = self._present.folders - self._doomed
         linked = self._present.links.keys() - self._cut
         for item in dict.fromkeys(self._wish):
@@ -145,7 +145,7 @@ class _Difference:
                 yield Write(item.path, item.text, self._present.values.get(item.path))
 
 
-def _leaving(step: Step) -> tuple[bool, bool, int, bool, str]:
+def _leaving(step: KernelStep) -> tuple[bool, bool, int, bool, str]:
     """Fabrics before backstores, what initiators are mapped to before the LUNs, the deepest first."""
     parts = step.path.split("/")
     links = isinstance(step, RemoveLink)

@@ -62,7 +62,7 @@ class Link:
 
 
 Item = Folder | Value | Link
-Wish = Sequence[Item]
+Layout = Sequence[Item]
 
 
 def within(path: str, folder: str) -> bool:

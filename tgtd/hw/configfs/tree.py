@@ -11,8 +11,8 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from tgtd.hw.configfs.difference import MakeFolder, MakeLink, RemoveFolder, RemoveLink, Step, Write
-from tgtd.hw.configfs.item import BACKSTORE, CORE, Value, Wish
+from tgtd.hw.configfs.difference import KernelStep, MakeFolder, MakeLink, RemoveFolder, RemoveLink, Write
+from tgtd.hw.configfs.item import BACKSTORE, CORE, Layout, Value
 from tgtd.hw.configfs.present import Present
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class KernelTree:
     def __init__(self, root: Path = ROOT) -> None:
         self.root = root
 
-    def take(self, wish: Wish = ()) -> Present:
+    def take(self, wish: Layout = ()) -> Present:
         """What is there now, with the values that a wish speaks of. Raises OSError."""
         links: dict[str, str] = {}
         folders: set[str] = set()
@@ -53,9 +53,9 @@ class KernelTree:
                 values[path] = text
         return Present(frozenset(folders), links, values, configurations)
 
-    def carry_out(self, steps: Iterable[Step]) -> None:
+    def carry_out(self, steps: Iterable[KernelStep]) -> None:
         """One after the other. When one fails, those before it are taken back. Raises KernelRefusal."""
-        done: list[Step] = []
+        done: list[KernelStep] = []
         for step in steps:
             try:
                 self.do(step)
@@ -64,7 +64,7 @@ class KernelTree:
                 raise KernelRefusal(trouble.errno, f"{_words(step)}: {trouble.strerror or trouble}") from trouble
             done.append(step)
 
-    def remove(self, steps: Sequence[Step]) -> Iterator[str]:
+    def remove(self, steps: Sequence[KernelStep]) -> Iterator[str]:
         """Carry out as much of it as can be; what could not."""
         for step in steps:
             try:
@@ -122,7 +122,7 @@ class KernelTree:
         except OSError:
             return None
 
-    def do(self, step: Step) -> None:
+    def do(self, step: KernelStep) -> None:
         """One step. Raises OSError."""
         place = self.root / step.path
         match step:
@@ -141,7 +141,7 @@ class KernelTree:
             case RemoveLink():
                 place.unlink()
 
-    def _take_back(self, done: list[Step]) -> None:
+    def _take_back(self, done: list[KernelStep]) -> None:
         for step in reversed(done):
             back = _inverse(step)
             if back is None:
@@ -156,7 +156,7 @@ def _is_group(folder: str) -> bool:
     return folder.count("/") == 2 and not folder.startswith(f"{CORE}/")
 
 
-def _inverse(step: Step) -> Step | None:
+def _inverse(step: KernelStep) -> KernelStep | None:
     match step:
         case MakeFolder(path):
             return RemoveFolder(path)
@@ -170,7 +170,7 @@ def _inverse(step: Step) -> Step | None:
             return MakeLink(path, to)
 
 
-def _words(step: Step) -> str:
+def _words(step: KernelStep) -> str:
     """What a step does, for people who read the kernel's documentation."""
     match step:
         case MakeFolder(path):

@@ -63,7 +63,7 @@ class Loop(Protocol):
     def at_turn_end(self, function: Callable[[], object]) -> None: ...
 
 
-class Device(Protocol):
+class TcmuDevice(Protocol):
     """An opened TCMU device, see tgtd.hw.tcmu.uio.Uio. Every verb raises OSError when the device is gone."""
 
     name: str
@@ -93,7 +93,7 @@ class Server:
     """
 
     def __init__(
-        self, loop: Loop, pool: BufferPool, nexus: Nexus, field: int, device: Device, lost: Callable[[str], None]
+        self, loop: Loop, pool: BufferPool, nexus: Nexus, field: int, device: TcmuDevice, lost: Callable[[str], None]
     ) -> None:
         self._loop = loop
         self._pool = pool

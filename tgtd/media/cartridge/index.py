@@ -26,7 +26,7 @@ _CHILD = struct.Struct("<QQQQ")
 _RECORD = struct.Struct("<II")
 
 
-class Place(NamedTuple):
+class Record(NamedTuple):
     """A record. offset: of its header in the stream. number: of its first object. filemarks: how many come before it.
     run: how many filemarks it is; 0 for a block. stored: bytes after its header."""
 
@@ -44,9 +44,9 @@ class Place(NamedTuple):
     def end(self) -> int:
         return self.offset + HEADER + self.stored
 
-    def following(self, stored: int, run: int) -> Place:
+    def following(self, stored: int, run: int) -> Record:
         """The record right after this one."""
-        return Place(self.end, self.number + self.objects, self.filemarks + self.run, run, stored)
+        return Record(self.end, self.number + self.objects, self.filemarks + self.run, run, stored)
 
 
 class Child(NamedTuple):
@@ -80,9 +80,9 @@ class Leaf:
         self.stored.append(stored)
         self.runs.append(run)
 
-    def place(self, which: int) -> Place:
+    def place(self, which: int) -> Record:
         """The which-th record."""
-        return Place(
+        return Record(
             self.start + sum(self.stored[:which]) + HEADER * which,
             self.number + sum(run or 1 for run in self.runs[:which]),
             self.filemarks + sum(self.runs[:which]),
@@ -90,13 +90,13 @@ class Leaf:
             self.stored[which],
         )
 
-    def find(self, number: int) -> Place | None:
+    def find(self, number: int) -> Record | None:
         """The record that holds an object; None: it ends before."""
         ends = list(accumulate((run or 1 for run in self.runs), initial=self.number))[1:]
         which = bisect_right(ends, number)
         return self.place(which) if which < len(self) else None
 
-    def find_filemark(self, count: int) -> Place | None:
+    def find_filemark(self, count: int) -> Record | None:
         """The record that holds the count-th filemark of the partition, from 1."""
         ends = list(accumulate(self.runs, initial=self.filemarks))[1:]
         which = bisect_left(ends, count)
@@ -184,7 +184,7 @@ class Index:
         self.branches[level].append(child)
         self.pages[level] = offset
 
-    def find(self, number: int) -> Place:
+    def find(self, number: int) -> Record:
         """The record that holds an object. Raises LookupError: there is none."""
         if number >= self.leaf.number:
             found = self.leaf.find(number)
@@ -195,7 +195,7 @@ class Index:
             raise LookupError(f"no object {number}")
         return found
 
-    def find_filemark(self, count: int) -> Place:
+    def find_filemark(self, count: int) -> Record:
         """The record that holds the count-th filemark, from 1. Raises LookupError: there is none."""
         if count > self.leaf.filemarks:
             found = self.leaf.find_filemark(count)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from crc32c import crc32c
 
-from tgtd.media.cartridge.index import NOWHERE, Branch, Child, Index, Leaf, Place, decode
+from tgtd.media.cartridge.index import NOWHERE, Branch, Child, Index, Leaf, Record, decode
 from tgtd.media.cartridge.label import NONE, Extent
 from tgtd.media.cartridge.record import BLOCK, FILEMARKS, HEADER, INDEX, MAGIC, Header, Rot, pack, unpack
 from tgtd.media.cartridge.space import Space, Stream
@@ -146,14 +146,14 @@ class Partition:
 
     # Reading
 
-    def find(self, number: int) -> Place:
+    def find(self, number: int) -> Record:
         """The record that holds an object. Raises LookupError: there is none; Rot, OSError."""
         try:
             return self._index.find(number)
         except LookupError as trouble:
             raise self._contradiction(trouble, number < self.objects) from trouble
 
-    def find_filemark(self, count: int) -> Place:
+    def find_filemark(self, count: int) -> Record:
         """The record that holds the count-th filemark, from 1. Raises LookupError: there is none; Rot, OSError."""
         try:
             return self._index.find_filemark(count)
@@ -164,18 +164,18 @@ class Partition:
         """The index does not find what is there by the label: one of them lies, although each is whole."""
         return Rot(f"the index of partition {self.number} contradicts the label") if there else trouble
 
-    def after(self, place: Place) -> Place:
+    def after(self, place: Record) -> Record:
         """The record that follows, without asking the index. Raises LookupError at the end, Rot."""
         offset = place.end
         while offset < self.end:
             header = self._header(offset)
             if header.kind != INDEX:
                 number, filemarks = place.number + place.objects, place.filemarks + place.run
-                return Place(offset, number, filemarks, header.filemarks, header.stored)
+                return Record(offset, number, filemarks, header.filemarks, header.stored)
             offset += HEADER + header.stored
         raise self._contradiction(LookupError("the end of the data"), place.number + place.objects < self.objects)
 
-    def read(self, place: Place, into: memoryview) -> Header:
+    def read(self, place: Record, into: memoryview) -> Header:
         """A block's header, and its data in `into`, which has room for place.stored bytes. Raises Rot, OSError."""
         head = bytearray(HEADER)
         self._stream.read(place.offset, memoryview(head))
@@ -200,7 +200,7 @@ class Partition:
             else:
                 self.read(place, memoryview(bytearray(place.stored)))
 
-    def read_now(self, before: Place, into: memoryview) -> Place | None:
+    def read_now(self, before: Record, into: memoryview) -> Record | None:
         """As the drive's protocol has it. A page of the index, or anything that is not as it should be, is for `after`
         and `read`."""
         offset, length, head = before.end, len(into), bytearray(HEADER)

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from tgtd.media.cartridge.index import Place
+from tgtd.media.cartridge.index import Record
 from tgtd.media.cartridge.partition import Partition
 from tgtd.media.cartridge.record import LONGEST
 from tgtd.media.codecs import codecs
@@ -70,7 +70,7 @@ def write_out(partition: Partition, file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
-def _read(partition: Partition, place: Place) -> bytes:
+def _read(partition: Partition, place: Record) -> bytes:
     """A block as it was sent once."""
     data = memoryview(bytearray(place.stored))
     header = partition.read(place, data)

@@ -9,11 +9,11 @@ import hmac
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from tgtd.net.iscsi.keys import Key, Phase, number
+from tgtd.net.iscsi.keys import Key, KeyPhase, number
 from tgtd.net.iscsi.settings import Chap
 
 _LONGEST = 1024  # RFC 7143 12.1.3: bytes of a challenge or response
-_IDENTIFIER = Key("CHAP_I", None, "", Phase.SECURITY, 0, 255)
+_IDENTIFIER = Key("CHAP_I", None, "", KeyPhase.SECURITY, 0, 255)
 
 
 class Algorithm(NamedTuple):

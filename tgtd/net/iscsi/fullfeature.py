@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tgtd.net.iscsi import pdu
 from tgtd.net.iscsi.connection import Bytes, Connection, Handler
 from tgtd.net.iscsi.keepalive import KeepAlive
-from tgtd.net.iscsi.login import Parameters
+from tgtd.net.iscsi.login import Negotiated
 from tgtd.net.iscsi.pdu import MASK, NO_TAG, ProtocolError, Rejected, after
 from tgtd.net.iscsi.session import LOGGED_OUT
 from tgtd.net.iscsi.taskmanagement import perform
@@ -42,7 +42,7 @@ class FullFeature:
     """cid: the connection's number in its session. stat_sn: the next StatSN to assign."""
 
     def __init__(
-        self, connection: Connection, session: Session, cid: int, parameters: Parameters, stat_sn: int
+        self, connection: Connection, session: Session, cid: int, parameters: Negotiated, stat_sn: int
     ) -> None:
         self.connection = connection
         self.session = session

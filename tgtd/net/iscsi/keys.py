@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 
-class Phase(enum.Flag):
+class KeyPhase(enum.Flag):
     """Where a key may appear."""
 
     SECURITY = enum.auto()
@@ -37,7 +37,7 @@ class Key:
     name: str
     settle: Settle | None
     default: str
-    phase: Phase
+    phase: KeyPhase
     low: int = 0
     high: int = 0
     discovery: bool = False
@@ -88,20 +88,20 @@ def _never(row: Key, offer: str, wish: str) -> str:
     return wish
 
 
-_BOTH_STAGES = Phase.LOGIN | Phase.LEADING
-_OPERATION = Phase.OPERATIONAL | Phase.LEADING
+_BOTH_STAGES = KeyPhase.LOGIN | KeyPhase.LEADING
+_OPERATION = KeyPhase.OPERATIONAL | KeyPhase.LEADING
 _LARGE = (1 << 24) - 1
 
 KEYS: Mapping[str, Key] = {
     row.name: row
     for row in (
-        Key("InitiatorName", None, "", Phase.LOGIN, discovery=True),
-        Key("InitiatorAlias", None, "", Phase.LOGIN | Phase.FULL_FEATURE, discovery=True),
-        Key("TargetName", None, "", Phase.LOGIN, discovery=True),
+        Key("InitiatorName", None, "", KeyPhase.LOGIN, discovery=True),
+        Key("InitiatorAlias", None, "", KeyPhase.LOGIN | KeyPhase.FULL_FEATURE, discovery=True),
+        Key("TargetName", None, "", KeyPhase.LOGIN, discovery=True),
         Key("SessionType", None, "Normal", _BOTH_STAGES, discovery=True),
-        Key("AuthMethod", _first, "None", Phase.SECURITY, discovery=True),
-        Key("HeaderDigest", _first, "None", Phase.OPERATIONAL, discovery=True),
-        Key("DataDigest", _first, "None", Phase.OPERATIONAL, discovery=True),
+        Key("AuthMethod", _first, "None", KeyPhase.SECURITY, discovery=True),
+        Key("HeaderDigest", _first, "None", KeyPhase.OPERATIONAL, discovery=True),
+        Key("DataDigest", _first, "None", KeyPhase.OPERATIONAL, discovery=True),
         Key("MaxConnections", _least, "1", _OPERATION, 1, 65535),
         Key("InitialR2T", _either, "Yes", _OPERATION),
         Key("ImmediateData", _both, "Yes", _OPERATION),
@@ -109,7 +109,7 @@ KEYS: Mapping[str, Key] = {
             "MaxRecvDataSegmentLength",
             None,
             "8192",
-            Phase.OPERATIONAL | Phase.FULL_FEATURE,
+            KeyPhase.OPERATIONAL | KeyPhase.FULL_FEATURE,
             512,
             _LARGE,
             discovery=True,
@@ -126,21 +126,21 @@ KEYS: Mapping[str, Key] = {
         Key("iSCSIProtocolLevel", _least, "1", _OPERATION, 0, 31, discovery=True),
         # RFC 7143 13.23: we report aborts the plain way.
         Key("TaskReporting", _first, "RFC3720", _OPERATION),
-        Key("NodeArchitecture", None, "", Phase.LOGIN | Phase.FULL_FEATURE, discovery=True),
-        Key("SendTargets", None, "", Phase.FULL_FEATURE, discovery=True),
+        Key("NodeArchitecture", None, "", KeyPhase.LOGIN | KeyPhase.FULL_FEATURE, discovery=True),
+        Key("SendTargets", None, "", KeyPhase.FULL_FEATURE, discovery=True),
         # RFC 7143 13.25: obsolete, but never NotUnderstood.
-        Key("IFMarker", _never, "No", Phase.OPERATIONAL, discovery=True),
-        Key("OFMarker", _never, "No", Phase.OPERATIONAL, discovery=True),
-        Key("IFMarkInt", _never, "Reject", Phase.OPERATIONAL, discovery=True),
-        Key("OFMarkInt", _never, "Reject", Phase.OPERATIONAL, discovery=True),
+        Key("IFMarker", _never, "No", KeyPhase.OPERATIONAL, discovery=True),
+        Key("OFMarker", _never, "No", KeyPhase.OPERATIONAL, discovery=True),
+        Key("IFMarkInt", _never, "Reject", KeyPhase.OPERATIONAL, discovery=True),
+        Key("OFMarkInt", _never, "Reject", KeyPhase.OPERATIONAL, discovery=True),
         # RFC 7145 6.3: over plain TCP the extensions are declined.
         Key("RDMAExtensions", _both, "No", _OPERATION),
         # CHAP (12.1.3) has a conversation of its own.
-        Key("CHAP_A", None, "", Phase.SECURITY, discovery=True),
-        Key("CHAP_I", None, "", Phase.SECURITY, discovery=True),
-        Key("CHAP_C", None, "", Phase.SECURITY, discovery=True),
-        Key("CHAP_N", None, "", Phase.SECURITY, discovery=True),
-        Key("CHAP_R", None, "", Phase.SECURITY, discovery=True),
+        Key("CHAP_A", None, "", KeyPhase.SECURITY, discovery=True),
+        Key("CHAP_I", None, "", KeyPhase.SECURITY, discovery=True),
+        Key("CHAP_C", None, "", KeyPhase.SECURITY, discovery=True),
+        Key("CHAP_N", None, "", KeyPhase.SECURITY, discovery=True),
+        Key("CHAP_R", None, "", KeyPhase.SECURITY, discovery=True),
     )
 }
 

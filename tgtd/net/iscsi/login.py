@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from tgtd.net.iscsi.chap import ChapFailed, Exchange
-from tgtd.net.iscsi.keys import KEYS, Phase, encode, number, parse
+from tgtd.net.iscsi.keys import KEYS, KeyPhase, encode, number, parse
 from tgtd.net.iscsi.settings import Access, Credentials, Settings
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ _IDENTITY = ("InitiatorName", "InitiatorAlias", "SessionType", "TargetName")
 PROTOCOL_LEVEL = 2  # RFC 7144 7.1
 
 
-class Refused(Exception):
+class LoginRefused(Exception):
     """The login ends. status: class and detail; pairs: text that goes with it; str(): the reason, for the log."""
 
     def __init__(self, status: int, why: str, pairs: Pairs | None = None) -> None:
@@ -67,14 +67,14 @@ class Directory(Protocol):
         """The target of that name, if one of its portals is where the connection came in."""
 
     def join(self, target: IscsiTarget, login: Login) -> None:
-        """May this connection be added to the session it names? Raises Refused."""
+        """May this connection be added to the session it names? Raises LoginRefused."""
 
     def make_room(self, target: IscsiTarget | None, login: Login) -> None:
-        """Is there room for one more session (None: for discovery)? Raises Refused."""
+        """Is there room for one more session (None: for discovery)? Raises LoginRefused."""
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class LoginRequest:
     """A Login Request, taken apart. isid: 48 bits."""
 
     transit: bool
@@ -89,7 +89,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class LoginResponse:
     """A Login Response with status 0. transit and next_stage: as granted. more: the text goes on in the next one."""
 
     transit: bool
@@ -100,7 +100,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Parameters:
+class Negotiated:
     """What was settled, as the full feature phase uses it; sizes in bytes. send_limit: the peer's
     MaxRecvDataSegmentLength; receive_limit: ours."""
 
@@ -156,36 +156,36 @@ class Login:
         """The CHAP user that was authenticated, or ""."""
         return self._exchange.user if self._exchange is not None else ""
 
-    def step(self, request: Request) -> Answer:
-        """Raises Refused; nothing can follow that."""
+    def step(self, request: LoginRequest) -> LoginResponse:
+        """Raises LoginRefused; nothing can follow that."""
         if self._refused or self.complete:
-            raise Refused(INVALID_REQUEST, "a Login Request after the login had ended")
+            raise LoginRefused(INVALID_REQUEST, "a Login Request after the login had ended")
         try:
             return self._step(request)
-        except Refused:
+        except LoginRefused:
             self._refused = True
             raise
 
-    def _step(self, request: Request) -> Answer:
+    def _step(self, request: LoginRequest) -> LoginResponse:
         self._steps += 1
         if self._steps > _MOST_STEPS:
-            raise Refused(INVALID_REQUEST, f"the login took more than {_MOST_STEPS} requests")
+            raise LoginRefused(INVALID_REQUEST, f"the login took more than {_MOST_STEPS} requests")
         self._check_frame(request)
         if self._rest:
             if request.text or request.more:
-                raise Refused(INITIATOR_ERROR, "new keys came before the answer to the last was through (C bit)")
+                raise LoginRefused(INITIATOR_ERROR, "new keys came before the answer to the last was through (C bit)")
             return self._answer(request)
         self._text += request.text
         if len(self._text) > _LONGEST_TEXT:
-            raise Refused(OUT_OF_RESOURCES, "the login text is too long")
+            raise LoginRefused(OUT_OF_RESOURCES, "the login text is too long")
         if request.more:
             if request.transit:
-                raise Refused(INITIATOR_ERROR, "a Login Request has both the T and the C bit set")
-            return Answer(False, request.stage, 0, b"")
+                raise LoginRefused(INITIATOR_ERROR, "a Login Request has both the T and the C bit set")
+            return LoginResponse(False, request.stage, 0, b"")
         try:
             keys = parse(self._text)
         except ValueError as error:
-            raise Refused(INITIATOR_ERROR, str(error)) from None
+            raise LoginRefused(INITIATOR_ERROR, str(error)) from None
         self._text = b""
         pairs: Pairs = []
         if not self.initiator:
@@ -194,27 +194,27 @@ class Login:
         self._rest = encode(pairs)
         return self._answer(request)
 
-    def _answer(self, request: Request) -> Answer:
+    def _answer(self, request: LoginRequest) -> LoginResponse:
         """As much of the answer as one PDU may carry; the stage changes with the last of it only (11.13.3)."""
         chunk, self._rest = self._rest[:_SEGMENT], self._rest[_SEGMENT:]
         if self._rest:
-            return Answer(False, request.stage, 0, chunk, more=True)
+            return LoginResponse(False, request.stage, 0, chunk, more=True)
         return self._move(request, chunk)
 
-    def _check_frame(self, request: Request) -> None:
+    def _check_frame(self, request: LoginRequest) -> None:
         if request.version_min > 0:
-            raise Refused(UNSUPPORTED_VERSION, "the initiator wants a protocol version above 0")
+            raise LoginRefused(UNSUPPORTED_VERSION, "the initiator wants a protocol version above 0")
         if request.stage not in (SECURITY, OPERATIONAL):
-            raise Refused(INITIATOR_ERROR, f"there is no login stage {request.stage}")
+            raise LoginRefused(INITIATOR_ERROR, f"there is no login stage {request.stage}")
         if request.transit and (request.next_stage <= request.stage or request.next_stage == 2):
-            raise Refused(INITIATOR_ERROR, f"no way leads from stage {request.stage} to {request.next_stage}")
+            raise LoginRefused(INITIATOR_ERROR, f"no way leads from stage {request.stage} to {request.next_stage}")
         if self._stage is None:
             self._stage = request.stage
             self.isid, self.tsih, self.cid = request.isid, request.tsih, request.cid
         elif (request.isid, request.tsih, request.cid) != (self.isid, self.tsih, self.cid):
-            raise Refused(INVALID_REQUEST, "ISID, TSIH or CID changed during the login")
+            raise LoginRefused(INVALID_REQUEST, "ISID, TSIH or CID changed during the login")
         elif request.stage != self._stage:
-            raise Refused(INITIATOR_ERROR, f"stage {request.stage} where stage {self._stage} was due")
+            raise LoginRefused(INITIATOR_ERROR, f"stage {request.stage} where stage {self._stage} was due")
 
     def _identify(self, keys: dict[str, str]) -> Pairs:
         """Who calls, and for whom (RFC 7143 6.3: these keys come with the first request)."""
@@ -223,9 +223,9 @@ class Login:
         self.initiator = taken.get("InitiatorName", "").lower()
         self.alias = taken.get("InitiatorAlias", "")
         if not self.initiator:
-            raise Refused(MISSING_PARAMETER, "the initiator sent no InitiatorName")
+            raise LoginRefused(MISSING_PARAMETER, "the initiator sent no InitiatorName")
         if len(self.initiator.encode()) > _LONGEST_NAME or " " in self.initiator:
-            raise Refused(INITIATOR_ERROR, f"InitiatorName={self.initiator[:_LONGEST_NAME]} is no iSCSI name")
+            raise LoginRefused(INITIATOR_ERROR, f"InitiatorName={self.initiator[:_LONGEST_NAME]} is no iSCSI name")
         kind = taken.get("SessionType", "Normal")
         name = taken.get("TargetName", "").lower()
         if kind == "Discovery":
@@ -233,22 +233,26 @@ class Login:
             self.access = self._directory.discovery
             self._check_access("discovery")
             if self.tsih:
-                raise Refused(NO_SUCH_SESSION, f"{self.initiator} wants to add a connection to a discovery session")
+                raise LoginRefused(
+                    NO_SUCH_SESSION, f"{self.initiator} wants to add a connection to a discovery session"
+                )
             self._directory.make_room(None, self)
             return []
         if kind != "Normal":
-            raise Refused(SESSION_TYPE, f"SessionType={kind[:40]} is neither Normal nor Discovery")
+            raise LoginRefused(SESSION_TYPE, f"SessionType={kind[:40]} is neither Normal nor Discovery")
         if not name:
-            raise Refused(MISSING_PARAMETER, "the initiator sent no TargetName")
+            raise LoginRefused(MISSING_PARAMETER, "the initiator sent no TargetName")
         target = self.target = self._directory.reachable(name, self._local)
         if target is None:
-            raise Refused(
+            raise LoginRefused(
                 NOT_FOUND,
                 f"no target {name[:223]} at {self._local[0]}:{self._local[1]}; see [[target]] name and portals",
             )
         if target.redirect is not None:
             status = MOVED_PERMANENTLY if target.redirect.permanent else MOVED_TEMPORARILY
-            raise Refused(status, f"sent on to {target.redirect.address}", [("TargetAddress", target.redirect.address)])
+            raise LoginRefused(
+                status, f"sent on to {target.redirect.address}", [("TargetAddress", target.redirect.address)]
+            )
         self.access = target.access
         self.tag = target.tag_at(self._local) or 0
         self._settings = target.settings
@@ -263,7 +267,7 @@ class Login:
     def _check_access(self, what: str) -> None:
         refusal = self.access.refusal(self.initiator, self._peer[0])
         if refusal is not None:
-            raise Refused(FORBIDDEN, f"{self.initiator} from {self._peer[0]} may not use {what}: {refusal}")
+            raise LoginRefused(FORBIDDEN, f"{self.initiator} from {self._peer[0]} may not use {what}: {refusal}")
 
     @property
     def credentials(self) -> tuple[str, str, Credentials]:
@@ -283,21 +287,21 @@ class Login:
         chap = {name: value for name, value in keys.items() if name.startswith("CHAP_")}
         if chap:
             if self._exchange is None:
-                raise Refused(AUTHENTICATION_FAILED, "CHAP keys came before AuthMethod=CHAP was agreed")
+                raise LoginRefused(AUTHENTICATION_FAILED, "CHAP keys came before AuthMethod=CHAP was agreed")
             try:
                 pairs += self._exchange.step(chap)
             except ChapFailed as error:
-                raise Refused(AUTHENTICATION_FAILED, f"{self.initiator} from {self._peer[0]}: {error}") from None
+                raise LoginRefused(AUTHENTICATION_FAILED, f"{self.initiator} from {self._peer[0]}: {error}") from None
         rest = {name: value for name, value in keys.items() if name != "AuthMethod" and name not in chap}
-        return pairs + self._settle(rest, Phase.SECURITY)
+        return pairs + self._settle(rest, KeyPhase.SECURITY)
 
     def _choose_method(self, offered: str) -> str:
         if self._method:
-            raise Refused(INITIATOR_ERROR, "AuthMethod was negotiated twice")
+            raise LoginRefused(INITIATOR_ERROR, "AuthMethod was negotiated twice")
         methods = offered.split(",")
         self._method = "CHAP" if self._must_authenticate else "None"
         if self._method not in methods:
-            raise Refused(
+            raise LoginRefused(
                 AUTHENTICATION_FAILED,
                 f"{self.initiator} from {self._peer[0]} offers AuthMethod={offered[:40]}; {self._method} is needed: "
                 + ("set its CHAP user and secret" if self._method == "CHAP" else "list it in access.chap"),
@@ -308,7 +312,7 @@ class Login:
 
     def _operation(self, keys: Mapping[str, str]) -> Pairs:
         self._demand_authentication()
-        pairs = self._settle(keys, Phase.OPERATIONAL)
+        pairs = self._settle(keys, KeyPhase.OPERATIONAL)
         if not self._declared:
             self._declared = True
             pairs.append(("MaxRecvDataSegmentLength", str(self._settings.max_recv_data_segment_length)))
@@ -316,12 +320,12 @@ class Login:
 
     def _demand_authentication(self) -> None:
         if self._must_authenticate and (self._exchange is None or not self._exchange.done):
-            raise Refused(
+            raise LoginRefused(
                 AUTHENTICATION_FAILED,
                 f"{self.initiator} from {self._peer[0]} did not authenticate; CHAP is needed: set its user and secret",
             )
 
-    def _settle(self, keys: Mapping[str, str], phase: Phase) -> Pairs:
+    def _settle(self, keys: Mapping[str, str], phase: KeyPhase) -> Pairs:
         answers: Pairs = []
         # The bound of FirstBurstLength comes first (13.14).
         for name, value in sorted(keys.items(), key=lambda pair: pair[0] != "MaxBurstLength"):
@@ -332,23 +336,23 @@ class Login:
                 answers.append((name, answer))
         return answers
 
-    def _settle_one(self, name: str, value: str, phase: Phase) -> str | None:
+    def _settle_one(self, name: str, value: str, phase: KeyPhase) -> str | None:
         """The answer to one key, or None where a declaration needs none."""
         row = KEYS.get(name)
         if row is None:
             return "NotUnderstood"
         if name in self._settled:
-            raise Refused(INITIATOR_ERROR, f"key {name} was negotiated twice")
+            raise LoginRefused(INITIATOR_ERROR, f"key {name} was negotiated twice")
         if phase not in row.phase:
-            raise Refused(INITIATOR_ERROR, f"key {name} does not belong in this stage")
-        if (self.tsih and Phase.LEADING in row.phase) or (self.discovery and not row.discovery):
+            raise LoginRefused(INITIATOR_ERROR, f"key {name} does not belong in this stage")
+        if (self.tsih and KeyPhase.LEADING in row.phase) or (self.discovery and not row.discovery):
             return "Irrelevant"
         if row.settle is None:
             if row.high:
                 try:
                     value = str(number(row, value))
                 except ValueError as error:
-                    raise Refused(INITIATOR_ERROR, str(error)) from None
+                    raise LoginRefused(INITIATOR_ERROR, str(error)) from None
             self._settled[name] = value
             return None
         try:
@@ -381,24 +385,24 @@ class Login:
         }
         return str(wishes.get(name, KEYS[name].default))
 
-    def _move(self, request: Request, text: bytes) -> Answer:
+    def _move(self, request: LoginRequest, text: bytes) -> LoginResponse:
         if not request.transit:
-            return Answer(False, request.stage, 0, text)
+            return LoginResponse(False, request.stage, 0, text)
         if request.stage == SECURITY:
             if self._exchange is not None and not self._exchange.done:
-                return Answer(False, request.stage, 0, text)
+                return LoginResponse(False, request.stage, 0, text)
             self._demand_authentication()
         if request.next_stage == FULL_FEATURE:
             self._demand_digest("HeaderDigest", self._settings.header_digest)
             self._demand_digest("DataDigest", self._settings.data_digest)
             self.complete = True
         self._stage = request.next_stage
-        return Answer(True, request.stage, request.next_stage, text)
+        return LoginResponse(True, request.stage, request.next_stage, text)
 
     def _demand_digest(self, name: str, acceptable: tuple[str, ...]) -> None:
         """Without an offer, or after Reject, None holds: that must be acceptable too."""
         if self._value(name) not in acceptable:
-            raise Refused(
+            raise LoginRefused(
                 INITIATOR_ERROR,
                 f"{self.initiator} from {self._peer[0]} settled on {name}={self._value(name)}, and only "
                 f"{', '.join(acceptable)} is allowed; offer that, or add None to the target's digests",
@@ -408,11 +412,11 @@ class Login:
         """What was settled, the default of RFC 7143 13 where nothing was."""
         return self._settled.get(name, KEYS[name].default)
 
-    def parameters(self) -> Parameters:
+    def parameters(self) -> Negotiated:
         """What was settled, defaults of RFC 7143 13 where nothing was said. For a finished login."""
         value = self._value
         max_burst = int(value("MaxBurstLength"))
-        return Parameters(
+        return Negotiated(
             header_digest=value("HeaderDigest") == "CRC32C",
             data_digest=value("DataDigest") == "CRC32C",
             send_limit=int(value("MaxRecvDataSegmentLength")),

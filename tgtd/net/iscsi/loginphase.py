@@ -11,7 +11,7 @@ from tgtd.net.iscsi import pdu
 from tgtd.net.iscsi.connection import Bytes, Connection, Handler
 from tgtd.net.iscsi.handover import Elsewhere, Parcel
 from tgtd.net.iscsi.keys import encode
-from tgtd.net.iscsi.login import Answer, Login, Refused, Request
+from tgtd.net.iscsi.login import Login, LoginRefused, LoginRequest, LoginResponse
 from tgtd.net.iscsi.pdu import MASK, ProtocolError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class LoginPhase:
             self._first = False
             self._stat_sn = exp_stat_sn
             self._cmd_sn = cmd_sn
-        request = Request(
+        request = LoginRequest(
             transit=bool(flags & 0x80),
             more=bool(flags & 0x40),
             stage=flags >> 2 & 3,
@@ -91,7 +91,7 @@ class LoginPhase:
         except Elsewhere as away:
             self._pass_on(away.target)
             return
-        except Refused as refused:
+        except LoginRefused as refused:
             self._refuse(request, itt, refused)
             return
         self._reply(request, answer, itt, request.tsih)
@@ -106,13 +106,13 @@ class LoginPhase:
 
         self._connection.depart(leave)
 
-    def _reply(self, request: Request, answer: Answer, itt: int, tsih: int) -> None:
+    def _reply(self, request: LoginRequest, answer: LoginResponse, itt: int, tsih: int) -> None:
         flags = answer.stage << 2 | (0x80 | answer.next_stage if answer.transit else 0)
         if answer.more:
             flags |= pdu.CONTINUE
         self._send(flags, request.isid << 16 | tsih, itt, 0, answer.text)
 
-    def _refuse(self, request: Request, itt: int, refused: Refused) -> None:
+    def _refuse(self, request: LoginRequest, itt: int, refused: LoginRefused) -> None:
         level = logging.INFO if refused.status >> 8 == 1 else logging.WARNING
         log.log(level, "login refused (%04Xh): %s", refused.status, refused)
         self._service.refusals += 1
@@ -141,7 +141,7 @@ class LoginPhase:
         self._stat_sn = (self._stat_sn + 1) & MASK
         self._connection.send(header, data)
 
-    def _enter(self, request: Request, answer: Answer, itt: int) -> None:
+    def _enter(self, request: LoginRequest, answer: LoginResponse, itt: int) -> None:
         """The last response of the login goes out; the next PDU meets the full feature phase."""
         phase = self._service.admit(self._login, self._connection, self._cmd_sn, (self._stat_sn + 1) & MASK)
         self._timer.cancel()

@@ -21,7 +21,7 @@ from tgtd.net.iscsi.login import (
     TOO_MANY_CONNECTIONS,
     UNAVAILABLE,
     Login,
-    Refused,
+    LoginRefused,
 )
 from tgtd.net.iscsi.loginphase import LoginPhase
 from tgtd.net.iscsi.loops import Loop
@@ -255,9 +255,11 @@ class IscsiService:
             or session.target is not target
             or (session.initiator, session.isid) != (login.initiator, login.isid)
         ):
-            raise Refused(NO_SUCH_SESSION, f"{login.initiator} names session {login.tsih}, which it does not have here")
+            raise LoginRefused(
+                NO_SUCH_SESSION, f"{login.initiator} names session {login.tsih}, which it does not have here"
+            )
         if session.tag != login.tag:
-            raise Refused(
+            raise LoginRefused(
                 CANNOT_INCLUDE,
                 f"{session.describe()}: a connection by portal group {login.tag} to a session of group {session.tag}",
             )
@@ -265,15 +267,15 @@ class IscsiService:
         if login.cid in session.connections or parameters is None:
             return  # it will replace the connection it has
         if len(session.connections) >= parameters.max_connections:
-            raise Refused(
+            raise LoginRefused(
                 TOO_MANY_CONNECTIONS, f"{session.describe()} has {parameters.max_connections} connections, its maximum"
             )
 
     def _demand_online(self, target: IscsiTarget | None, initiator: str) -> None:
         if self.draining:
-            raise Refused(UNAVAILABLE, f"{initiator} refused: the daemon is stopping")
+            raise LoginRefused(UNAVAILABLE, f"{initiator} refused: the daemon is stopping")
         if target is not None and not target.online:
-            raise Refused(UNAVAILABLE, f"{initiator} refused: {target.name} is offline (online = false)")
+            raise LoginRefused(UNAVAILABLE, f"{initiator} refused: {target.name} is offline (online = false)")
 
     def make_room(self, target: IscsiTarget | None, login: Login) -> None:
         initiator = login.initiator
@@ -283,10 +285,12 @@ class IscsiService:
         if len(self.sessions) + self.elsewhere >= self.limits.sessions:
             self._evict()
         if len(self.sessions) + self.elsewhere >= self.limits.sessions:
-            raise Refused(OUT_OF_RESOURCES, f"{initiator} refused: limits.sessions = {self.limits.sessions} reached")
+            raise LoginRefused(
+                OUT_OF_RESOURCES, f"{initiator} refused: limits.sessions = {self.limits.sessions} reached"
+            )
         most = target.settings.max_sessions if target is not None else 0
         if target is not None and most and len(target.sessions) >= most:
-            raise Refused(
+            raise LoginRefused(
                 OUT_OF_RESOURCES, f"{initiator} refused: iscsi.max_sessions = {most} of {target.name} reached"
             )
 
@@ -298,7 +302,7 @@ class IscsiService:
                 return
 
     def admit(self, login: Login, connection: Connection, cmd_sn: int, stat_sn: int) -> FullFeature:
-        """A login is through: its session, new, replaced or joined, with this connection in it. Raises Refused."""
+        """A login is through: its session, new, replaced or joined, with this connection in it. Raises LoginRefused."""
         parameters = login.parameters()
         target = login.target
         self._demand_unchanged(login, target)
@@ -318,19 +322,23 @@ class IscsiService:
     def _demand_unchanged(self, login: Login, target: IscsiTarget | None) -> None:
         """What let the login begin must still hold at its end."""
         if target is not None and self.targets.get(target.name) is not target:
-            raise Refused(NOT_FOUND, f"{target.name} was removed during the login")
+            raise LoginRefused(NOT_FOUND, f"{target.name} was removed during the login")
         access = target.access if target is not None else self.discovery
         if target is not None and login.tag not in target.portal_groups():
-            raise Refused(UNAVAILABLE, f"{login.initiator} refused: its portal went during the login; let it try again")
+            raise LoginRefused(
+                UNAVAILABLE, f"{login.initiator} refused: its portal went during the login; let it try again"
+            )
         if access != login.access or (target is not None and target.redirect is not None):
-            raise Refused(UNAVAILABLE, f"{login.initiator} refused: access changed during the login; let it try again")
+            raise LoginRefused(
+                UNAVAILABLE, f"{login.initiator} refused: access changed during the login; let it try again"
+            )
 
     def _joined(self, login: Login, target: IscsiTarget) -> Session:
         """The session that gets one more connection; it may have ended or filled up during the login."""
         self.join(target, login)
         session = self.sessions[login.tsih]
         if login.user != session.user:
-            raise Refused(
+            raise LoginRefused(
                 FORBIDDEN,
                 f"{session.describe()}: a connection as CHAP user {login.user!r} to a session of {session.user!r}",
             )
@@ -366,7 +374,7 @@ class IscsiService:
     def _take_tsih(self) -> int:
         """A target session identifying handle: 1 to 65535, not in use."""
         if len(self.sessions) >= 0xFFFF:
-            raise Refused(OUT_OF_RESOURCES, "65,535 sessions are all that iSCSI can number")
+            raise LoginRefused(OUT_OF_RESOURCES, "65,535 sessions are all that iSCSI can number")
         while self._next_tsih in self.sessions:
             self._next_tsih = self._next_tsih % 0xFFFF + 1
         tsih = self._next_tsih

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tgtd.net.iscsi import pdu
-from tgtd.net.iscsi.login import Parameters
+from tgtd.net.iscsi.login import Negotiated
 from tgtd.net.iscsi.loops import Timer
 from tgtd.net.iscsi.pdu import MASK, ProtocolError, Rejected, after
 from tgtd.net.iscsi.taskmanagement import COMPLETE, TARGET_COLD_RESET
@@ -76,11 +76,11 @@ class Session:
         self._leaving = False  # no connection that comes back is waited for
         self._retain: Timer | None = None
         self._ended = False
-        self.parameters: Parameters | None = None
+        self.parameters: Negotiated | None = None
         self.bytes_in = 0
         self.bytes_out = 0
 
-    def common(self, parameters: Parameters) -> Parameters:
+    def common(self, parameters: Negotiated) -> Negotiated:
         """The parameters of a further connection: what belongs to the session was settled by the first (6.3.2)."""
         first = self.parameters
         assert first is not None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tgtd.net.iscsi.pdu import after
 from tgtd.scsi.sense import Sense
-from tgtd.scsi.target import Answer, TaskManagement
+from tgtd.scsi.target import ServiceResponse, TaskManagement
 
 if TYPE_CHECKING:
     from tgtd.net.iscsi.session import Session
@@ -42,11 +42,11 @@ _LEVEL_2: Mapping[int, TaskManagement] = {
     12: TaskManagement.QUERY_ASYNCHRONOUS_EVENT,
 }
 
-_ANSWERS: Mapping[Answer, int] = {
-    Answer.COMPLETE: COMPLETE,
-    Answer.SUCCEEDED: SUCCEEDED,
-    Answer.REJECTED: REJECTED,
-    Answer.INCORRECT_LUN: NO_SUCH_LUN,
+_ANSWERS: Mapping[ServiceResponse, int] = {
+    ServiceResponse.COMPLETE: COMPLETE,
+    ServiceResponse.SUCCEEDED: SUCCEEDED,
+    ServiceResponse.REJECTED: REJECTED,
+    ServiceResponse.INCORRECT_LUN: NO_SUCH_LUN,
 }
 
 

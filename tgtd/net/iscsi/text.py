@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tgtd.net.iscsi import pdu
-from tgtd.net.iscsi.keys import KEYS, Phase, encode, number, parse
+from tgtd.net.iscsi.keys import KEYS, KeyPhase, encode, number, parse
 from tgtd.net.iscsi.pdu import NO_TAG, Rejected
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class TextExchange:
             row = KEYS.get(name)
             if row is None:
                 answers.append((name, "NotUnderstood"))
-            elif Phase.FULL_FEATURE not in row.phase:
+            elif KeyPhase.FULL_FEATURE not in row.phase:
                 raise Rejected(pdu.PROTOCOL_ERROR, f"key {name} in the full feature phase")
             elif name == "SendTargets":
                 answers += self._phase.session.send_targets(value, self._phase.connection.local)

@@ -26,7 +26,7 @@ from tgtd.scsi.copy.parameters import (
     Order,
     decode,
 )
-from tgtd.scsi.copy.records import DONE, FAILED, Record
+from tgtd.scsi.copy.records import DONE, FAILED, CopyRecord
 from tgtd.scsi.sense import (
     COPY_STOPPED,
     COPY_TARGET_NOT_REACHABLE,
@@ -71,7 +71,7 @@ def extended_copy(wide: bool, disk: Disk, task: Task) -> int:
         return GOOD
     order = decode(data, wide)
     disk.copies.records.demand_free(task.itl.nexus, order.identifier)
-    record = Record(task.itl.nexus, order.identifier, LID4 if wide else LID1, kind_of_record(order.immediate))
+    record = CopyRecord(task.itl.nexus, order.identifier, LID4 if wide else LID1, kind_of_record(order.immediate))
     try:
         segments = _segments(disk, task, order)
     except CheckCondition as trouble:
@@ -85,7 +85,7 @@ def extended_copy(wide: bool, disk: Disk, task: Task) -> int:
     return disk.copies.copy(task, record, segments, partial(_explain, disk, order))
 
 
-def _note(disk: Disk, record: Record, trouble: CheckCondition) -> None:
+def _note(disk: Disk, record: CopyRecord, trouble: CheckCondition) -> None:
     """A copy that ended before its first step can be asked about all the same."""
     if record.identifier is not None:
         disk.copies.records.enter(record)
@@ -147,7 +147,7 @@ def _segment(source: End, destination: End, move: Move, number: int) -> Segment:
     return Segment(source, here, destination, there, length)
 
 
-def record_of(disk: Disk, task: Task, width: int) -> Record:
+def record_of(disk: Disk, task: Task, width: int) -> CopyRecord:
     """The copy that a list identifier of so many bytes names. Raises INVALID FIELD IN CDB."""
     identifier = int.from_bytes(task.cdb[2 : 2 + width], "big")
     record = disk.copies.records.find(task.itl.nexus, identifier)
@@ -156,7 +156,7 @@ def record_of(disk: Disk, task: Task, width: int) -> Record:
     return record
 
 
-def answer(disk: Disk, task: Task, record: Record, data: bytes) -> int:
+def answer(disk: Disk, task: Task, record: CopyRecord, data: bytes) -> int:
     """Tell, and forget what was told in full."""
     allocation = int.from_bytes(task.cdb[10:14], "big")
     task.data_in = data[:allocation]

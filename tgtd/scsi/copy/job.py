@@ -66,14 +66,14 @@ class Failure(NamedTuple):
     sense: bytes = b""
 
 
-class Step(Task):
+class CopyStep(Task):
     """One command of a copy. Its data lies in the copy's buffer; `free`: no worker is busy with it any more.
 
     borrower: the one that has taken over what this one lent.
     """
 
     __slots__ = ("borrower", "free", "held")
-    borrower: Step | None
+    borrower: CopyStep | None
     free: Callable[[], None] | None
     held: memoryview
 
@@ -157,7 +157,7 @@ class CopyJob:
         block = max(one.source.disk.block_size, one.destination.disk.block_size)
         cdb = struct.pack(">BBQIxx", _STATUS, _GET_LBA_STATUS, self._place(0)[0] >> one.source.disk.shift, 24)
 
-        def told(step: Step) -> None:
+        def told(step: CopyStep) -> None:
             data = bytes(step.data_in or b"")
             count, state = struct.unpack(">IB", data[16:21])
             assert one.source is not None
@@ -196,7 +196,7 @@ class CopyJob:
         here, there = self._place(length)
         block = max(source.disk.block_size, end.disk.block_size)
 
-        def taken(borrower: Step) -> None:
+        def taken(borrower: CopyStep) -> None:
             taking.close()
             source.disk.turns.end()
             lender.borrower = borrower
@@ -206,7 +206,7 @@ class CopyJob:
             else:
                 source.disk.finish(lender, GOOD)
 
-        def handed(_: Step) -> None:
+        def handed(_: CopyStep) -> None:
             try:
                 self._check()  # what was taken is what a token stands for only if it still does
             except CheckCondition as trouble:
@@ -219,7 +219,7 @@ class CopyJob:
             else:
                 self._read(min(length, STEP))
 
-        def returned(step: Step) -> None:
+        def returned(step: CopyStep) -> None:
             taking.close()
             self._over(step, lambda lender: self._over(lender.borrower or lender, handed))
 
@@ -234,7 +234,7 @@ class CopyJob:
         assert source is not None
         here, there = self._place(length)
 
-        def write(step: Step) -> None:
+        def write(step: CopyStep) -> None:
             try:
                 self._check()  # what was read is what a token stands for only if it still does
             except CheckCondition as trouble:
@@ -251,24 +251,24 @@ class CopyJob:
         self.moved += length
         self._next()
 
-    def _command(self, end: End, cdb: bytes, then: Callable[[Step], None], data: int = 0) -> None:
+    def _command(self, end: End, cdb: bytes, then: Callable[[CopyStep], None], data: int = 0) -> None:
         """Have an end perform a command; `then` follows when it went well."""
         self._perform(end, cdb, lambda step: self._over(step, then), data)
 
     def _perform(
-        self, end: End, cdb: bytes, over: Callable[[Step], None], data: int = 0, handler: Handler | None = None
-    ) -> Step:
+        self, end: End, cdb: bytes, over: Callable[[CopyStep], None], data: int = 0, handler: Handler | None = None
+    ) -> CopyStep:
         """Have an end perform a command, or something in its stead; `over` follows when no worker is busy with it."""
 
         def done(task: Task) -> None:
-            assert isinstance(task, Step)
+            assert isinstance(task, CopyStep)
             if task.busy:
                 task.free = lambda: over(task)
             else:
                 over(task)
 
         self.steps += 1
-        step = Step(end.itl, self.steps, SIMPLE, cdb, STEP, done)
+        step = CopyStep(end.itl, self.steps, SIMPLE, cdb, STEP, done)
         step.free = step.borrower = None
         assert self._buffer is not None
         step.held = self._buffer
@@ -283,7 +283,7 @@ class CopyJob:
             end.itl.lu.perform(step, handler)
         return step
 
-    def _over(self, step: Step, then: Callable[[Step], None]) -> None:
+    def _over(self, step: CopyStep, then: Callable[[CopyStep], None]) -> None:
         if step.status == GOOD and not step.aborted:
             then(step)
         else:

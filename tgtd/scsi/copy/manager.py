@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tgtd.scsi.copy.job import CopyJob, Failure, Segment, stopped
-from tgtd.scsi.copy.records import ABORTED, DONE, FAILED, IN_BACKGROUND, IN_FOREGROUND, CopyRecords, Record
+from tgtd.scsi.copy.records import ABORTED, DONE, FAILED, IN_BACKGROUND, IN_FOREGROUND, CopyRecord, CopyRecords
 from tgtd.scsi.copy.watch import watched
 from tgtd.scsi.sense import BUSY, CHECK_CONDITION, GOOD, TOKEN_CANCELLED, CheckCondition, Refused, encode
 from tgtd.scsi.task import PENDING, WORKING, Task
@@ -33,7 +33,7 @@ class CopyManager:
     def copy(
         self,
         task: Task,
-        record: Record,
+        record: CopyRecord,
         segments: list[Segment],
         explain: Explain,
         check: Callable[[], None] | None = None,
@@ -76,7 +76,7 @@ class CopyManager:
             raise
         return GOOD if background else PENDING
 
-    def _end(self, record: Record, task: Task | None, failure: Failure | None, explain: Explain) -> None:
+    def _end(self, record: CopyRecord, task: Task | None, failure: Failure | None, explain: Explain) -> None:
         status, sense = (GOOD, b"") if failure is None else explain(failure)
         stopped = record.wanted_end or (task is not None and task.aborted)
         record.end(DONE if failure is None else ABORTED if stopped else FAILED, status, sense)
@@ -91,7 +91,7 @@ class CopyManager:
         task.sense = sense
         self._disk.finish(task, status)
 
-    def abort(self, record: Record) -> None:
+    def abort(self, record: CopyRecord) -> None:
         """COPY OPERATION ABORT: the step under way is the last."""
         record.wanted_end = True
 

@@ -24,7 +24,7 @@ _UPDATE_DELAY = 500
 """Milliseconds after which asking again is worth while."""
 
 
-class Record:
+class CopyRecord:
     """One copy. action: the service action that began it. block_size: what the transfer is counted in, 0: bytes."""
 
     def __init__(self, nexus: Nexus, identifier: int | None, action: int, state: int, block_size: int = 0) -> None:
@@ -97,10 +97,10 @@ class CopyRecords:
     """The records of one unit."""
 
     def __init__(self) -> None:
-        self._by_identifier: dict[tuple[Nexus, int], Record] = {}
-        self._nameless: dict[Record, None] = {}
+        self._by_identifier: dict[tuple[Nexus, int], CopyRecord] = {}
+        self._nameless: dict[CopyRecord, None] = {}
 
-    def enter(self, record: Record) -> None:
+    def enter(self, record: CopyRecord) -> None:
         """Raises OPERATION IN PROGRESS while the nexus has a copy of this name under way."""
         if record.identifier is None:
             self._nameless[record] = None
@@ -119,10 +119,10 @@ class CopyRecords:
         if known is not None and known.running:
             raise CheckCondition(OPERATION_IN_PROGRESS)
 
-    def find(self, nexus: Nexus, identifier: int) -> Record | None:
+    def find(self, nexus: Nexus, identifier: int) -> CopyRecord | None:
         return self._by_identifier.get((nexus, identifier))
 
-    def drop(self, record: Record) -> None:
+    def drop(self, record: CopyRecord) -> None:
         self._nameless.pop(record, None)
         key = record.nexus, record.identifier
         if record.identifier is not None and self._by_identifier.get((record.nexus, record.identifier)) is record:

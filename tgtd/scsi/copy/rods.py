@@ -17,7 +17,7 @@ from tgtd.scsi.copy.job import Failure, Segment
 from tgtd.scsi.copy.manager import kind_of_record, office_of
 from tgtd.scsi.copy.office import End
 from tgtd.scsi.copy.parameters import demand_zero, wrong
-from tgtd.scsi.copy.records import DONE, IN_FOREGROUND, Record
+from tgtd.scsi.copy.records import DONE, IN_FOREGROUND, CopyRecord
 from tgtd.scsi.copy.tokens import BLOCK_ZERO, CHANGE_VULNERABLE, LONGEST_TIMEOUT, MANAGED, MOST_BYTES, SIZE, Token
 from tgtd.scsi.sense import (
     GOOD,
@@ -90,12 +90,12 @@ def populate_token(disk: Disk, task: Task) -> int:
     runs = tuple(run for run in runs if run[1])
     if not runs:
         raise wrong(16)
-    record = Record(task.itl.nexus, _identifier(task), POPULATE, IN_FOREGROUND, disk.block_size)
+    record = CopyRecord(task.itl.nexus, _identifier(task), POPULATE, IN_FOREGROUND, disk.block_size)
     disk.copies.records.demand_free(task.itl.nexus, record.identifier)
     return disk.defer_alone(task, _nothing, then=partial(_populate, disk, record, runs, timeout))
 
 
-def _populate(disk: Disk, record: Record, runs: Runs, timeout: int, task: Task) -> int:
+def _populate(disk: Disk, record: CopyRecord, runs: Runs, timeout: int, task: Task) -> int:
     source = End(task.itl.nexus, disk, task.itl.number, bearer=True)
     token = office_of(task).tokens.issue(source, runs, timeout)
     disk.copies.records.enter(record)
@@ -113,7 +113,7 @@ def write_using_token(disk: Disk, task: Task) -> int:
     demand_zero(data, 528, 534)
     offset = int.from_bytes(data[8:16], "big") * disk.block_size
     state = kind_of_record(bool(data[2] & _IMMED))
-    record = Record(task.itl.nexus, _identifier(task), WRITE, state, disk.block_size)
+    record = CopyRecord(task.itl.nexus, _identifier(task), WRITE, state, disk.block_size)
     here = End(task.itl.nexus, disk, task.itl.number)
     named = data[16 : 16 + SIZE]
     if named[:8] == _ZERO_TOKEN:
@@ -124,7 +124,7 @@ def write_using_token(disk: Disk, task: Task) -> int:
     return _begin(disk, task, record, _pieces(token, offset, here, runs), token, bool(data[2] & _DEL_TKN))
 
 
-def _begin(disk: Disk, task: Task, record: Record, segments: list[Segment], token: Token | None, last: bool) -> int:
+def _begin(disk: Disk, task: Task, record: CopyRecord, segments: list[Segment], token: Token | None, last: bool) -> int:
     records, tokens = disk.copies.records, office_of(task).tokens
     records.demand_free(task.itl.nexus, record.identifier)
     if not segments:

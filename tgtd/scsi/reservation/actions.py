@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from tgtd.scsi.reservation.parameters import Request
+from tgtd.scsi.reservation.parameters import PersistentReserveOut
 from tgtd.scsi.reservation.state import MOST_REGISTRATIONS, Registrant, State
 from tgtd.scsi.reservation.types import TYPES, Type
 from tgtd.scsi.sense import (
@@ -31,7 +31,7 @@ _GENERATIONS = 1 << 32
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Decision:
     """state: the same object when nothing changes. told: the unit attentions that are due. preempted: the I_T nexuses
     whose commands PREEMPT AND ABORT aborts."""
 
@@ -40,7 +40,7 @@ class Outcome:
     preempted: frozenset[Registrant] = frozenset()
 
 
-def register(state: State, request: Request) -> Outcome:
+def register(state: State, request: PersistentReserveOut) -> Decision:
     """REGISTER (SPC-5 table 67)."""
     own = [Registrant(request.by.initiator, port) for port in request.ports]
     if any(state.keys.get(who, 0) != request.key for who in own):
@@ -48,15 +48,15 @@ def register(state: State, request: Request) -> Outcome:
     return _enter(state, request, own)
 
 
-def register_and_ignore(state: State, request: Request) -> Outcome:
+def register_and_ignore(state: State, request: PersistentReserveOut) -> Decision:
     """REGISTER AND IGNORE EXISTING KEY (SPC-5 table 68)."""
     return _enter(state, request, [Registrant(request.by.initiator, port) for port in request.ports])
 
 
-def _enter(state: State, request: Request, own: list[Registrant]) -> Outcome:
+def _enter(state: State, request: PersistentReserveOut, own: list[Registrant]) -> Decision:
     registered = [who for who in own if who in state.keys]
     if not registered and not request.new_key:
-        return Outcome(state)
+        return Decision(state)
     if registered and request.others is not None:
         raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=_FLAGS, bit=_SPEC_I_PT_BIT)
     changed = replace(state, generation=_next(state), persistent=request.persistent)
@@ -65,10 +65,10 @@ def _enter(state: State, request: Request, own: list[Registrant]) -> Outcome:
     for who, at in (request.others or {}).items():
         if who in state.keys:
             raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=at)
-    return Outcome(replace(changed, keys=_with(state, [*own, *(request.others or ())], request.new_key)))
+    return Decision(replace(changed, keys=_with(state, [*own, *(request.others or ())], request.new_key)))
 
 
-def register_and_move(state: State, request: Request) -> Outcome:
+def register_and_move(state: State, request: PersistentReserveOut) -> Decision:
     """REGISTER AND MOVE (SPC-5 5.14.8)."""
     _demand_key(state, request)
     if state.type is None:
@@ -85,47 +85,47 @@ def register_and_move(state: State, request: Request) -> Outcome:
         keys=_with(state, [request.destination], request.new_key),
         holder=request.destination,
     )
-    return _leave(moved, [request.by], request.by) if request.unregister else Outcome(moved)
+    return _leave(moved, [request.by], request.by) if request.unregister else Decision(moved)
 
 
-def reserve(state: State, request: Request) -> Outcome:
+def reserve(state: State, request: PersistentReserveOut) -> Decision:
     """RESERVE (SPC-5 5.14.9); PRGENERATION stays."""
     _demand_key(state, request)
     wanted = _demand_type(request)
     if state.type is None:
-        return Outcome(replace(state, type=wanted, holder=None if wanted.everyone else request.by))
+        return Decision(replace(state, type=wanted, holder=None if wanted.everyone else request.by))
     if not state.holds(request.by) or state.type is not wanted:
         raise Refused(RESERVATION_CONFLICT)
-    return Outcome(state)
+    return Decision(state)
 
 
-def release(state: State, request: Request) -> Outcome:
+def release(state: State, request: PersistentReserveOut) -> Decision:
     """RELEASE (SPC-5 5.14.11.2.2); PRGENERATION stays."""
     _demand_key(state, request)
     if request.scope != _LU_SCOPE and not state.holds(request.by):
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=_SCOPE_AND_TYPE, bit=7)
     if state.type is None or not state.holds(request.by):
-        return Outcome(state)
+        return Decision(state)
     if request.scope != _LU_SCOPE or request.type != state.type.code:
         raise CheckCondition(INVALID_RELEASE)
     told = _tell(state.keys, RESERVATIONS_RELEASED, request.by) if state.type.registrants else {}
-    return Outcome(replace(state, type=None, holder=None), told)
+    return Decision(replace(state, type=None, holder=None), told)
 
 
-def clear(state: State, request: Request) -> Outcome:
+def clear(state: State, request: PersistentReserveOut) -> Decision:
     """CLEAR (SPC-5 5.14.11.2.7)."""
     _demand_key(state, request)
     return cleared(state, request.by)
 
 
-def cleared(state: State, by: Registrant | None) -> Outcome:
+def cleared(state: State, by: Registrant | None) -> Decision:
     """Nothing is reserved and nobody registered. by: who need not be told."""
-    return Outcome(
+    return Decision(
         State(generation=_next(state), persistent=state.persistent), _tell(state.keys, RESERVATIONS_PREEMPTED, by)
     )
 
 
-def preempt(state: State, request: Request) -> Outcome:
+def preempt(state: State, request: PersistentReserveOut) -> Decision:
     """PREEMPT (SPC-5 5.14.11.2.4 and 5)."""
     _demand_key(state, request)
     everyone = state.type is not None and state.type.everyone
@@ -142,7 +142,7 @@ def preempt(state: State, request: Request) -> Outcome:
     return replace(outcome, told=_tell(victims, REGISTRATIONS_PREEMPTED, request.by), preempted=victims)
 
 
-def _take(state: State, request: Request, victims: frozenset[Registrant]) -> Outcome:
+def _take(state: State, request: PersistentReserveOut, victims: frozenset[Registrant]) -> Decision:
     """The reservation goes over to the preempting nexus, whose own registration stays (SPC-5 5.14.11.2.4.3)."""
     wanted = _demand_type(request)
     gone = victims - {request.by}
@@ -157,17 +157,17 @@ def _take(state: State, request: Request, victims: frozenset[Registrant]) -> Out
         type=wanted,
         holder=None if wanted.everyone else request.by,
     )
-    return Outcome(taken, told, gone)
+    return Decision(taken, told, gone)
 
 
-def replace_lost(state: State, request: Request) -> Outcome:
+def replace_lost(state: State, request: PersistentReserveOut) -> Decision:
     """REPLACE LOST RESERVATION, once it is known that there is one to replace (SPC-5 5.14.11.3)."""
     if request.key:
         raise Refused(RESERVATION_CONFLICT)
     wanted = _demand_type(request)
     if not request.new_key:
         raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=_NEW_KEY)
-    return Outcome(
+    return Decision(
         State(
             keys={request.by: request.new_key},
             type=wanted,
@@ -177,13 +177,13 @@ def replace_lost(state: State, request: Request) -> Outcome:
     )
 
 
-def _demand_key(state: State, request: Request) -> None:
+def _demand_key(state: State, request: PersistentReserveOut) -> None:
     """The key that this nexus has registered is the one it says (SPC-5 6.17.3); none is zero."""
     if state.keys.get(request.by) != request.key:
         raise Refused(RESERVATION_CONFLICT)
 
 
-def _demand_type(request: Request) -> Type:
+def _demand_type(request: PersistentReserveOut) -> Type:
     if request.scope != _LU_SCOPE:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=_SCOPE_AND_TYPE, bit=7)
     wanted = TYPES.get(request.type)
@@ -199,14 +199,14 @@ def _with(state: State, who: Iterable[Registrant], key: int) -> Mapping[Registra
     return keys
 
 
-def _leave(state: State, gone: Collection[Registrant], by: Registrant) -> Outcome:
+def _leave(state: State, gone: Collection[Registrant], by: Registrant) -> Decision:
     """Registrations end, and with its holder's the reservation (SPC-5 5.14.11.2.3)."""
     keys = {who: key for who, key in state.keys.items() if who not in gone}
     kind = state.type
     if kind is None or (keys if kind.everyone else state.holder not in gone):
-        return Outcome(replace(state, keys=keys))
+        return Decision(replace(state, keys=keys))
     told = _tell(keys, RESERVATIONS_RELEASED, by) if kind.registrants else {}
-    return Outcome(replace(state, keys=keys, type=None, holder=None), told)
+    return Decision(replace(state, keys=keys, type=None, holder=None), told)
 
 
 def _tell(whom: Iterable[Registrant], sense: Sense, but: Registrant | None) -> dict[Registrant, Sense]:
@@ -226,7 +226,7 @@ class Action:
 
     code: int
     name: str
-    perform: Callable[[State, Request], Outcome]
+    perform: Callable[[State, PersistentReserveOut], Decision]
     flags: int = 0x05
     moves: bool = False
     aborts: bool = False

@@ -24,7 +24,7 @@ _MOVE_FLAGS, _MOVE_PORT, _MOVE_LENGTH = 17, 18, 20
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class CommandOrigin:
     """Where a command came from. ports: relative identifiers of all ports of the target. known: called with the name
     of an initiator device, the TransportIDs of its ports that are logged in."""
 
@@ -34,7 +34,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class PersistentReserveOut:
     """One PERSISTENT RESERVE OUT.
 
     by: the I_T nexus it came through. key, new_key: RESERVATION KEY and SERVICE ACTION RESERVATION KEY. ports: the
@@ -54,7 +54,7 @@ class Request:
     unregister: bool = False
 
 
-def decode(cdb: bytes, data: bytes, origin: Origin, flags: int) -> Request:
+def decode(cdb: bytes, data: bytes, origin: CommandOrigin, flags: int) -> PersistentReserveOut:
     """A request in the basic form. flags: the bits of byte 20 that the service action heeds or ignores; others are
     invalid (SPC-5 table 216). Raises CheckCondition."""
     data = _whole(cdb, data)
@@ -66,7 +66,7 @@ def decode(cdb: bytes, data: bytes, origin: Origin, flags: int) -> Request:
     if not specifies and len(data) != BASIC_LENGTH:
         raise CheckCondition(PARAMETER_LIST_LENGTH_ERROR)
     ports = tuple(origin.ports) if given & _ALL_TG_PT else (origin.registrant.port,)
-    return Request(
+    return PersistentReserveOut(
         by=origin.registrant,
         scope=cdb[2] >> 4,
         type=cdb[2] & 0x0F,
@@ -78,7 +78,7 @@ def decode(cdb: bytes, data: bytes, origin: Origin, flags: int) -> Request:
     )
 
 
-def decode_move(cdb: bytes, data: bytes, origin: Origin) -> Request:
+def decode_move(cdb: bytes, data: bytes, origin: CommandOrigin) -> PersistentReserveOut:
     """A request of REGISTER AND MOVE. Raises CheckCondition."""
     data = _whole(cdb, data)
     wrong = data[_MOVE_FLAGS] & ~(_UNREG | _APTPL) & 0xFF
@@ -97,7 +97,7 @@ def decode_move(cdb: bytes, data: bytes, origin: Origin) -> Request:
         raise _invalid(more[0][0] if more else at)
     if name == origin.registrant.initiator:
         raise _invalid(at)
-    return Request(
+    return PersistentReserveOut(
         by=origin.registrant,
         scope=cdb[2] >> 4,
         type=cdb[2] & 0x0F,
@@ -117,7 +117,7 @@ def _whole(cdb: bytes, data: bytes) -> bytes:
     return data[:told]
 
 
-def _others(data: bytes, origin: Origin, ports: Sequence[int]) -> Iterator[tuple[Registrant, int]]:
+def _others(data: bytes, origin: CommandOrigin, ports: Sequence[int]) -> Iterator[tuple[Registrant, int]]:
     """SPEC_I_PT: the I_T nexuses of the TransportIDs, and where each is in the list."""
     at = BASIC_LENGTH
     if len(data) < at + 4 or int.from_bytes(data[at : at + 4], "big") != len(data) - at - 4:
@@ -133,7 +133,7 @@ def _others(data: bytes, origin: Origin, ports: Sequence[int]) -> Iterator[tuple
                 yield Registrant(initiator, port), where
 
 
-def _transport_ids(data: bytes, at: int, origin: Origin) -> Iterator[tuple[int, bytes | str]]:
+def _transport_ids(data: bytes, at: int, origin: CommandOrigin) -> Iterator[tuple[int, bytes | str]]:
     """Place and name of each TransportID; they must be of the protocol by which the command came."""
     protocol = origin.registrant.initiator[:1]
     while at < len(data):

@@ -22,7 +22,7 @@ from tgtd.scsi.sense import (
 if TYPE_CHECKING:
     from tgtd.scsi.command import Command
     from tgtd.scsi.nexus import LunNexus
-    from tgtd.scsi.reservation.actions import Outcome
+    from tgtd.scsi.reservation.actions import Decision
 
 _WHILE_LOST = frozenset({0x4D, 0x3C, 0x3B})
 """LOG SENSE, READ BUFFER, WRITE BUFFER: allowed although the reservations are not known (SPC-5 5.14.5.2)."""
@@ -30,7 +30,7 @@ _START_STOP_UNIT = 0x1B
 _REPORT_TARGET_PORT_GROUPS = (0xA3, 0x0A)
 
 
-class Store(Protocol):
+class ReservationStore(Protocol):
     """Keeps a state beyond the process's end."""
 
     def save(self, state: State, done: Callable[[BaseException | None], None]) -> None:
@@ -38,13 +38,13 @@ class Store(Protocol):
         store's to tell people of, what was kept before still is."""
 
 
-class Change(Protocol):
+class ReservationChange(Protocol):
     """A wish to change the state."""
 
-    def decide(self, state: State) -> Outcome | None:
+    def decide(self, state: State) -> Decision | None:
         """What becomes of the state in force. None: it is given up. Raises Refused."""
 
-    def done(self, outcome: Outcome | None, error: BaseException | None) -> None:
+    def done(self, outcome: Decision | None, error: BaseException | None) -> None:
         """The outcome is in force; or it is not, for a reason."""
 
 
@@ -57,17 +57,17 @@ class Reservations:
 
     def __init__(self) -> None:
         self.state = EMPTY
-        self.store: Store | None = None
+        self.store: ReservationStore | None = None
         self.known = True
         self.lost: str | None = None
         self.legacy: LunNexus | None = None
         self.elements: dict[tuple[LunNexus, int], int] = {}
         """What RESERVE ELEMENT reserves of a media changer (smc/reservations.py): by who holds it and the reservation
         identification, element addresses as bits."""
-        self._changes: list[Change] = []
+        self._changes: list[ReservationChange] = []
         self.changing = False
 
-    def adopt(self, state: State, store: Store | None, lost: str | None = None) -> None:
+    def adopt(self, state: State, store: ReservationStore | None, lost: str | None = None) -> None:
         """Begin with what was kept. The caller regates the unit's nexuses."""
         self.state, self.store, self.lost, self.known = state, store, lost, True
 
@@ -129,7 +129,7 @@ class Reservations:
         if self.lost is not None and not replacing:
             raise CheckCondition(PERSISTENT_RESERVATION_INFORMATION_LOST)
 
-    def change(self, change: Change) -> None:
+    def change(self, change: ReservationChange) -> None:
         """Carry a change out: now, or after those before it. `change.done` is called once, maybe before this returns;
         never if `decide` gave it up."""
         self._changes.append(change)
@@ -152,7 +152,9 @@ class Reservations:
             self.changing = True
             self.store.save(outcome.state, partial(self._saved, self.store, change, outcome))
 
-    def _saved(self, store: Store, change: Change, outcome: Outcome, error: BaseException | None) -> None:
+    def _saved(
+        self, store: ReservationStore, change: ReservationChange, outcome: Decision, error: BaseException | None
+    ) -> None:
         self.changing = False
         if error is not None:
             change.done(None, CheckCondition(INTERNAL_TARGET_FAILURE))
@@ -162,7 +164,7 @@ class Reservations:
             self._adopt(outcome.state, change, outcome)
         self._advance()
 
-    def _adopt(self, state: State, change: Change, outcome: Outcome) -> None:
+    def _adopt(self, state: State, change: ReservationChange, outcome: Decision) -> None:
         if state is not self.state:
             self.lost = None
         self.state = state

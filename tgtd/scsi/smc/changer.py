@@ -34,7 +34,7 @@ from tgtd.scsi.smc.barcodes import medium_type
 from tgtd.scsi.smc.bay import DriveBay
 from tgtd.scsi.smc.change import MEMORY, Bay, Change, Then
 from tgtd.scsi.smc.commands import ROWS
-from tgtd.scsi.smc.inventory import Inventory, Kind, Layout, reconcile
+from tgtd.scsi.smc.inventory import ElementType, Inventory, Layout, reconcile
 from tgtd.scsi.smc.modes import MODE_PAGES
 from tgtd.scsi.smc.report import Status
 from tgtd.scsi.smc.shelf import Blank, Found, LibrarySettings, Shelf
@@ -117,13 +117,13 @@ class Changer(Device[Shelf, LibrarySettings]):
                 for address in range(max(first, some.first), some.first + some.count):
                     yield self._status(some.kind, address)
 
-    def _status(self, kind: Kind, address: int) -> Status:
+    def _status(self, kind: ElementType, address: int) -> Status:
         volume, bay = self.inventory.at(address), self.bays.get(address)
         return Status(
             address,
             kind,
             volume,
-            accessible=kind is not Kind.DRIVE or (bay is not None and bay.usable),
+            accessible=kind is not ElementType.DRIVE or (bay is not None and bay.usable),
             trouble=self.trouble(volume.barcode) if volume is not None else None,
             identifier=bay.identifier if bay is not None else None,
             medium=medium_type(volume.barcode, self.settings.rules) if volume is not None else 0,

@@ -15,7 +15,7 @@ from tgtd.scsi.sense import (
 )
 
 
-class Kind(enum.IntEnum):
+class ElementType(enum.IntEnum):
     """Element type codes (SMC-3 table 20)."""
 
     TRANSPORT = 1
@@ -28,7 +28,7 @@ class Kind(enum.IntEnum):
 class Range:
     """Elements of one kind, with addresses from `first` on."""
 
-    kind: Kind
+    kind: ElementType
     first: int
     count: int
 
@@ -62,10 +62,10 @@ class Layout:
     def ranges(self) -> tuple[Range, ...]:
         return tuple(one for one in (self.transport, self.storage, self.ports, self.drives) if one.count)
 
-    def kind(self, address: int) -> Kind | None:
+    def kind(self, address: int) -> ElementType | None:
         return next((one.kind for one in self.ranges if address in one), None)
 
-    def of(self, kind: Kind) -> Range:
+    def of(self, kind: ElementType) -> Range:
         return next(one for one in (self.transport, self.storage, self.ports, self.drives) if one.kind is kind)
 
     def addresses(self) -> list[int]:
@@ -165,11 +165,11 @@ class Inventory:
 
 def _moved(layout: Layout, volume: Resting, source: int) -> Resting:
     """A volume remembers the storage element it was taken from (SVALID, SOURCE STORAGE ELEMENT ADDRESS)."""
-    came_from = source if layout.kind(source) is Kind.STORAGE else volume.source
+    came_from = source if layout.kind(source) is ElementType.STORAGE else volume.source
     return replace(volume, source=came_from, imported=False)
 
 
-def checked(layout: Layout, address: int, *kinds: Kind) -> int:
+def checked(layout: Layout, address: int, *kinds: ElementType) -> int:
     """Raises INVALID ELEMENT ADDRESS when no element of these kinds has that address."""
     if layout.kind(address) not in kinds:
         raise CheckCondition(INVALID_ELEMENT_ADDRESS)
@@ -203,7 +203,7 @@ def reconcile(layout: Layout, wished: Iterable[str], remembered: Inventory) -> R
             contents[at] = remembered.contents[at]
         elif barcode not in out:
             waiting.append(barcode)
-    free = (address for address in layout.of(Kind.STORAGE) if address not in contents)
+    free = (address for address in layout.of(ElementType.STORAGE) if address not in contents)
     homeless = []
     for barcode in waiting:
         at = next(free, None)

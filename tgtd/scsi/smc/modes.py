@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tgtd.scsi.mode import ModeField, ModePage, constant
-from tgtd.scsi.smc.inventory import Kind
+from tgtd.scsi.smc.inventory import ElementType
 
 if TYPE_CHECKING:
     from tgtd.scsi.smc.changer import Changer
@@ -37,7 +37,7 @@ CONTROL = ModePage(
 )
 
 
-def _elements(byte: int, kind: Kind, name: str) -> tuple[ModeField, ModeField]:
+def _elements(byte: int, kind: ElementType, name: str) -> tuple[ModeField, ModeField]:
     """The first address and the number of the elements of a kind."""
 
     def first(changer: Changer) -> int:
@@ -58,10 +58,10 @@ ELEMENT_ADDRESSES = ModePage(
     "element address assignment",
     20,
     (
-        *_elements(2, Kind.TRANSPORT, "MEDIUM TRANSPORT"),
-        *_elements(6, Kind.STORAGE, "STORAGE"),
-        *_elements(10, Kind.PORT, "IMPORT/EXPORT"),
-        *_elements(14, Kind.DRIVE, "DATA TRANSFER"),
+        *_elements(2, ElementType.TRANSPORT, "MEDIUM TRANSPORT"),
+        *_elements(6, ElementType.STORAGE, "STORAGE"),
+        *_elements(10, ElementType.PORT, "IMPORT/EXPORT"),
+        *_elements(14, ElementType.DRIVE, "DATA TRANSFER"),
     ),
 )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tgtd.scsi.command import Command
 from tgtd.scsi.sense import GOOD, INVALID_FIELD_IN_CDB, MEDIUM_REMOVAL_PREVENTED, CheckCondition
 from tgtd.scsi.smc.change import Bay, Change
-from tgtd.scsi.smc.inventory import Inventory, Kind, Resting, checked
+from tgtd.scsi.smc.inventory import ElementType, Inventory, Resting, checked
 from tgtd.scsi.smc.reservations import demand
 from tgtd.scsi.spc.commands import usage
 from tgtd.scsi.spc.removal import prevent_allow
@@ -17,13 +17,13 @@ from tgtd.scsi.task import Task
 if TYPE_CHECKING:
     from tgtd.scsi.smc.changer import Changer
 
-_RESTING = (Kind.STORAGE, Kind.PORT, Kind.DRIVE)
+_RESTING = (ElementType.STORAGE, ElementType.PORT, ElementType.DRIVE)
 
 
 def _transport(changer: Changer, cdb: bytes) -> int:
     """The address of the robot; 0 means the usual one."""
     address = int.from_bytes(cdb[2:4], "big")
-    return checked(changer.layout, address or changer.layout.transport.first, Kind.TRANSPORT)
+    return checked(changer.layout, address or changer.layout.transport.first, ElementType.TRANSPORT)
 
 
 def _element(changer: Changer, cdb: bytes, at: int) -> int:
@@ -77,7 +77,7 @@ def _change(changer: Changer, after: Inventory, moves: dict[int, int]) -> Change
     for source, destination in moves.items():
         volume = after.at(destination)
         assert volume is not None
-        if changer.layout.kind(destination) is Kind.PORT and changer.preventing:
+        if changer.layout.kind(destination) is ElementType.PORT and changer.preventing:
             raise CheckCondition(MEDIUM_REMOVAL_PREVENTED)
         if (bay := changer.bays.get(source)) is not None:
             bay.check(leaving=True)
@@ -96,7 +96,7 @@ def position_to_element(changer: Changer, task: Task) -> int:
 
 def open_close(changer: Changer, task: Task) -> int:
     """OPEN/CLOSE IMPORT/EXPORT ELEMENT: opened, it is the operator's; there is no door that would stand open."""
-    port = checked(changer.layout, int.from_bytes(task.cdb[2:4], "big"), Kind.PORT)
+    port = checked(changer.layout, int.from_bytes(task.cdb[2:4], "big"), ElementType.PORT)
     action = task.cdb[4] & 0x1F
     if action > 1:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=4, bit=4)

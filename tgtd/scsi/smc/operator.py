@@ -20,7 +20,7 @@ from tgtd.scsi.sense import (
     CheckCondition,
 )
 from tgtd.scsi.smc.change import Bay, Change, Then
-from tgtd.scsi.smc.inventory import Kind, Resting
+from tgtd.scsi.smc.inventory import ElementType, Resting
 from tgtd.scsi.smc.moves import moving
 from tgtd.scsi.spc.removal import prevented_by
 
@@ -35,7 +35,12 @@ _REASONS = {
     "that the robot has not put there (tgtctl status says more)",
 }
 """What initiators are told by sense data, for people."""
-_WORDS = {Kind.TRANSPORT: "robot", Kind.STORAGE: "slot", Kind.PORT: "import/export", Kind.DRIVE: "drive"}
+_WORDS = {
+    ElementType.TRANSPORT: "robot",
+    ElementType.STORAGE: "slot",
+    ElementType.PORT: "import/export",
+    ElementType.DRIVE: "drive",
+}
 
 
 def rows(changer: Changer) -> list[dict[str, object]]:
@@ -69,7 +74,7 @@ def _trouble(changer: Changer, volume: Resting | None) -> str | None:
 def move(changer: Changer, source: int, destination: int, then: Then) -> None:
     """Between elements, by address."""
     for address in (source, destination):
-        if changer.layout.kind(address) in (None, Kind.TRANSPORT):
+        if changer.layout.kind(address) in (None, ElementType.TRANSPORT):
             raise ValueError(f"no volume can be at address {address}; tgtctl library show lists the elements")
     _carry_out(changer, partial(moving, changer, source, destination), False, then)
 
@@ -87,7 +92,7 @@ def unload(changer: Changer, drive: str, then: Then) -> None:
         raise ValueError(f"there is nothing in the drive that is LUN {drive}")
     home = volume.source
     if home is None or home not in changer.layout.storage or changer.inventory.at(home) is not None:
-        home = _free(changer, Kind.STORAGE)
+        home = _free(changer, ElementType.STORAGE)
     if home is None:
         raise ValueError("no slot is free: move or export another cartridge first")
     move(changer, address, home, then)
@@ -106,7 +111,7 @@ def export(changer: Changer, barcode: str, then: Then) -> None:
         releases: list[tuple[Bay, Resting | None]] = [] if bay is None else [(bay, changer.inventory.at(address))]
         return Change(changer, changer.inventory.taken(address), releases, ())
 
-    by_port = changer.layout.kind(_where(changer, barcode)) is Kind.PORT
+    by_port = changer.layout.kind(_where(changer, barcode)) is ElementType.PORT
     _carry_out(changer, plan, by_port, then)
 
 
@@ -124,10 +129,10 @@ def bring(changer: Changer, barcode: str, then: Then) -> None:
     allowed = changer.settings.cartridges
     if allowed is not None and barcode not in allowed:
         raise ValueError(f"{barcode} is not among the library's cartridges: add it to that list")
-    address = _free(changer, Kind.PORT) or _free(changer, Kind.STORAGE)
+    address = _free(changer, ElementType.PORT) or _free(changer, ElementType.STORAGE)
     if address is None:
         raise ValueError("no element is free: export another cartridge first")
-    by_port = changer.layout.kind(address) is Kind.PORT
+    by_port = changer.layout.kind(address) is ElementType.PORT
 
     def plan() -> Change:
         if changer.inventory.find(barcode) is not None:  # asked for twice
@@ -140,7 +145,7 @@ def bring(changer: Changer, barcode: str, then: Then) -> None:
 
 def _demand_unlocked(changer: Changer, address: int) -> None:
     """PREVENT ALLOW MEDIUM REMOVAL locks the import/export elements (LCKIE of mode page 1Fh/41h)."""
-    if changer.layout.kind(address) is Kind.PORT and changer.preventing:
+    if changer.layout.kind(address) is ElementType.PORT and changer.preventing:
         raise ValueError(
             f"the import/export elements are locked by {prevented_by(changer)}: have it allow medium removal, or end "
             "its session"
@@ -173,5 +178,5 @@ def _drive(changer: Changer, drive: str) -> int:
     raise ValueError(f"the library has no drive that is LUN {drive}; its drives are {there}")
 
 
-def _free(changer: Changer, kind: Kind) -> int | None:
+def _free(changer: Changer, kind: ElementType) -> int | None:
     return next((address for address in changer.layout.of(kind) if changer.inventory.at(address) is None), None)

@@ -9,7 +9,7 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 from tgtd.scsi.sense import GOOD, INVALID_ELEMENT_ADDRESS, INVALID_FIELD_IN_CDB, CheckCondition, Sense
-from tgtd.scsi.smc.inventory import Kind, Resting
+from tgtd.scsi.smc.inventory import ElementType, Resting
 from tgtd.scsi.task import Task
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Status:
     type and bytes. medium: MEDIUM TYPE."""
 
     address: int
-    kind: Kind
+    kind: ElementType
     volume: Resting | None
     accessible: bool = True
     trouble: Sense | None = None
@@ -44,7 +44,7 @@ def read_element_status(changer: Changer, task: Task) -> int:
     """READ ELEMENT STATUS. Nothing has to move for the answer, so CURDATA changes nothing."""
     cdb = task.cdb
     code = cdb[1] & 0x0F
-    if code > Kind.DRIVE:
+    if code > ElementType.DRIVE:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=1, bit=3)
     first, most = int.from_bytes(cdb[2:4], "big"), int.from_bytes(cdb[4:6], "big")
     room = int.from_bytes(cdb[7:10], "big")
@@ -97,11 +97,11 @@ def _descriptor(one: Status, tags: bool) -> bytes:
 
 def _flags(one: Status) -> int:
     flags = (_FULL if one.volume is not None else 0) | (_EXCEPT if one.trouble is not None else 0)
-    if one.kind is Kind.TRANSPORT:
+    if one.kind is ElementType.TRANSPORT:
         return flags
     if one.accessible:
         flags |= _ACCESS
-    if one.kind is Kind.PORT:
+    if one.kind is ElementType.PORT:
         flags |= _INENAB | _EXENAB
         if one.volume is not None and one.volume.imported:
             flags |= _IMPEXP

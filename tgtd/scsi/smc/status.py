@@ -15,7 +15,7 @@ from tgtd.scsi.sense import (
     CheckCondition,
 )
 from tgtd.scsi.smc.barcodes import shape
-from tgtd.scsi.smc.inventory import Kind
+from tgtd.scsi.smc.inventory import ElementType
 from tgtd.scsi.smc.report import Status, encode, read_element_status
 from tgtd.scsi.smc.reservations import demand
 from tgtd.scsi.spc.commands import usage
@@ -58,7 +58,7 @@ def send_volume_tag(changer: Changer, task: Task) -> int:
     """SEND VOLUME TAG, action 5 (translate, primary tags): volumes by a template with `*` and `?`."""
     cdb = task.cdb
     code, action = cdb[1] & 0x0F, cdb[5] & 0x1F
-    if code > Kind.DRIVE:
+    if code > ElementType.DRIVE:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=1, bit=3)
     if action not in (0, 1, 4, 5):
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=5, bit=4)

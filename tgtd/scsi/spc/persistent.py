@@ -10,8 +10,8 @@ from functools import partial
 from tgtd.scsi.command import Command
 from tgtd.scsi.lun import LogicalUnit
 from tgtd.scsi.nexus import LunNexus
-from tgtd.scsi.reservation.actions import ACTIONS, Action, Outcome, cleared
-from tgtd.scsi.reservation.parameters import MOST_PARAMETERS, Origin, Request, decode, decode_move
+from tgtd.scsi.reservation.actions import ACTIONS, Action, Decision, cleared
+from tgtd.scsi.reservation.parameters import MOST_PARAMETERS, CommandOrigin, PersistentReserveOut, decode, decode_move
 from tgtd.scsi.reservation.reports import REPORTS, Report
 from tgtd.scsi.reservation.state import State
 from tgtd.scsi.reservation.transportid import describe
@@ -67,20 +67,20 @@ def _reserve_out(action: Action, unit: LogicalUnit, task: Task) -> int:
     return order.status
 
 
-def _origin(itl: LunNexus) -> Origin:
+def _origin(itl: LunNexus) -> CommandOrigin:
     access = itl.lu.access
 
     def known(initiator: str) -> list[bytes]:
         found = (nexus for home in access.homes for nexus in home.nexuses if nexus.initiator == initiator)
         return list(dict.fromkeys(nexus.transport_id for nexus in found))
 
-    return Origin(itl.nexus.registrant, access.ports, known)
+    return CommandOrigin(itl.nexus.registrant, access.ports, known)
 
 
 class _Order:
     """One PERSISTENT RESERVE OUT on its way. status: how it ended, or PENDING; late: its handler has returned."""
 
-    def __init__(self, action: Action, unit: LogicalUnit, task: Task, request: Request) -> None:
+    def __init__(self, action: Action, unit: LogicalUnit, task: Task, request: PersistentReserveOut) -> None:
         self.status = PENDING
         self.late = False
         self._action = action
@@ -88,7 +88,7 @@ class _Order:
         self._task = task
         self._request = request
 
-    def decide(self, state: State) -> Outcome | None:
+    def decide(self, state: State) -> Decision | None:
         if self._task.aborted:
             self._lay_down()
             return None
@@ -96,7 +96,7 @@ class _Order:
         outcome = self._action.perform(state, self._request)
         return replace(outcome, told={}) if self._action.quiet and self._unit.quiet_release else outcome
 
-    def done(self, outcome: Outcome | None, error: BaseException | None) -> None:
+    def done(self, outcome: Decision | None, error: BaseException | None) -> None:
         """Commands that were preempted are aborted, and GOOD is said when none of them can write any more: whoever
         preempts in order to fence another off relies on it."""
         if outcome is not None:
@@ -108,7 +108,7 @@ class _Order:
                 return
         self._finish(GOOD if error is None else self._unit.refuse(self._task, error))
 
-    def _note(self, outcome: Outcome) -> None:
+    def _note(self, outcome: Decision) -> None:
         """In a cluster's post-mortem, who put whom out is the first question."""
         lost = sorted(who for who, sense in outcome.told.items() if sense is not RESERVATIONS_RELEASED)
         if lost:
@@ -121,7 +121,7 @@ class _Order:
                 + (f" and {len(lost) - 4} more" if len(lost) > 4 else ""),
             )
 
-    def _abort(self, outcome: Outcome) -> list[Task]:
+    def _abort(self, outcome: Decision) -> list[Task]:
         unit, own = self._unit, self._task
         victims = [t for t in unit.tasks if t.itl.nexus.registrant in outcome.preempted and t is not own]
         unit.tasks.abort(victims, own.itl.nexus, unit.report_aborts)
@@ -145,7 +145,7 @@ class _Order:
         self._unit.laid_down(self._task)
 
 
-def begin(unit: LogicalUnit, outcome: Outcome) -> None:
+def begin(unit: LogicalUnit, outcome: Decision) -> None:
     """A new state is in force: gates open or close, and whom it concerns is told."""
     unit.regate_all()
     if outcome.told:
@@ -162,10 +162,10 @@ class Clearing:
         self._unit = unit
         self._then = then
 
-    def decide(self, state: State) -> Outcome:
+    def decide(self, state: State) -> Decision:
         return cleared(state, None)
 
-    def done(self, outcome: Outcome | None, error: BaseException | None) -> None:
+    def done(self, outcome: Decision | None, error: BaseException | None) -> None:
         if outcome is not None:
             self._unit.reservations.release()
             begin(self._unit, outcome)

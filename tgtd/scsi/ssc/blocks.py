@@ -44,7 +44,7 @@ _FEW = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class TransferLength:
     """What a READ, WRITE or VERIFY asks for. count: blocks of `length` bytes, or one block when fixed is false.
 
     quiet: a block of another length is no reason to stop (SILI). declared: BLOCK LENGTH of the mode parameters.
@@ -61,20 +61,20 @@ class Wish:
         return self.count * self.length
 
 
-def wish(drive: TapeDrive, cdb: bytes) -> Wish:
+def wish(drive: TapeDrive, cdb: bytes) -> TransferLength:
     """Raises INVALID FIELD IN CDB: fixed blocks of no length, or SILI with them; more than a block may have."""
     six = cdb[0] < 0x80
     asked = int.from_bytes(cdb[2:5] if six else cdb[12:15], "big")
     declared = drive.block_length
     if not cdb[1] & FIXED:
-        return Wish(False, 1, asked, bool(cdb[1] & SILI), declared)
+        return TransferLength(False, 1, asked, bool(cdb[1] & SILI), declared)
     if not declared:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=1, bit=0)
     if cdb[1] & SILI:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=1, bit=1)
     if asked * declared > drive.most_bytes:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=2 if six else 12)
-    return Wish(True, asked, declared, False, declared)
+    return TransferLength(True, asked, declared, False, declared)
 
 
 def start(drive: TapeDrive, cdb: bytes) -> Head:
@@ -102,7 +102,7 @@ class Reading:
         self,
         partition: Partition,
         head: Head,
-        what: Wish,
+        what: TransferLength,
         buffer: memoryview,
         coding: Coding,
         unwanted: Callable[[], bool],
@@ -248,7 +248,7 @@ class Writing:
         cartridge: Cartridge,
         ground: Ground,
         head: Head,
-        what: Wish,
+        what: TransferLength,
         data: memoryview,
         coding: Coding,
         unwanted: Callable[[], bool],

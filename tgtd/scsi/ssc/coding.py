@@ -26,7 +26,7 @@ from tgtd.scsi.ssc.codec import PLAIN, Codec, unpacked, worth
 from tgtd.scsi.ssc.encryption import DECRYPT, DISABLED, ENCRYPT, RAW, Parameters
 from tgtd.scsi.ssc.guarding import SIZE as PROTECTION
 from tgtd.scsi.ssc.guarding import Guard
-from tgtd.scsi.ssc.sealing import SEALED, Place, Seal, decode
+from tgtd.scsi.ssc.sealing import SEALED, BlockLocation, Seal, decode
 
 _WRITTEN_ENCRYPTED = 3
 """CEEM: blocks that the drive has encrypted are not to be read."""
@@ -87,7 +87,7 @@ class Coding:
             cipher.check,
         )
         form |= SEALED
-        associated = seal.associated(Place(partition, form, number, len(data)))
+        associated = seal.associated(BlockLocation(partition, form, number, len(data)))
         return form, b"".join((seal.encode(), *cipher.encrypt(stored, associated)))
 
     def fetch(self, partition: Partition, number: int, record: Record, room: memoryview) -> int:
@@ -124,7 +124,7 @@ class Coding:
         assert cipher is not None
         if seal.check != cipher.check:
             raise CheckCondition(INCORRECT_KEY)
-        place = Place(number, block.form, record.number, block.length)
+        place = BlockLocation(number, block.form, record.number, block.length)
         try:
             data = cipher.decrypt(stored[seal.size :], seal.associated(place))
         except ValueError as trouble:

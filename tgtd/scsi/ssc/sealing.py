@@ -66,13 +66,13 @@ class Seal(NamedTuple):
         lengths = len(self.unauthenticated), len(self.authenticated)
         return _HEAD.pack(ALGORITHM, _NO_RAW * self.no_raw, self.kad_format, *lengths, self.check)
 
-    def associated(self, place: Place) -> bytes:
+    def associated(self, place: BlockLocation) -> bytes:
         """What the tag covers besides the data: all of the seal but the U-KAD, and the block's place, so that blocks
         do not change places unnoticed."""
         return self._head() + self.authenticated + _PLACE.pack(*place)
 
 
-class Place(NamedTuple):
+class BlockLocation(NamedTuple):
     """Where a block stands: its partition, its FORM, the number of the object, and its length before encryption and
     compression."""
 

@@ -19,7 +19,7 @@ from tgtd.scsi.sense import (
     CheckCondition,
 )
 from tgtd.scsi.spc.commands import usage
-from tgtd.scsi.ssc.blocks import FIXED, Reading, Wish, start, wish
+from tgtd.scsi.ssc.blocks import FIXED, Reading, TransferLength, start, wish
 from tgtd.scsi.ssc.cartridge import Partition
 from tgtd.scsi.ssc.coding import Coding
 from tgtd.scsi.ssc.head import ILI, Head, Stopped, end_of_data, record_at
@@ -40,7 +40,7 @@ class Stretch(NamedTuple):
     length: int
 
 
-def _blocks(drive: TapeDrive, cdb: bytes) -> Wish:
+def _blocks(drive: TapeDrive, cdb: bytes) -> TransferLength:
     """What is asked for where it is told in blocks. Where READ has SILI, there is BYTCMP."""
     return wish(drive, cdb[:1] + bytes((cdb[1] & ~(_COMPARE | _IMMED),)) + cdb[2:])
 
@@ -96,9 +96,9 @@ def verify(drive: TapeDrive, task: Task) -> int:
 
 
 def _verify(
-    turn: Turn, partition: Partition, head: Head, what: Wish, expected: memoryview | None, coding: Coding
+    turn: Turn, partition: Partition, head: Head, what: TransferLength, expected: memoryview | None, coding: Coding
 ) -> Head:
-    one = Wish(what.fixed, 1, what.length, what.quiet, what.declared)
+    one = TransferLength(what.fixed, 1, what.length, what.quiet, what.declared)
     buffer = memoryview(bytearray(what.length))
     for number in range(what.count):
         if turn.unwanted():

@@ -22,7 +22,7 @@ _STEP = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class ProtectedAccess:
     """protect: RDPROTECT, WRPROTECT, VRPROTECT or ORPROTECT. flags: the byte it is in; field: where the length is.
     rules: what the command knows of the first block's tags."""
 
@@ -56,16 +56,16 @@ def protect_of(disk: Disk, cdb: bytes) -> int:
     return protect
 
 
-def access(disk: Disk, cdb: bytes) -> Access:
+def access(disk: Disk, cdb: bytes) -> ProtectedAccess:
     """Raises CheckCondition for what no such command may ask for. The length may be more than one READ moves."""
     protect = protect_of(disk, cdb)
     lba, count, field = extent(cdb)
     if lba >= disk.blocks or lba + count > disk.blocks:
         raise CheckCondition(LBA_OUT_OF_RANGE)
-    return Access(lba, count, protect, cdb[flags_at(cdb)], field, _rules(disk, cdb, lba))
+    return ProtectedAccess(lba, count, protect, cdb[flags_at(cdb)], field, _rules(disk, cdb, lba))
 
 
-def transfer(disk: Disk, cdb: bytes) -> Access:
+def transfer(disk: Disk, cdb: bytes) -> ProtectedAccess:
     """`access` for what moves each block: no longer than the disk allows."""
     found = access(disk, cdb)
     disk.check(found.lba, found.blocks, found.field)

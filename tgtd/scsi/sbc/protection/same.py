@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tgtd.scsi.layer import consult
 from tgtd.scsi.sbc.flaws import FlawedMedium
-from tgtd.scsi.sbc.protection.access import Access, access, flags_at, guarded, steps, unit_of
+from tgtd.scsi.sbc.protection.access import ProtectedAccess, access, flags_at, guarded, steps, unit_of
 from tgtd.scsi.sbc.protection.rules import SENT, SIZE, check, generate
 from tgtd.scsi.sbc.protection.transfers import put
 from tgtd.scsi.sbc.protection.verify import repeated_information
@@ -26,15 +26,15 @@ def wanted(disk: Disk, cdb: bytes) -> int:
     return _sent(disk, _range(disk, cdb), cdb)
 
 
-def _sent(disk: Disk, what: Access, cdb: bytes) -> int:
+def _sent(disk: Disk, what: ProtectedAccess, cdb: bytes) -> int:
     return 0 if _no_data(what, cdb) else unit_of(disk, what.protect)
 
 
-def _no_data(what: Access, cdb: bytes) -> bool:
+def _no_data(what: ProtectedAccess, cdb: bytes) -> bool:
     return cdb[0] != 0x41 and bool(what.flags & NDOB)
 
 
-def _range(disk: Disk, cdb: bytes) -> Access:
+def _range(disk: Disk, cdb: bytes) -> ProtectedAccess:
     what = access(disk, cdb)
     if not 0 < what.blocks <= MOST_SAME_BYTES >> disk.shift:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=what.field)
@@ -66,7 +66,7 @@ def write_same(disk: Disk, task: Task) -> int:
     return disk.defer(task, partial(_repeat, disk, what, block, information), writing=True)
 
 
-def _blank(disk: Disk, what: Access, unmap: bool) -> None:
+def _blank(disk: Disk, what: ProtectedAccess, unmap: bool) -> None:
     offset, length = what.lba << disk.shift, what.blocks << disk.shift
     anchor = bool(what.flags & ANCHOR)
     consult(disk.medium, "discard" if anchor else "zero", offset, length)
@@ -80,7 +80,7 @@ def _blank(disk: Disk, what: Access, unmap: bool) -> None:
         disk.store().flush()
 
 
-def _repeat(disk: Disk, what: Access, block: bytes, information: bytes) -> None:
+def _repeat(disk: Disk, what: ProtectedAccess, block: bytes, information: bytes) -> None:
     medium = guarded(disk)
     for first, count in steps(disk.block_size, what.blocks):
         lba, data = what.lba + first, block * count

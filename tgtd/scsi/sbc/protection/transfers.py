@@ -14,7 +14,7 @@ from tgtd.scsi.medium import Buffer
 from tgtd.scsi.sbc.atomic import most_atomic
 from tgtd.scsi.sbc.flaws import FlawedMedium
 from tgtd.scsi.sbc.orwrite import MOST_ORED, Bitwise, bitwise
-from tgtd.scsi.sbc.protection.access import Access, guarded, join, onward, split, steps, transfer, unit_of
+from tgtd.scsi.sbc.protection.access import ProtectedAccess, guarded, join, onward, split, steps, transfer, unit_of
 from tgtd.scsi.sbc.protection.guard import guards
 from tgtd.scsi.sbc.protection.rules import COMPARED, READ, SENT, SIZE, check, compare, generate, pack, unpack
 from tgtd.scsi.sbc.write import FUA
@@ -47,7 +47,7 @@ def read(disk: Disk, task: Task) -> int:
     return disk.defer(task, partial(_read, disk, what, buffer, through))
 
 
-def _read(disk: Disk, what: Access, buffer: memoryview, through: bool) -> None:
+def _read(disk: Disk, what: ProtectedAccess, buffer: memoryview, through: bool) -> None:
     medium, size = guarded(disk), disk.block_size
     if through:
         disk.store().flush()
@@ -101,7 +101,7 @@ def write(disk: Disk, task: Task) -> int:
     return disk.defer(task, partial(_write, disk, what, sent, _durable(disk, what)), writing=True) if sent else GOOD
 
 
-def _outgoing(disk: Disk, task: Task) -> tuple[Access, memoryview]:
+def _outgoing(disk: Disk, task: Task) -> tuple[ProtectedAccess, memoryview]:
     what = transfer(disk, task.cdb)
     unit = unit_of(disk, what.protect)
     sent = arrived(task, what.blocks * unit, unit)
@@ -110,17 +110,17 @@ def _outgoing(disk: Disk, task: Task) -> tuple[Access, memoryview]:
     return replace(what, blocks=len(sent) // unit), sent
 
 
-def _durable(disk: Disk, what: Access) -> bool:
+def _durable(disk: Disk, what: ProtectedAccess) -> bool:
     return bool(what.flags & FUA) or not disk.write_cache
 
 
-def _write(disk: Disk, what: Access, sent: memoryview, durable: bool) -> None:
+def _write(disk: Disk, what: ProtectedAccess, sent: memoryview, durable: bool) -> None:
     check_sent(disk, what, sent)
     for first, count in steps(disk.block_size, what.blocks):
         put(disk, what.lba + first, *parts(disk, what, sent, first, count), durable)
 
 
-def parts(disk: Disk, what: Access, sent: memoryview, first: int, count: int) -> tuple[Buffer, bytes]:
+def parts(disk: Disk, what: ProtectedAccess, sent: memoryview, first: int, count: int) -> tuple[Buffer, bytes]:
     """Data and protection information of some of the blocks that were sent; made for those that came without."""
     unit = unit_of(disk, what.protect)
     some = sent[first * unit : (first + count) * unit]
@@ -129,7 +129,7 @@ def parts(disk: Disk, what: Access, sent: memoryview, first: int, count: int) ->
     return some, generate(guarded(disk).rules(what.lba + first), what.lba + first, some, disk.block_size)
 
 
-def check_sent(disk: Disk, what: Access, sent: memoryview) -> None:
+def check_sent(disk: Disk, what: ProtectedAccess, sent: memoryview) -> None:
     """Raises when the protection information that came along does not fit the data."""
     if not what.protect:
         return
@@ -147,7 +147,7 @@ def write_and_verify(disk: Disk, task: Task) -> int:
     return disk.defer(task, partial(_write_and_verify, disk, what, sent), writing=True) if sent else GOOD
 
 
-def _write_and_verify(disk: Disk, what: Access, sent: memoryview) -> None:
+def _write_and_verify(disk: Disk, what: ProtectedAccess, sent: memoryview) -> None:
     _write(disk, what, sent, True)
     compares = bool(what.flags & _COMPARE)
     for first, count in steps(disk.block_size, what.blocks):
@@ -180,7 +180,7 @@ def _exact(task: Task, length: int, field: int) -> memoryview:
     return arrived(task, length, max(length, 1))
 
 
-def _orwrite(disk: Disk, wish: Bitwise, what: Access, sent: memoryview, durable: bool) -> None:
+def _orwrite(disk: Disk, wish: Bitwise, what: ProtectedAccess, sent: memoryview, durable: bool) -> None:
     if not disk.generations.admit(wish):
         return
     size = disk.block_size
@@ -200,7 +200,7 @@ def wanted_atomic(disk: Disk, cdb: bytes) -> int:
     return what.blocks * unit_of(disk, what.protect)
 
 
-def _atomic(disk: Disk, cdb: bytes) -> Access:
+def _atomic(disk: Disk, cdb: bytes) -> ProtectedAccess:
     what = transfer(disk, cdb)
     if what.blocks > most_atomic(disk):
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=what.field)
@@ -219,6 +219,6 @@ def write_atomic(disk: Disk, task: Task) -> int:
     return disk.defer_alone(task, partial(_write_atomic, disk, what, sent), writing=True)
 
 
-def _write_atomic(disk: Disk, what: Access, sent: memoryview) -> None:
+def _write_atomic(disk: Disk, what: ProtectedAccess, sent: memoryview) -> None:
     check_sent(disk, what, sent)
     put(disk, what.lba, *parts(disk, what, sent, 0, what.blocks), True)

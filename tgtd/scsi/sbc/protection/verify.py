@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tgtd.scsi.sbc.protection.access import Access, onward, split, steps, transfer, unit_of
+from tgtd.scsi.sbc.protection.access import ProtectedAccess, onward, split, steps, transfer, unit_of
 from tgtd.scsi.sbc.protection.rules import COMPARED, READ, SENT, SIZE, Rules, check, compare, pack, unpack
 from tgtd.scsi.sbc.protection.transfers import arrived, check_sent, fetch, put
 from tgtd.scsi.sbc.verify import offset_of_difference, on_medium
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _READABLE, _ALL_BLOCKS, _RESERVED, _ONE_BLOCK = range(4)
 
 
-def _mode(what: Access, cdb: bytes) -> int:
+def _mode(what: ProtectedAccess, cdb: bytes) -> int:
     mode = what.flags >> 1 & 0x03
     if mode == _RESERVED:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=10 if cdb[0] == 0x7F else 1, bit=2)
@@ -59,7 +59,7 @@ def verify(disk: Disk, task: Task) -> int:
     return disk.defer(task, on_medium(disk, partial(_compare, disk, what, sent)))
 
 
-def _verify(disk: Disk, what: Access) -> None:
+def _verify(disk: Disk, what: ProtectedAccess) -> None:
     """BYTCHK 00b (table 125)."""
     checks = what.protect or not disk.policy.lenient
     for first, count in steps(disk.block_size, what.blocks):
@@ -68,7 +68,7 @@ def _verify(disk: Disk, what: Access) -> None:
             check(onward(what.rules, first), READ[what.protect], what.lba + first, data, information, disk.block_size)
 
 
-def _compare(disk: Disk, what: Access, sent: memoryview) -> None:
+def _compare(disk: Disk, what: ProtectedAccess, sent: memoryview) -> None:
     """BYTCHK 01b: what was sent is checked (table 127), then compared (table 128)."""
     check_sent(disk, what, sent)
     unit = unit_of(disk, what.protect)
@@ -76,7 +76,7 @@ def _compare(disk: Disk, what: Access, sent: memoryview) -> None:
         _match(disk, what, first, count, sent[first * unit : (first + count) * unit])
 
 
-def _match(disk: Disk, what: Access, first: int, count: int, sent: memoryview) -> None:
+def _match(disk: Disk, what: ProtectedAccess, first: int, count: int, sent: memoryview) -> None:
     size, lba, rules = disk.block_size, what.lba + first, onward(what.rules, first)
     found, kept = fetch(disk, lba, count)
     if not what.protect:
@@ -91,7 +91,7 @@ def _match(disk: Disk, what: Access, first: int, count: int, sent: memoryview) -
     compare(rules, COMPARED[what.protect], lba, kept, information)
 
 
-def _compare_each(disk: Disk, what: Access, sent: memoryview) -> None:
+def _compare_each(disk: Disk, what: ProtectedAccess, sent: memoryview) -> None:
     """BYTCHK 11b: one block stands for all, its reference tag counting up."""
     check_sent(disk, replace(what, blocks=1), sent)
     for first, count in steps(disk.block_size, what.blocks):
@@ -119,7 +119,7 @@ def wanted_compare(disk: Disk, cdb: bytes) -> int:
     return 2 * what.blocks * unit_of(disk, what.protect)
 
 
-def _compared(disk: Disk, cdb: bytes) -> Access:
+def _compared(disk: Disk, cdb: bytes) -> ProtectedAccess:
     what = transfer(disk, cdb)
     if what.blocks > MOST_COMPARED:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=13)
@@ -142,7 +142,7 @@ def compare_and_write(disk: Disk, task: Task) -> int:
     return disk.defer_alone(task, work, writing=True)
 
 
-def _compare_and_write(disk: Disk, what: Access, expected: memoryview, new: memoryview, durable: bool) -> None:
+def _compare_and_write(disk: Disk, what: ProtectedAccess, expected: memoryview, new: memoryview, durable: bool) -> None:
     size = disk.block_size
     data, information = split(size, expected)
     check(what.rules, SENT[what.protect], what.lba, data, information, size)

@@ -9,7 +9,7 @@ from tests.guest.machine import HERE, Guest
 _ROOT = HERE.parents[1]
 
 
-class Inside:
+class GuestDaemon:
     """A daemon whose files are in `place`. media: where its LUNs may have theirs."""
 
     def __init__(self, guest: Guest, place: str) -> None:

@@ -14,16 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from tgtd import ring as module
-from tgtd.ring import EVENTS, Ring, why_not
+from tgtd import iouring as module
+from tgtd.iouring import EVENTS, IoUring, why_not
 
 PAGE = mmap.PAGESIZE
 
 
 @pytest.fixture
-def ring() -> Iterator[Ring[str]]:
+def ring() -> Iterator[IoUring[str]]:
     try:
-        it: Ring[str] = Ring(8)
+        it: IoUring[str] = IoUring(8)
     except OSError as error:
         pytest.skip(f"no io_uring here: {why_not(error)}")
     yield it
@@ -38,7 +38,7 @@ def fd(tmp_path: Path) -> Iterator[int]:
     os.close(opened)
 
 
-def collect(ring: Ring[str], count: int) -> list[tuple[str, int]]:
+def collect(ring: IoUring[str], count: int) -> list[tuple[str, int]]:
     """Wait by the event descriptor, as the loop does, for so many ends."""
     ended: list[tuple[str, int]] = []
     with select.epoll() as epoll:
@@ -50,7 +50,7 @@ def collect(ring: Ring[str], count: int) -> list[tuple[str, int]]:
     return ended
 
 
-def test_reading_and_writing(ring: Ring[str], fd: int) -> None:
+def test_reading_and_writing(ring: IoUring[str], fd: int) -> None:
     into, data = memoryview(bytearray(1000)), memoryview(bytearray(b"new" * 100))
     ring.put(False, fd, 256, into, 0, "read")
     assert collect(ring, 1) == [("read", 1000)]
@@ -60,7 +60,7 @@ def test_reading_and_writing(ring: Ring[str], fd: int) -> None:
     assert os.pread(fd, 300, 5000) == data
 
 
-def test_errors_and_short_reads_are_told(ring: Ring[str], fd: int) -> None:
+def test_errors_and_short_reads_are_told(ring: IoUring[str], fd: int) -> None:
     into = memoryview(bytearray(PAGE))
     ring.put(False, fd, 65536 - 100, into, 0, "short")
     ring.put(False, fd, 1 << 20, into, 0, "past the end")
@@ -68,7 +68,7 @@ def test_errors_and_short_reads_are_told(ring: Ring[str], fd: int) -> None:
     assert sorted(collect(ring, 3)) == [("no file", -errno.EBADF), ("past the end", 0), ("short", 100)]
 
 
-def test_many_times_around_the_queues(ring: Ring[str], fd: int) -> None:
+def test_many_times_around_the_queues(ring: IoUring[str], fd: int) -> None:
     """A ring of 8 places; what is cold on the way is read by the kernel later."""
     os.fsync(fd)
     os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -83,7 +83,7 @@ def test_many_times_around_the_queues(ring: Ring[str], fd: int) -> None:
     assert buffers[0] == bytes(range(256)) * 2
 
 
-def test_the_event_comes_after_a_wait(ring: Ring[str]) -> None:
+def test_the_event_comes_after_a_wait(ring: IoUring[str]) -> None:
     """What hangs is told of when it ends, and holds up nothing else meanwhile."""
     end, other = os.pipe()
     into = memoryview(bytearray(3))
@@ -111,7 +111,7 @@ def test_the_event_comes_after_a_wait(ring: Ring[str]) -> None:
 
 def test_closing_with_something_under_way(fd: int) -> None:
     try:
-        ring: Ring[str] = Ring(8)
+        ring: IoUring[str] = IoUring(8)
     except OSError as error:
         pytest.skip(f"no io_uring here: {why_not(error)}")
     end, other = os.pipe()
@@ -122,14 +122,14 @@ def test_closing_with_something_under_way(fd: int) -> None:
     os.close(other)
 
 
-def test_descriptors_are_not_inherited(ring: Ring[str]) -> None:
+def test_descriptors_are_not_inherited(ring: IoUring[str]) -> None:
     assert not os.get_inheritable(ring._fd)
     assert not os.get_inheritable(ring.event)
 
 
 @pytest.mark.parametrize("number", [errno.EINTR, errno.EAGAIN, errno.EBUSY])
 def test_what_the_kernel_does_not_take_now_is_submitted_again(
-    ring: Ring[str], fd: int, monkeypatch: pytest.MonkeyPatch, number: int
+    ring: IoUring[str], fd: int, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     ring.put(False, fd, 0, memoryview(bytearray(10)), 0, "read")
     with monkeypatch.context() as refused:
@@ -140,7 +140,7 @@ def test_what_the_kernel_does_not_take_now_is_submitted_again(
 
 
 def test_a_ring_that_fails_gives_back_what_was_not_taken(
-    ring: Ring[str], fd: int, monkeypatch: pytest.MonkeyPatch
+    ring: IoUring[str], fd: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     end, other = os.pipe()
     ring.put(False, end, 0, memoryview(bytearray(3)), 0, "taken")
@@ -171,7 +171,7 @@ class Refusing:
 def test_no_ring(monkeypatch: pytest.MonkeyPatch, number: int, words: str) -> None:
     monkeypatch.setattr(module, "_LIBC", Refusing(number))
     with pytest.raises(OSError) as error:  # noqa: PT011
-        Ring()
+        IoUring()
     assert words in why_not(error.value)
 
 
@@ -182,9 +182,9 @@ steps = ((0x20, 0, 0, 0), (0x15, 0, 1, 425), (0x06, 0, 0, 0x50001), (0x06, 0, 0,
 program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
 filter = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(steps), ctypes.addressof(program)))
 assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, filter, 0, 0) == 0
-from tgtd.ring import Ring, why_not
+from tgtd.iouring import IoUring, why_not
 try:
-    Ring()
+    IoUring()
 except OSError as error:
     print(why_not(error))
 """
@@ -196,7 +196,7 @@ def test_a_sandbox_that_forbids_it() -> None:
     assert told.stdout.startswith("not permitted")
 
 
-def test_what_ended_while_it_was_submitted_is_due(ring: Ring[str], fd: int) -> None:
+def test_what_ended_while_it_was_submitted_is_due(ring: IoUring[str], fd: int) -> None:
     """Completions that lie in the queue already are to be collected, though the kernel has no work left to tell of."""
     into = memoryview(bytearray(10))
     ring.put(False, fd, 0, into, 0, "cached")

@@ -47,7 +47,7 @@ _LIBC.syscall.restype = ctypes.c_long
 _LATER = (errno.EINTR, errno.EAGAIN, errno.EBUSY)
 
 
-class Ring(Generic[Owner]):
+class IoUring(Generic[Owner]):
     """A submission and a completion queue. Belongs to the thread that made it.
 
     event: a descriptor that becomes ready when `enter` has something to collect; watch it with EVENTS.

@@ -23,7 +23,7 @@ TARGET = "iqn.2026-11.com.example:bench"
 
 
 @dataclass(slots=True)
-class Side:
+class Contender:
     """What was measured of one: per work, (commands per second, CPU µs per command) by round.
 
     digests: the URL for connections with digests, if it is another one.
@@ -49,34 +49,34 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Sides:
-    ours: Side
-    tgt: Side
-    nbd: Side
-    floor: Side
+class Contenders:
+    ours: Contender
+    tgt: Contender
+    nbd: Contender
+    floor: Contender
 
-    def able(self, work: Work) -> tuple[Side, ...]:
+    def able(self, work: Work) -> tuple[Contender, ...]:
         """The two that are always compared, and who else can do this work."""
         others = ((self.nbd,) if work.single else ()) + ((self.floor,) if work.client != "own" else ())
         return (self.ours, self.tgt, *others)
 
 
 @contextmanager
-def all_sides() -> Iterator[Sides]:
+def all_contenders() -> Iterator[Contenders]:
     """All of them at once: one that has nothing to do costs nothing."""
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tgtd-bench-")))
         pid, url = stack.enter_context(tgt(place, disks(place, "tgt")))
-        yield Sides(
+        yield Contenders(
             stack.enter_context(us(place, disks(place, "ours"))),
-            Side("tgt", pid, url, url.replace(TGT_NAME, TGT_DIGESTS)),
-            Side("qemu-nbd", *stack.enter_context(nbd(disks(place, "nbd")[0]))),
-            Side("floor", *stack.enter_context(floor(disks(place, "floor")))),
+            Contender("tgt", pid, url, url.replace(TGT_NAME, TGT_DIGESTS)),
+            Contender("qemu-nbd", *stack.enter_context(nbd(disks(place, "nbd")[0]))),
+            Contender("floor", *stack.enter_context(floor(disks(place, "floor")))),
         )
 
 
 @contextmanager
-def us(place: Path, files: list[Path], more: str = "", tape: Path | None = None) -> Iterator[Side]:
+def us(place: Path, files: list[Path], more: str = "", tape: Path | None = None) -> Iterator[Contender]:
     """Our daemon in `place`, with `files` as LUN 1 and up, and a cartridge as the next. more: of the table of each
     medium."""
     port = free_port()
@@ -93,7 +93,7 @@ def us(place: Path, files: list[Path], more: str = "", tape: Path | None = None)
     (targets / "bench.toml").write_text(head + luns)
     (place / "etc" / "tgtd.toml").write_text("workers = 0\n")  # the CPU of one process is what is compared
     with daemon(place) as process:
-        yield Side("tgtd", process.pid, f"iscsi://127.0.0.1:{port}/{TARGET}/")
+        yield Contender("tgtd", process.pid, f"iscsi://127.0.0.1:{port}/{TARGET}/")
 
 
 def disks(place: Path, name: str, count: int = DISKS, size: int = SIZE) -> list[Path]:
