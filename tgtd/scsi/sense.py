@@ -91,6 +91,7 @@ CLEANING_CARTRIDGE = Sense(NOT_READY, 0x30, 0x03, "cleaning cartridge installed"
 CLEANING_EXPIRED = Sense(NOT_READY, 0x30, 0x0B, "cleaning tape expired")
 INCOMPATIBLE_MEDIUM = Sense(MEDIUM_ERROR, 0x30, 0x00, "incompatible medium installed")
 LOAD_FAILED = Sense(MEDIUM_ERROR, 0x53, 0x00, "media load or eject failed")
+UNLOAD_FAILED = Sense(HARDWARE_ERROR, 0x53, 0x01, "unload tape failure")
 WRITE_ERROR = Sense(MEDIUM_ERROR, 0x0C, 0x00, "write error")
 UNRECOVERED_READ_ERROR = Sense(MEDIUM_ERROR, 0x11, 0x00, "unrecovered read error")
 CANNOT_DECOMPRESS = Sense(MEDIUM_ERROR, 0x11, 0x0E, "cannot decompress using declared algorithm")

@@ -10,7 +10,7 @@ import pytest
 
 from tests.scsi.workbench import IDENTITY, Bench
 from tgtd.scsi.memory import Forgetful
-from tgtd.scsi.sense import MANUAL_INTERVENTION_REQUIRED, MEDIUM_REMOVAL_PREVENTED, CheckCondition, Sense
+from tgtd.scsi.sense import MANUAL_INTERVENTION_REQUIRED, MEDIUM_REMOVAL_PREVENTED, UNLOAD_FAILED, CheckCondition, Sense
 from tgtd.scsi.smc.changer import Changer
 from tgtd.scsi.smc.inventory import ElementType, Inventory, Layout, Range, Resting
 from tgtd.scsi.smc.shelf import Blank, DriveName, Found, LibrarySettings
@@ -36,6 +36,7 @@ class FakeBay:
     number: int
     said: list[str] = field(default_factory=list)
     locked: bool = False
+    unwritable: bool = False
     usable: bool = True
     refused: tuple[str, Sense] | None = None
     inside: str | None = None
@@ -59,7 +60,10 @@ class FakeBay:
         self.inside = volume.barcode
         self._answer(f"accept {volume.barcode}", then)
 
-    def release(self, then: Then) -> None:
+    def release(self, then: Then, forced: bool = False) -> None:
+        if self.unwritable and not forced:
+            then(CheckCondition(UNLOAD_FAILED))
+            return
         self.inside = None
         self._answer("release", then)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.scsi.smc.library import LAYOUT, SETTINGS
-from tests.scsi.workbench import IDENTITY, TUR, Bench
+from tests.scsi.workbench import CHECK_CONDITION, IDENTITY, TUR, Bench, sense_of
 from tgtd.media.cartridge.cartridge import Cartridge, Making
 from tgtd.media.codecs import codecs
 from tgtd.media.library import LibraryMedium
@@ -59,6 +60,22 @@ class Shop(Bench):
         source = self.changer.inventory.find(barcode) or 0
         self.good(b"\xa5\0\0\0" + source.to_bytes(2, "big") + address.to_bytes(2, "big") + bytes(4))
         self.lane.drain()
+
+
+WRITE, HELLO = bytes.fromhex("0a0000000500"), b"hello"
+OUT = bytes.fromhex("a500 0000 01f4 03ed 00000000")
+"""From the first drive to slot 1005."""
+
+
+def full() -> None:
+    raise OSError(errno.EIO, "Input/output error")
+
+
+def deferred(shop: Shop, lun: int = 1) -> tuple[int, int, int]:
+    """What the next command of the drive is told of one before it."""
+    task = shop.run(TUR, lun=lun)
+    assert (task.status, task.sense[0] & 0x7F) == (CHECK_CONDITION, 0x71)
+    return sense_of(task)
 
 
 @pytest.fixture
@@ -171,3 +188,77 @@ def test_a_library_that_is_made_anew(shop: Shop) -> None:
     assert shop.drives[0].cartridge is inside
     assert again.bays[500].usable
     assert again.inventory == shop.changer.inventory
+
+
+def test_what_was_written_cannot_be_kept(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The robot is told, and the drive's initiators; the cartridge stays where it is, and can be taken out later."""
+    shop.put("A00001L8")
+    shop.ready(1)
+    shop.good(WRITE, HELLO, lun=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(shop.drives[0].cartridge, "synchronize", full)
+        assert shop.refused(OUT) == (4, 0x53, 1)
+    assert shop.changer.inventory.find("A00001L8") == 500
+    assert deferred(shop) == (3, 0x0C, 0)
+    shop.good(TUR, lun=1)
+    assert (shop.drives[0].counters.medium_errors, shop.changer.counters.errors) == (1, 1)
+    shop.put("A00001L8", 501)
+    shop.ready(2)
+    assert shop.good(bytes.fromhex("080000000500"), lun=2) == HELLO
+
+
+def test_it_cannot_be_closed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By then it is out."""
+    shop.put("A00001L8")
+    shop.ready(1)
+    shop.good(WRITE, HELLO, lun=1)
+    cartridge = shop.drives[0].cartridge
+    assert cartridge is not None
+    close = cartridge.close
+
+    def spoiled() -> None:
+        close()
+        full()
+
+    monkeypatch.setattr(cartridge, "close", spoiled)
+    shop.good(OUT)
+    assert shop.changer.inventory.find("A00001L8") == 1005
+    assert deferred(shop) == (3, 0x0C, 0)
+    assert shop.refused(TUR, lun=1) == (2, 0x3A, 0)
+
+
+def test_a_drive_that_leaves_with_what_cannot_be_kept(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody asked the robot, so nobody could be refused: the cartridge comes out, and the drive's initiators hear."""
+    shop.put("A00001L8")
+    shop.ready(1)
+    shop.good(WRITE, HELLO, lun=1)
+    monkeypatch.setattr(shop.drives[0].cartridge, "synchronize", full)
+    monkeypatch.setattr(shop.drives[0].cartridge, "write_label", full)
+    layout = replace(LAYOUT, drives=replace(LAYOUT.drives, count=1))
+    shop.changer.change(replace(SETTINGS, layout=layout, drives=(DriveName(None, 2),)), IDENTITY)
+    shop.changer.meet(finding({1: shop.drives[0], 2: shop.drives[1]}))
+    shop.lane.drain()
+    assert shop.drives[0].cartridge is None
+    assert deferred(shop) == (3, 0x0C, 0)
+
+
+@pytest.mark.parametrize("cdb", ["132400000000", "132000000000", "190300000000"])
+def test_the_robot_does_not_wait_for_what_may_take_hours(shop: Shop, cdb: str) -> None:
+    """VERIFY to the end of data, with IMMED and without, and ERASE with IMMED."""
+    shop.put("A00001L8")
+    shop.ready(1)
+    shop.good(WRITE, HELLO, lun=1)
+    shop.good(bytes.fromhex("010000000000"), lun=1)
+    shop.start(bytes.fromhex(cdb), lun=1)
+    task = shop.start(OUT)
+    assert (task.status, sense_of(task)) == (CHECK_CONDITION, (5, 0x53, 2))
+    shop.lane.drain()
+    shop.good(OUT)
+
+
+def test_it_does_wait_for_what_does_not(shop: Shop) -> None:
+    shop.put("A00001L8")
+    shop.ready(1)
+    write, task = shop.start(WRITE, HELLO, lun=1), shop.start(OUT)
+    shop.lane.drain()
+    assert [write.status, task.status] == [0, 0]

@@ -86,6 +86,21 @@ def test_exchange(library: Library) -> None:
     assert library.refused(struct.pack(">BxHHHHxx", 0xA6, 1, 1002, 501, 1003)) == (5, 0x3B, 0x0E)
 
 
+def test_a_drive_that_cannot_keep_what_was_written(library: Library) -> None:
+    """Nothing was moved: what another drive gave for it goes back."""
+    library.good(library.move(1000, 500))
+    library.good(library.move(1001, 501))
+    before, kept = library.holds(), len(library.keeper.kept)
+    library.bays[501].unwritable = True
+    assert library.refused(struct.pack(">BxHHHHxx", 0xA6, 0, 500, 501, 1005)) == (4, 0x53, 1)
+    assert library.bays[500].said == ["accept A00000L8", "release", "accept A00000L8"]
+    assert library.bays[501].said == ["accept A00001L8"]
+    assert (library.holds(), len(library.keeper.kept)) == (before, kept)
+    assert library.refused(library.move(501, 1005)) == (4, 0x53, 1)
+    library.bays[501].unwritable = False
+    library.good(library.move(501, 1005))
+
+
 def test_ports_are_locked(library: Library) -> None:
     second = library.connect("b")
     library.ready(nexus=second)

@@ -86,6 +86,10 @@ def test_what_comes_too_late(library: Library) -> None:
     library.bays[500].locked = True
     do(library, operator.load, "A00000L8", "1")
     assert "prevents its removal" in str(do(library, operator.unload, "1"))
+    library.bays[500].locked, library.bays[500].unwritable = False, True
+    assert "it stays in the drive" in str(do(library, operator.unload, "1"))
+    assert "it stays in the drive" in str(do(library, operator.export, "A00000L8"))
+    assert library.holds()[500] == "A00000L8"
     assert "move that one away first" in str(do(library, operator.load, "A00001L8", "1"))
     library.bays[501].usable = False
     assert "the drive cannot be used" in str(do(library, operator.load, "A00001L8", "2"))

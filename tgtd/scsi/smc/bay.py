@@ -14,6 +14,7 @@ from tgtd.scsi.sense import (
     LOAD_FAILED,
     MANUAL_INTERVENTION_REQUIRED,
     MEDIUM_REMOVAL_PREVENTED,
+    UNLOAD_FAILED,
     CheckCondition,
     Sense,
 )
@@ -60,10 +61,11 @@ class DriveBay:
         return self._barcode if self.drive.cartridge is not None and self.drive.cartridge is self._cartridge else None
 
     def check(self, leaving: bool) -> None:
-        """Raises CheckCondition when the drive takes none, or gives none back, now."""
+        """Raises CheckCondition when the drive takes none, or gives none back, now: the robot does not wait for what
+        may take hours, as others would have to wait for the robot."""
         if not self.usable:
             raise CheckCondition(MANUAL_INTERVENTION_REQUIRED)
-        if leaving and self.drive.preventing:
+        if leaving and (self.drive.preventing or self.drive.occupied):
             raise CheckCondition(MEDIUM_REMOVAL_PREVENTED)
 
     def settled(self, barcode: str | None, present: bool) -> bool:
@@ -116,9 +118,30 @@ class DriveBay:
         self.refused = (barcode, sense)
         self.drive.reject(sense)
 
-    def release(self, then: Then) -> None:
-        """The robot takes out what is in the drive, after the commands that use it."""
-        self.drive.turns.take(partial(self._take_out, then))
+    def release(self, then: Then, forced: bool = False) -> None:
+        """The robot takes out what is in the drive, after the commands that use it. Not forced, it stays there when not
+        all that was written to it can be kept, as with LOAD UNLOAD."""
+        if forced and self.drive.errand is not None:
+            self.drive.errand.cancel()
+        self.drive.turns.take(partial(self._release, then, forced))
+
+    def _release(self, then: Then, forced: bool) -> bool:
+        cartridge = self.drive.cartridge
+        if forced or cartridge is None or not cartridge.writable:
+            return self._take_out(then)
+        self._changer.lane.submit(cartridge.synchronize, partial(self._synchronized, then))
+        return True
+
+    def _synchronized(self, then: Then, error: BaseException | None) -> None:
+        if error is None:
+            if not self._take_out(then):
+                self.drive.turns.end()
+            return
+        if isinstance(error, OSError):
+            self.drive.unwritten(error)
+            error = CheckCondition(UNLOAD_FAILED)
+        self.drive.turns.end()
+        then(error)
 
     def _take_out(self, then: Then) -> bool:
         self.refused = self._cartridge = None
@@ -131,9 +154,8 @@ class DriveBay:
         return True
 
     def _out(self, then: Then, error: BaseException | None) -> None:
-        """What could not be written is lost with or without the drive; it counts as an error of its medium."""
+        """What could not be written is lost with or without the drive."""
         if isinstance(error, OSError):
-            self.drive.counters.medium_errors += 1
-            self.drive.last_medium_error = error
+            self.drive.unwritten(error)
         self.drive.turns.end()
         then(None)

@@ -41,13 +41,13 @@ class Bay(Protocol):
     def accept(self, volume: Resting, then: Then) -> None:
         """The robot has put it into the drive."""
 
-    def release(self, then: Then) -> None:
-        """The robot takes out what is in the drive."""
+    def release(self, then: Then, forced: bool = False) -> None:
+        """The robot takes out what is in the drive. forced: even if not all that was written to it can be kept."""
 
 
 class Change:
     """after: the inventory that is to be. releases, accepts: bays, with what they give and get; None where nobody
-    minds."""
+    minds. forced: nothing of it may fail because a drive cannot keep what was written."""
 
     def __init__(
         self,
@@ -55,7 +55,9 @@ class Change:
         after: Inventory,
         releases: Iterable[tuple[Bay, Resting | None]],
         accepts: Iterable[tuple[Bay, Resting]],
+        forced: bool = False,
     ) -> None:
+        self._forced = forced
         self._changer = changer
         self._after = after
         self._releases = list(releases)
@@ -79,7 +81,7 @@ class Change:
     def _release(self) -> None:
         if self._releases:
             bay, volume = self._releases.pop(0)
-            bay.release(partial(self._left, bay, volume))
+            bay.release(partial(self._left, bay, volume), self._forced)
         elif self._after == self._changer.inventory:
             self._put(None)
         else:

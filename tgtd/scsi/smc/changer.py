@@ -300,7 +300,7 @@ class Changer(Device[Shelf, LibrarySettings]):
             if volume is not None:
                 accepts.append((bay, volume))
         differs = after.contents != self.inventory.contents
-        change = Change(self, after, [(bay, None) for bay in releases], accepts)
+        change = Change(self, after, [(bay, None) for bay in releases], accepts, forced=True)
         return change.begin(partial(self._settled, differs), self.turns.end)
 
     def _settled(self, differs: bool, error: BaseException | None) -> None:

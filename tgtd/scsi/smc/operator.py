@@ -17,6 +17,7 @@ from tgtd.scsi.sense import (
     MEDIUM_MAY_HAVE_CHANGED,
     MEDIUM_REMOVAL_PREVENTED,
     SOURCE_EMPTY,
+    UNLOAD_FAILED,
     CheckCondition,
 )
 from tgtd.scsi.smc.change import Bay, Change, Then
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 _REASONS = {
     SOURCE_EMPTY: "no cartridge is there any more",
     DESTINATION_FULL: "a cartridge is there already: move that one away first",
-    MEDIUM_REMOVAL_PREVENTED: "an initiator prevents its removal: end what uses the cartridge there first",
+    MEDIUM_REMOVAL_PREVENTED: "an initiator prevents its removal, or has it erased or verified just now: end what uses "
+    "the cartridge there first",
+    UNLOAD_FAILED: "not all that was written to it can be kept, so it stays in the drive: mend what tgtctl status "
+    "tells, and try again",
     MANUAL_INTERVENTION_REQUIRED: "the drive cannot be used now: its LUN is offline or pending, or holds a cartridge "
     "that the robot has not put there (tgtctl status says more)",
 }

@@ -158,6 +158,11 @@ class TapeDrive(Device[Mount, TapeSettings]):
         return self.turn is not None and self.turn.long
 
     @property
+    def occupied(self) -> bool:
+        """Whether it is at something that a robot had better not wait for."""
+        return self.engaged or self.errand is not None
+
+    @property
     def capacity(self) -> None:
         """A cartridge's, not the drive's."""
         return None
@@ -379,6 +384,13 @@ class TapeDrive(Device[Mount, TapeSettings]):
         if isinstance(trouble, CheckCondition) and trouble.sense is not self.obstacle:
             self._note(trouble, writing)
         return trouble
+
+    def unwritten(self, error: OSError) -> None:
+        """What was written before cannot be kept, which the robot has found out, or somebody else who has no command of
+        this drive. Nobody knows any more whose it was: all its initiators are told, by a deferred error."""
+        trouble = self.explain(Unwritten(error.errno, str(error)), writing=True)
+        assert isinstance(trouble, CheckCondition)
+        self.attend_all(trouble.sense)
 
     def refuse(self, task: Task, trouble: BaseException, writing: bool = False) -> int:
         trouble = self.explain(trouble, writing)
