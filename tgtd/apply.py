@@ -8,12 +8,10 @@ was removed drains. A medium that cannot be opened is no failure: its unit is pe
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
-from tgtd import translate
 from tgtd.config import model
 from tgtd.config.plan import Plan, refusals
 from tgtd.config.size import show_size
@@ -21,25 +19,18 @@ from tgtd.config.steps import (
     AddLun,
     AddPortal,
     AddTarget,
-    ChangeDaemon,
     ChangeLun,
     ChangeTarget,
-    GrowLun,
-    LunStep,
     RemoveLun,
     RemovePortal,
     RemoveTarget,
     ReplaceMedium,
-    ShrinkLun,
-    Step,
 )
 from tgtd.loop import Timer
 from tgtd.net.iscsi.node import Endpoint
 from tgtd.opening import Opening
-from tgtd.scsi.layer import bottom
-from tgtd.scsi.lun import Identity
+from tgtd.stepping import Stepping, UnitKey
 from tgtd.tree import LiveTarget, Tree, advice
-from tgtd.units import Unit, UnitState
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +38,6 @@ PATIENCE = 5.0
 """Seconds to wait for media to open; what takes longer goes on in the background while its unit is pending."""
 
 _FAULT = "internal error; the log has the details"
-
-UnitKey = tuple[str, int]
-"""Target and LUN."""
 
 Whereabouts = tuple[str, str | None]
 """Type and path of a medium."""
@@ -89,7 +77,6 @@ class Transaction:
     ) -> None:
         self._tree = tree
         self._plan = plan
-        self._daemon_changed = daemon_changed
         self._then = then
         self._concert = concert or Concert(self.commit)
         self._loop = tree.shop.workers.loop
@@ -99,24 +86,8 @@ class Transaction:
         self._prepared = False  # what can fail is done
         self._over = False  # it is refused, or it is visible and goes on to its end
         self._undo: list[Callable[[], None]] = []
-        self._announce: dict[LiveTarget, None] = {}
-        self._recheck: dict[LiveTarget, None] = {}
-        self._touched: dict[Unit, None] = {}
-        self._waiting: dict[Unit, None] = {}  # units whose media this plan takes from others
-        self._closing = 0  # media that are still to be closed
         self._warnings: list[str] = []
-        self._steps: Mapping[type[Step], Callable[[Any], None]] = {
-            AddTarget: self._add_target,
-            RemoveTarget: self._remove_target,
-            ChangeTarget: self._change_target,
-            AddLun: self._add_lun,
-            RemoveLun: self._remove_lun,
-            ChangeLun: self._change_lun,
-            GrowLun: self._resize_lun,
-            ShrinkLun: self._resize_lun,
-            ReplaceMedium: self._replace_medium,
-            ChangeDaemon: self._change_daemon,
-        }
+        self._stepping = Stepping(tree, self._openings, daemon_changed, self._concert.released)
 
     def start(self) -> None:
         """Check, listen, and begin to open media."""
@@ -167,7 +138,7 @@ class Transaction:
         for step in self._plan:
             if not isinstance(step, ReplaceMedium) or step.elsewhere or step.new.allow_shrink:
                 continue
-            known, size = self._unit(step).size, step.new.medium.size
+            known, size = self._tree.targets[step.target].units[step.lun].size, step.new.medium.size
             if known is not None and size is not None and size < known:
                 yield (
                     f'{step.new.origin}: target "{step.target}" lun {step.lun}: medium.size: {show_size(size)} is less '
@@ -252,38 +223,27 @@ class Transaction:
         if self._over:
             return
         self._over = True
-        done: list[Step] = []
         try:
-            for step in self._plan:
-                handler = self._steps.get(type(step))
-                if handler is not None:
-                    done.append(step)
-                    handler(step)
-            self._announce.update(dict.fromkeys(self._tree.link()))
+            self._stepping.carry_out(self._plan)
         except Exception:
-            log.exception("a step failed; going back")
-            self._go_back(done)
             self._refuse([_FAULT])
             return
         self._close_portals()
         self._tree.service.accept()
-        self._tell()
+        self._warnings += self._stepping.tell()
         for opening in self._openings.values():
             opening.abandon()
-        if not self._closing:
+        if not self._stepping.closing:
             self._concert.released()
         self._settle(self._loop.time() + PATIENCE)
 
     def _settle(self, deadline: float) -> None:
         """Answer when media that exist have been resized or opened anew, or when that takes too long."""
-        settling = [unit.settling for unit in self._touched] + [one.side.settling for one in self._concerned()]
-        moving = (self._waiting and self._closing) or any(settling)
+        moving = self._stepping.settling or any(one.side.settling for one in self._concerned())
         if moving and self._loop.time() < deadline:
             self._loop.call_later(0.005, partial(self._settle, deadline))
             return
-        self._warnings += [
-            f"{unit.wish.origin}: {unit.place}: {unit.cause}" for unit in self._touched if unit.cause is not None
-        ]
+        self._warnings += self._stepping.causes()
         self._warnings += [
             f"{target.wish.origin}: {target.wish.name}: {target.side.cause}"
             for target in self._concerned()
@@ -296,164 +256,14 @@ class Transaction:
         names = dict.fromkeys(getattr(step, "target", "") for step in self._plan)
         return [self._tree.targets[name] for name in names if name in self._tree.targets]
 
-    def _go_back(self, done: list[Step]) -> None:
-        for step in reversed(done):
-            back = inverse(step)
-            try:
-                self._steps[type(back)](back)
-            except Exception:
-                log.exception("cannot undo: %s", step.describe())
-        self._tree.link()
-        self._tell()
+    def released(self) -> None:
+        """A medium was closed, here or elsewhere: whoever waits for one may try."""
+        self._stepping.released()
 
     def _close_portals(self) -> None:
         for step in self._plan:
             if isinstance(step, RemovePortal) and endpoint(step.portal) in self._tree.service.portals:
                 self._tree.service.close_portal(*endpoint(step.portal))
-
-    def _tell(self) -> None:
-        """Log out who may no longer be there, then unit attentions for the rest."""
-        for target in self._recheck:
-            self._warnings += [f"logged out: {who}" for who in target.side.recheck()]
-        for target in self._announce:
-            target.scsi.announce()
-        for target in self._tree.targets.values():
-            target.side.refresh()
-
-    def _target(self, name: str) -> LiveTarget:
-        return self._tree.targets[name]
-
-    def _unit(self, step: LunStep) -> Unit:
-        return self._tree.targets[step.target].units[step.lun]
-
-    def _touch(self, step: LunStep) -> Unit:
-        unit = self._unit(step)
-        self._touched[unit] = None
-        return unit
-
-    def _add_target(self, step: AddTarget) -> None:
-        target = self._tree.make_target(step.new)
-        for wish in step.new.luns.values():
-            self._put_lun(target, wish)
-        target.side.show()
-        self._tree.targets[step.target] = target
-
-    def _remove_target(self, step: RemoveTarget) -> None:
-        target = self._tree.targets.pop(step.target)
-        target.side.hide()
-        self._tree.withdraw(target, list(target.scsi.luns))
-        for number in list(target.units):
-            self._take_lun(target, number)
-        self._announce.pop(target, None)
-        self._recheck.pop(target, None)
-
-    def _change_target(self, step: ChangeTarget) -> None:
-        target = self._target(step.target)
-        wish, target.wish = step.new, step.new
-        if "groups" in step.fields:
-            target.scsi.regroup(translate.port_groups(wish))
-        if "transport" in step.fields:
-            target.side.hide()
-            target.side = self._tree.make_side(wish, target.scsi)
-            target.side.show()
-        else:
-            target.side.change(wish)
-        if "shared" in step.fields:
-            self._tree.withdraw(
-                target, [number for number, share in step.old.shared.items() if wish.shared.get(number) != share]
-            )
-            self._announce[target] = None
-        if {"access", "views", "online", "groups"}.intersection(step.fields):
-            self._recheck[target] = None
-        if "views" in step.fields:
-            self._announce[target] = None
-
-    def _add_lun(self, step: AddLun) -> None:
-        target = self._target(step.target)
-        self._put_lun(target, step.new)
-        self._announce[target] = None
-
-    def _remove_lun(self, step: RemoveLun) -> None:
-        target = self._target(step.target)
-        self._take_lun(target, step.lun)
-        self._announce[target] = None
-
-    def _put_lun(self, target: LiveTarget, wish: model.Lun) -> None:
-        unit = self._tree.make_unit(target.wish.name, wish)
-        opening = self._openings.pop((target.wish.name, wish.number), None)
-        if opening is not None:
-            unit.adopt(opening)
-        elif wish.online:
-            unit.await_release()
-            self._waiting[unit] = None
-        self._touched[unit] = None
-        target.scsi.add_lun(wish.number, unit.device)
-        target.units[wish.number] = unit
-
-    def _take_lun(self, target: LiveTarget, number: int) -> None:
-        unit = target.units.pop(number)
-        for home in list(unit.device.access.homes):
-            home.remove_lun(next(at for at, device in home.luns.items() if device is unit.device))
-            if home.name in self._tree.targets:
-                self._announce[self._tree.targets[home.name]] = None
-        self._closing += 1
-        unit.close(self._released)
-
-    def _change_lun(self, step: ChangeLun) -> None:
-        unit, wish = self._touch(step), step.new
-        if unit.wish == wish:
-            return  # done together with its medium
-        identity = self._tree.identity(step.target, wish)
-        medium = unit.device.medium
-        if not wish.online or not step.old.online:
-            self._swap(step, unit, identity)
-        elif (
-            medium is None
-            or (not wish.read_only and not bottom(medium).writable)
-            or identity.wwid != unit.device.identity.wwid  # whose reservations are others
-        ):
-            unit.reopen(wish, identity)
-        else:
-            unit.change(wish, identity)
-
-    def _swap(self, step: ChangeLun | ReplaceMedium, unit: Unit, identity: Identity) -> None:
-        opening = self._openings.pop((step.target, step.lun), None)
-        self._closing += unit.device.medium is not None
-        unit.swap(step.new, identity, opening, self._released)
-        if opening is None and step.new.online:
-            self._waiting[unit] = None
-
-    def _released(self) -> None:
-        self._closing -= 1
-        if not self._closing:
-            self._concert.released()
-        self.released()
-
-    def released(self) -> None:
-        """A medium was closed, here or elsewhere: whoever waits for one may try."""
-        for unit in list(self._waiting):
-            if unit.state is UnitState.PENDING:
-                unit.retry()
-            else:
-                del self._waiting[unit]
-
-    def _resize_lun(self, step: GrowLun | ShrinkLun) -> None:
-        self._touch(step).resize(step.new)
-
-    def _replace_medium(self, step: ReplaceMedium) -> None:
-        unit, wish = self._touch(step), step.new
-        identity = self._tree.identity(step.target, wish)
-        if step.elsewhere:
-            self._swap(step, unit, identity)
-        elif (step.reprotected or step.old.medium.way != wish.medium.way) and wish.online:
-            unit.reopen(wish, identity)
-        elif step.reprotected:
-            unit.change(wish, identity)
-        else:
-            unit.resize(wish)
-
-    def _change_daemon(self, step: ChangeDaemon) -> None:
-        self._daemon_changed(step.new)
 
 
 def endpoint(portal: model.Portal) -> Endpoint:
@@ -471,27 +281,3 @@ def letting_go(plan: Plan) -> Iterator[model.Lun]:
             yield from step.old.luns.values()
         elif isinstance(step, RemoveLun) or (isinstance(step, ReplaceMedium) and step.elsewhere):
             yield step.old
-
-
-def inverse(step: Step) -> Step:
-    """The step that takes another one back."""
-    match step:
-        case AddTarget():
-            return RemoveTarget(step.new)
-        case RemoveTarget():
-            return AddTarget(step.old)
-        case AddLun():
-            return RemoveLun(step.target, step.new)
-        case RemoveLun():
-            return AddLun(step.target, step.old)
-        case ChangeTarget():
-            return ChangeTarget(step.new, step.old, step.fields)
-        case ChangeLun():
-            return ChangeLun(step.target, step.new, step.old, step.fields)
-        case GrowLun() | ShrinkLun():
-            return GrowLun(step.target, step.new, step.old)
-        case ReplaceMedium():
-            return ReplaceMedium(step.target, step.new, step.old)
-        case ChangeDaemon():
-            return ChangeDaemon(step.new, step.old, step.fields)
-    raise TypeError(f"{type(step).__name__} has no inverse")

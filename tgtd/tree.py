@@ -1,4 +1,4 @@
-"""The running tree: targets, their units and the portals, as they are now. Changed only by tgtd.apply."""
+"""The running tree: targets, their units and the portals, as they are now. Changed only by tgtd.apply and its steps."""
 
 from __future__ import annotations
 
