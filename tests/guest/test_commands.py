@@ -88,6 +88,29 @@ def test_orwrite(guest: Guest, thin: str) -> None:
         assert [block(guest, thin, lba), block(guest, thin, 32)] == ["db" * 16, PATTERN]
 
 
+def test_write_scattered(guest: Guest, site: Site, open_iscsi: OpenIscsi) -> None:
+    """WRITE SCATTERED (16), and (32) on a disk of type 2. sg_write_x makes the lists; what it sends itself is of a
+    draft in which the length leaves the list out, and is refused."""
+    serve(site, site.lun(0), site.lun(1, more="protection = 2"))
+    open_iscsi.login(site.port)
+    disk, other = open_iscsi.device(0), open_iscsi.device(1)
+    guest.run("cd /run; for n in 1 2 3; do tr '\\0' $n </dev/zero | head -c 512; done >blocks")
+    what = "--scattered=2 --lba=40,7 --num=2,1 --in=blocks --bs=512"
+    for form, device, cdb in (
+        ("--16", disk, "9f 12 00 00 00 01 00 00 00 02 00 00 00 04 00 00"),
+        ("--32", other, "7f 00 00 00 00 00 00 18 00 11 00 00 00 01 00 00 00 02" + " 00" * 13 + " 04"),
+    ):
+        guest.run(f"cd /run; sg_write_x {form} {what} -xx {device}; (head -c 512 sg_write_x.bin; cat blocks) >sent")
+        guest.run(f"sg_raw -s 2048 -i /run/sent {device} {cdb}")
+        found = [block(guest, device, lba)[:2] for lba in (40, 41, 42, 7)]
+        assert found == ["31", "32", "00", "33"], form
+    assert guest.run(f"cd /run; sg_write_x --16 {what} {disk}", status=None).status == 5  # SG_LIB_CAT_ILLEGAL_REQ
+    limits = guest.run(f"sg_vpd --page=0xb7 {disk}").output
+    assert "Maximum scattered LBA range transfer length: 65535" in limits, limits
+    assert "Maximum scattered LBA range descriptor count: 1024" in limits
+    assert "Maximum scattered transfer length: 65536" in limits
+
+
 def test_write_same(guest: Guest, thin: str) -> None:
     guest.run(f"printf 'ab%.0s' $(seq 256) >/run/block; sg_write_same --lba=100 --num=50 --in=/run/block {thin}")
     assert block(guest, thin, 100) == block(guest, thin, 149) == "6162" * 8

@@ -43,8 +43,8 @@ much to tell."""
 
 READING = [(kind, row) for kind, row in ROWS if (row.opcode, row.action) in ALLOCATION]
 WRITING = [(kind, row) for kind, row in ROWS if row.data_out is not None]
-MOST = 16 << 20
-"""Bytes that one command of a disk may want: the longest transfer, twice for COMPARE AND WRITE."""
+MOST = 32 << 20
+"""Bytes that one command of a disk may want: the longest transfer."""
 
 
 def names(rows: list[tuple[str, Command]]) -> list[str]:

@@ -10,9 +10,11 @@ from tgtd.scsi import sense as catalogue
 from tgtd.scsi.sense import (
     INVALID_FIELD_IN_CDB,
     INVALID_FIELD_IN_PARAMETER_LIST,
+    LBA_OUT_OF_RANGE,
     MISCOMPARE_DURING_VERIFY,
     WRITE_ERROR,
     CheckCondition,
+    Numbered,
     Sense,
     encode,
     from_errno,
@@ -84,3 +86,19 @@ def test_a_deferred_error_has_a_response_code_of_its_own() -> None:
     fixed = encode(CheckCondition(later))
     assert (fixed[0], fixed[2], fixed[6]) == (0xF1, 0x43, 5)
     assert encode(CheckCondition(later), descriptor=True)[0] == 0x73
+
+
+def test_the_number_of_what_failed() -> None:
+    """Of several parts of one command: in both fields, of either format; the error's own words stay."""
+    error = Numbered(OSError(errno.EIO, "the disk is on fire"), 7)
+    assert (error.errno, str(error)) == (errno.EIO, "[Errno 5] the disk is on fire")
+    data = encode(from_errno(error, True))
+    assert data.hex() == "f00003" + "00000007" + "0a" + "00000007" + "0c00" + "00000000"
+    data = encode(from_errno(error, True), descriptor=True)
+    assert data[8:].hex() == "000a8000" + "0000000000000007" + "010a0000" + "0000000000000007"
+
+
+def test_a_pointer_into_the_parameter_list() -> None:
+    """Of a row that speaks of no place."""
+    assert encode(CheckCondition(LBA_OUT_OF_RANGE, field=32))[15:] == bytes((0xC0, 0, 32))
+    assert encode(CheckCondition(LBA_OUT_OF_RANGE, field=32, listed=True))[15:] == bytes((0x80, 0, 32))

@@ -187,6 +187,7 @@ COPY_TARGET_NOT_REACHABLE = Sense(COPY_ABORTED, 0x0D, 0x02, "copy target device 
 INCORRECT_COPY_TARGET_TYPE = Sense(COPY_ABORTED, 0x0D, 0x03, "incorrect copy target device type")
 UNEXPECTED_INEXACT_SEGMENT = Sense(COPY_ABORTED, 0x26, 0x0A, "unexpected inexact segment")
 COMMAND_TIMEOUT = Sense(ABORTED_COMMAND, 0x2E, 0x02, "command timeout during processing")
+SCATTERED_LENGTH_ERROR = Sense(ABORTED_COMMAND, 0x1A, 0x00, "parameter list length error")
 
 MISCOMPARE_DURING_VERIFY = Sense(MISCOMPARE, 0x1D, 0x00, "miscompare during verify operation")
 
@@ -216,6 +217,7 @@ class CheckCondition(Refused):
     progress: how much of a long operation is done, in 65536ths (SPC-5 4.4.2.4.4).
     specific: the COMMAND-SPECIFIC INFORMATION field; of a copy the number of the segment (SPC-5 5.18.4.6).
     stream: FILEMARK (80h), EOM (40h), ILI (20h) of stream devices; their residue may be negative.
+    listed: the field is in the parameter list, whatever the row speaks of.
     """
 
     def __init__(
@@ -227,6 +229,7 @@ class CheckCondition(Refused):
         progress: int | None = None,
         stream: int = 0,
         specific: int = 0,
+        listed: bool = False,
     ) -> None:
         super().__init__(CHECK_CONDITION)
         self.sense = sense
@@ -236,6 +239,7 @@ class CheckCondition(Refused):
         self.progress = progress
         self.stream = stream or sense.stream
         self.specific = specific
+        self.listed = listed or sense.asc == INVALID_FIELD_IN_PARAMETER_LIST.asc or sense.key == COPY_ABORTED
 
     def __str__(self) -> str:
         return self.sense.text
@@ -257,7 +261,7 @@ def _pointer(trouble: CheckCondition) -> bytes:
     if trouble.field is None:
         return _NO_POINTER
     first = 0x80
-    if trouble.sense.asc != INVALID_FIELD_IN_PARAMETER_LIST.asc and trouble.sense.key != COPY_ABORTED:
+    if not trouble.listed:
         first |= 0x40
     if trouble.bit is not None:
         first |= 0x08 | trouble.bit
@@ -291,8 +295,24 @@ def encode(trouble: CheckCondition, descriptor: bool = False) -> bytes:
     return _FIXED.pack(first, key | trouble.stream, information, 10, trouble.specific, asc, ascq, pointer)
 
 
+class Numbered(OSError):
+    """What a medium raised while it did one of several parts of a command. number: of the part, told to the initiator
+    in both fields that SBC-4 names for it: INFORMATION (4.35.3) and COMMAND-SPECIFIC INFORMATION (4.18.1)."""
+
+    def __init__(self, error: OSError, number: int) -> None:
+        super().__init__(error.errno, error.strerror)
+        self.number = number
+
+
 def from_errno(error: OSError, writing: bool) -> CheckCondition:
     """What a medium's OSError means to an initiator."""
+    trouble = _meaning(error, writing)
+    if isinstance(error, Numbered):
+        trouble.information = trouble.specific = error.number
+    return trouble
+
+
+def _meaning(error: OSError, writing: bool) -> CheckCondition:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return CheckCondition(SPACE_ALLOCATION_FAILED)
     if error.errno in (errno.EROFS, errno.EPERM, errno.EACCES):

@@ -1,4 +1,4 @@
-"""tgtd.scsi.sbc.vital: pages B0h, B1h, B2h say what the disk does."""
+"""tgtd.scsi.sbc.vital: pages B0h, B1h, B2h say what the disk does. B7h: test_scattered.py."""
 
 from __future__ import annotations
 

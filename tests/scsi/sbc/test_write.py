@@ -280,6 +280,7 @@ class Losing(RamMedium):
         (cdb16(0x8B, 0, 1, 0x08), bytes(512)),
         (struct.pack(">BBQHHBB", 0x9C, 0, 0, 0, 1, 0, 0), bytes(512)),
         (struct.pack(">BBQ3xBBB", 0x89, 0x08, 0, 1, 0, 0), b"x" * 512 + bytes(512)),
+        (bytes.fromhex("9F120800 00010000 0001 00000002 0000"), bytes(32) + struct.pack(">QI20x", 0, 1) + bytes(960)),
         (struct.pack(">BBBB3xBHBxQIII", 0x7F, 0, 0, 0, 0x18, 0x0E, 0x08, 0, 0, 0, 1), bytes(512)),
         (bytes((0x1B, 0, 0, 0, 0, 0)), None),
         (bytes((0x15, 0x10, 0, 0, 24, 0)), bytes(4) + bytes((0x08, 18)) + bytes(18)),

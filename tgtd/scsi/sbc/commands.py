@@ -21,6 +21,7 @@ from tgtd.scsi.sbc.provision import anchors, unmap, wanted_same, wanted_unmap, w
 from tgtd.scsi.sbc.read import pre_fetch, read_6, read_10, read_12, read_16
 from tgtd.scsi.sbc.removal import allows_only, start_stop_unit, starts_only
 from tgtd.scsi.sbc.sanitize import SANITIZE
+from tgtd.scsi.sbc.scattered import SCATTERED
 from tgtd.scsi.sbc.verify import verify
 from tgtd.scsi.sbc.verify import wanted as wanted_verify
 from tgtd.scsi.sbc.write import (
@@ -113,6 +114,7 @@ TRANSFERS = (
     ),
     *ORWRITE,
     *ATOMIC,
+    *SCATTERED,
     *(
         Command(
             opcode,

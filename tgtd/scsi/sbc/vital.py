@@ -22,6 +22,7 @@ from tgtd.scsi.sbc.atomic import most_atomic
 from tgtd.scsi.sbc.capacity import reads_zeros
 from tgtd.scsi.sbc.power import power_condition_page
 from tgtd.scsi.sbc.provision import MOST_SAME_BYTES, MOST_UNMAP_BLOCKS, MOST_UNMAP_DESCRIPTORS, anchors
+from tgtd.scsi.sbc.scattered import MOST_RANGES, most_of_a_range, most_scattered
 from tgtd.scsi.sbc.write import MOST_COMPARED
 
 if TYPE_CHECKING:
@@ -80,6 +81,11 @@ def _block_lengths(disk: Disk, itl: LunNexus) -> bytes:
     return struct.pack(">IBBxx", disk.block_size, *((0x0F, 0x0F) if disk.protectable else (0, 0x01)))
 
 
+def _block_limits_extension(disk: Disk, itl: LunNexus) -> bytes:
+    """SBC-4 6.6.5: no streams, RSCS zero, and how much one WRITE SCATTERED takes."""
+    return struct.pack(">12xI2xHI36x", most_of_a_range(disk), MOST_RANGES, most_scattered(disk))
+
+
 VITAL_PAGES = (
     SUPPORTED,
     SERIAL,
@@ -94,6 +100,7 @@ VITAL_PAGES = (
     VitalPage(0xB1, "block device characteristics", _characteristics),
     VitalPage(0xB2, "logical block provisioning", _provisioning),
     VitalPage(0xB4, "supported block lengths and protection types", _block_lengths),
+    VitalPage(0xB7, "block limits extension", _block_limits_extension),
 )
 
 EXTENDED_BITS = (

@@ -28,9 +28,11 @@ BYTCHK = 0x02
 _MAY_FLUSH = frozenset((0x28, 0xA8, 0x88, 0x2A, 0xAA, 0x8A, 0x89, 0x8B))
 _ALWAYS_FLUSHES = frozenset((0x2E, 0xAE, 0x8E, 0x2F, 0xAF, 0x8F, 0x9C, 0x1B, 0x15, 0x55))
 """WRITE AND VERIFY, VERIFY, WRITE ATOMIC, START STOP UNIT, MODE SELECT."""
-_LONG_MAY_FLUSH = frozenset((0x09, 0x0B, 0x0E))
+_LONG_MAY_FLUSH = frozenset((0x09, 0x0B, 0x0E, 0x11))
 _LONG_ALWAYS_FLUSH = frozenset((0x0A, 0x0C, 0x0F))
-"""Service actions of 7Fh: READ, WRITE, ORWRITE; VERIFY, WRITE AND VERIFY, WRITE ATOMIC."""
+"""Service actions of 7Fh: READ, WRITE, ORWRITE, WRITE SCATTERED; VERIFY, WRITE AND VERIFY, WRITE ATOMIC."""
+_SCATTERED = b"\x9f\x12"
+"""Operation code and service action of WRITE SCATTERED(16)."""
 
 _AT_ONCE = 1 << 20  # bytes; copying more than this in the loop thread would keep the other initiators waiting
 
@@ -168,6 +170,8 @@ def met_instead(cdb: bytes) -> bool:
     if cdb[0] == 0x7F:
         action = int.from_bytes(cdb[8:10], "big")
         return action in _LONG_ALWAYS_FLUSH or (action in _LONG_MAY_FLUSH and bool(cdb[10] & FUA))
+    if cdb[:2] == _SCATTERED:
+        return bool(cdb[2] & FUA)
     return cdb[0] in _ALWAYS_FLUSHES or (cdb[0] in _MAY_FLUSH and bool(cdb[1] & FUA))
 
 

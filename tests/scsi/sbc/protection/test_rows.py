@@ -18,6 +18,7 @@ LONG = {
     "WRITE AND VERIFY(32)",
     "WRITE SAME(32)",
     "WRITE ATOMIC(32)",
+    "WRITE SCATTERED(32)",
 }
 
 
@@ -69,3 +70,6 @@ def test_the_field_is_there(kind: int) -> None:
         0x9C,
     ):
         assert row_of(disk, opcode).usage[1] & 0xE0 == 0xE0
+    table = disk.ops[0x9F]
+    assert isinstance(table, ActionTable)
+    assert (table.rows[0x12].usage[2], table.rows[0x11].usage[2]) == (0xF8, 0xFF), "WRITE LONG has none"

@@ -25,6 +25,7 @@ from tests.scsi.sbc.protection.cdbs import (
     sixteen,
     ten,
 )
+from tests.scsi.sbc.test_scattered import descriptors, scattered
 from tests.scsi.workbench import Bench, sense_of
 from tgtd.media.failing import FailingMedium
 from tgtd.media.ram import RamMedium
@@ -257,6 +258,7 @@ VERBS = {
     "verify": (ten(WRITE_VERIFY, 4, 1, 1), block(1, 4)),
     "or": (sixteen(OR, 4, 1, 1), block(1, 4)),
     "atomic": (sixteen(0x9C, 4, 1, 1), block(1, 4)),
+    "scattered": (scattered(1, 2, flags=0x20), descriptors((4, 1)).ljust(520, b"\0") + block(1, 4)),
     "same": (ten(0x41, 4, 2, 1), block(1, 4)),
     "no data": (sixteen(0x93, 4, 2, 1, 1), b""),
 }

@@ -34,9 +34,13 @@ class ProtectedAccess:
     rules: Rules
 
 
+_FLAGS_AT = {VARIABLE: 10, 0x9F: 2}
+"""By operation code, where it is not the second byte."""
+
+
 def flags_at(cdb: bytes) -> int:
     """The byte with the PROTECT field, DPO, FUA and BYTCHK."""
-    return 10 if cdb[0] == VARIABLE else 1
+    return _FLAGS_AT.get(cdb[0], 1)
 
 
 def _expects(cdb: bytes) -> bool:
@@ -75,13 +79,16 @@ def transfer(disk: Disk, cdb: bytes) -> ProtectedAccess:
 
 
 def _rules(disk: Disk, cdb: bytes, lba: int) -> Rules:
-    """What a command says of application tags counts with ATO only."""
-    medium = guarded(disk)
     if not _expects(cdb):
-        return medium.rules(lba)
-    mask = int.from_bytes(cdb[26:28], "big") if medium.policy.own else 0
-    reference = int.from_bytes(cdb[20:24], "big")
-    return Rules(medium.kind, medium.policy.own, reference, int.from_bytes(cdb[24:26], "big"), mask)
+        return guarded(disk).rules(lba)
+    reference, tag, mask = (int.from_bytes(cdb[at:end], "big") for at, end in ((20, 24), (24, 26), (26, 28)))
+    return expecting(disk, reference, tag, mask)
+
+
+def expecting(disk: Disk, reference: int, tag: int, mask: int) -> Rules:
+    """What an initiator says that the first block's tags are; of the application tag only with ATO."""
+    medium = guarded(disk)
+    return Rules(medium.kind, medium.policy.own, reference, tag, mask if medium.policy.own else 0)
 
 
 def guarded(disk: Disk) -> ProtectedMedium:

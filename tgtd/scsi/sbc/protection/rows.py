@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from tgtd.scsi.command import Command, DataOut, Handler
 from tgtd.scsi.sbc.atomic import most_atomic
 from tgtd.scsi.sbc.orwrite import ORWRITE_32
-from tgtd.scsi.sbc.protection import same, transfers, verify
+from tgtd.scsi.sbc.protection import same, scattered, transfers, verify
 from tgtd.scsi.sbc.protection.access import VARIABLE, flags_at, protect_of
 from tgtd.scsi.sbc.provision import NDOB, anchors
+from tgtd.scsi.sbc.scattered import WRITE_SCATTERED_16, WRITE_SCATTERED_32
 from tgtd.scsi.spc.commands import usage
 from tgtd.scsi.task import Task
 
@@ -37,6 +38,7 @@ _VERIFY = Way(verify.verify, verify.wanted_verify)
 _SAME = Way(same.write_same, same.wanted)
 _OR = Way(transfers.orwrite, transfers.wanted)
 _ATOMIC = Way(transfers.write_atomic, transfers.wanted_atomic)
+_SCATTERED = Way(scattered.write_scattered, scattered.wanted)
 
 _WAYS = {
     **dict.fromkeys((0x28, 0xA8, 0x88), _READ),
@@ -49,8 +51,8 @@ _WAYS = {
     0x9C: _ATOMIC,
 }
 """By operation code: what has a PROTECT field."""
-_LONG_WAYS = {ORWRITE_32: _OR}
-"""By service action: 32 byte forms that are there also without protection information."""
+_ACTION_WAYS = {(VARIABLE, ORWRITE_32): _OR, (0x9F, WRITE_SCATTERED_16): _SCATTERED}
+"""By operation code and service action."""
 
 Ask = Callable[["Disk"], bool]
 
@@ -75,7 +77,7 @@ def _long(disk: Disk) -> bool:
 def with_protection(rows: Iterable[Command]) -> Iterator[Command]:
     """Each row that has a PROTECT field twice: for disks without protection information, and for those with."""
     for row in rows:
-        way = _LONG_WAYS.get(row.action or 0) if row.opcode == VARIABLE else _WAYS.get(row.opcode)
+        way = _WAYS.get(row.opcode) if row.action is None else _ACTION_WAYS.get((row.opcode, row.action))
         if way is None:
             yield row
             continue
@@ -103,13 +105,19 @@ def _both(row: Command, way: Way) -> Command:
     return replace(row, handler=handle, data_out=wants, usage=bytes(mask), available=_also(_protected, row.available))
 
 
-def _row(action: int, name: str, way: Way, flags: str, writes: bool, available: Ask = _long) -> Command:
-    mask = f"7F 04 00000000 3F 18 {action:04X} {flags} 00 FFFFFFFFFFFFFFFF FFFFFFFF FFFF FFFF FFFFFFFF"
+_FIELDS = "FFFFFFFFFFFFFFFF FFFFFFFF FFFF FFFF FFFFFFFF"
+"""The CDB of most 32 byte forms from byte 12 on: LBA, the expected tags and their mask, length."""
+_SCATTERED_FIELDS = "FFFF 0000 FFFF 00000000000000000000 FFFFFFFF"
+
+
+def _row(
+    action: int, name: str, way: Way, flags: str, writes: bool, available: Ask = _long, fields: str = _FIELDS
+) -> Command:
     return Command(
         0x7F,
         name,
         way.handler,
-        usage(mask),
+        usage(f"7F 04 00000000 3F 18 {action:04X} {flags} 00 {fields}"),
         action=action,
         data_out=way.data_out,
         medium=True,
@@ -143,6 +151,7 @@ LONG_TRANSFERS = (
     _row(0x0D, "WRITE SAME(32)", _SAME, "E9", writes=True, available=_lets_go),
     _row(0x0D, "WRITE SAME(32)", _SAME, "E1", writes=True, available=_thick),
     _row(0x0F, "WRITE ATOMIC(32)", _ATOMIC, "F8", writes=True, available=_atomic),
+    _row(WRITE_SCATTERED_32, "WRITE SCATTERED(32)", _SCATTERED, "F8", writes=True, fields=_SCATTERED_FIELDS),
 )
 LONG_OTHERS = (_row(0x0A, "VERIFY(32)", _VERIFY, "F6", writes=False),)
 _ACTIONS = frozenset(row.action for row in (*LONG_TRANSFERS, *LONG_OTHERS))

@@ -116,6 +116,11 @@ def _durable(disk: Disk, what: ProtectedAccess) -> bool:
 
 def _write(disk: Disk, what: ProtectedAccess, sent: memoryview, durable: bool) -> None:
     check_sent(disk, what, sent)
+    place(disk, what, sent, durable)
+
+
+def place(disk: Disk, what: ProtectedAccess, sent: memoryview, durable: bool) -> None:
+    """Write what was checked."""
     for first, count in steps(disk.block_size, what.blocks):
         put(disk, what.lba + first, *parts(disk, what, sent, first, count), durable)
 
