@@ -119,6 +119,12 @@ def test_logs_and_compression(guest: Guest, st: str, open_iscsi: OpenIscsi) -> N
     guest.run(f"mt-st -f {st} rewind && dd if={st} bs=256k status=none | cmp - /run/text", timeout=120)
     pages = guest.run(f"sg_logs -a {generic}").output
     assert "Bytes transferred from server" in pages
+    for line in (
+        "Current temperature = <not available>",
+        "Tape diagnostics data page",
+        "Total unrecovered read errors: 0",
+    ):
+        assert line in pages
     for code in ("0x0c", "0x11", "0x14", "0x17", "0x1b", "0x2e"):
         assert guest.run(f"sg_logs -p {code} {generic}").status == 0, code
     counters = bytes.fromhex(guest.run(f"sg_logs -r -p 0xc {generic} | od -An -v -tx1").output)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+import shutil
 import socket
 import struct
+import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +57,53 @@ def test_nothing_breaks_it(site: Site) -> None:
     assert site.process is not None
     assert memory(site.process.pid) < MOST_MEMORY
     assert "Traceback" not in site.log
+
+
+def test_errors_by_sg_logs(site: Site, tmp_path: Path) -> None:
+    """What the drive met is there after a restart, and with the cartridge, and sg_logs has words for it."""
+    if shutil.which("sg_logs") is None:
+        pytest.skip("sg_logs is not installed")
+    site.write(site.target(drive(site, 1)))
+    site.start()
+    with ready(site) as initiator:
+        assert write(initiator, b"rotten" * 10).status == 0
+        assert initiator.read(REWIND, 0, lun=1).status == 0
+        file = site.media / "T1L8"
+        with file.open("r+b") as image:
+            image.seek(file.read_bytes().rfind(b"rotten"))
+            image.write(b"R")
+        for _ in range(2):
+            assert initiator.read(bytes.fromhex("080000003c00"), 60, lun=1).asc == (3, 0x11, 0)
+    for again in (False, True):
+        if again:
+            site.stop()
+            site.start()
+        with ready(site) as initiator:
+            pages = {}
+            for code in (0x0D, 0x16, 0x30):
+                answer = initiator.read(bytes((0x4D, 0, 0x40 | code, 0, 0, 0, 0, 4, 0, 0)), 1024, lun=1).data
+                text = tmp_path / "page"
+                text.write_text(answer.hex(" "))
+                words = ("sg_logs", f"--in={text}", "--pdt=1", "--vendor=lto5")
+                told = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+                pages[code] = {line.strip() for line in told.splitlines()}
+        assert "Current temperature = <not available>" in pages[0x0D]
+        assert pages[0x16] >= {
+            "Parameter code: 0",
+            "Density code: 0x5e",
+            "Medium type: 0x88",
+            "Repeat: 1",
+            "Sense key: 0x3 [Medium Error]",
+            "[Additional sense: Unrecovered read error]",
+            "Operation code: 0x8",
+            "Timestamp origin: 0x3",
+        }
+        assert "Parameter code: 1" not in pages[0x16]
+        assert pages[0x30] >= {
+            f"Thread count: {1 + again}",
+            "Total unrecovered read errors: 2",
+            "Total read retries: 0",
+        }
 
 
 def test_what_a_filemark_has_synchronized_survives(site: Site) -> None:

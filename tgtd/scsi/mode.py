@@ -102,8 +102,9 @@ class ModePage:
     common: MLUS of the mode page policy, its parameters are those of the target port and all its logical units
     (SPC-5 7.7.9). savable: what can be changed can be saved, and a reset makes the saved values current; false where
     it is about the medium that happens to be there. available: None, or asked with the unit: false
-    hides the page. wrong: asked with the unit and a page that somebody wants to be in force, whose fields are right by
-    themselves: byte and bit of what does not go together, if anything.
+    hides the page. apart: it is not among all pages (3Fh), but there for who asks for it. wrong: asked with the unit
+    and a page that somebody wants to be in force, whose fields are right by themselves: byte and bit of what does not
+    go together, if anything.
     """
 
     code: int
@@ -114,6 +115,7 @@ class ModePage:
     common: bool = False
     savable: bool = True
     available: Callable[[Any], bool] | None = None
+    apart: bool = False
     wrong: Callable[[Any, bytes], tuple[int, int] | None] | None = None
 
     def offered(self, unit: PrimaryUnit) -> bool:
@@ -192,7 +194,8 @@ def _pages(unit: PrimaryUnit, cdb: bytes) -> bytes:
     if unit.bare_modes and code == NO_PAGE and subpage == 0:
         return b""
     offered = [page for page in unit.mode_pages if page.offered(unit)]
-    found = [page for page in offered if code in (page.code, ALL_PAGES) and subpage in (page.subpage, ALL_SUBPAGES)]
+    asked = [page for page in offered if code == page.code or (code == ALL_PAGES and not page.apart)]
+    found = [page for page in asked if subpage in (page.subpage, ALL_SUBPAGES)]
     if not found or (code == ALL_PAGES and subpage not in (0, ALL_SUBPAGES)):
         known = code == ALL_PAGES or any(page.code == code for page in offered)
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=3 if known else 2, bit=7 if known else 5)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 
 from tests.scsi.ssc.taping import MIB, REWIND, Tape
 from tests.scsi.test_log import parsed, select, sense
 from tests.scsi.workbench import sense_of
+from tgtd.media.cartridge.cartridge import Cartridge
 from tgtd.scsi.ssc.logs import LOG_PAGES
 
 PREVENT, UNLOAD = bytes.fromhex("1e0000000100"), bytes.fromhex("1b0000000000")
@@ -63,6 +65,33 @@ def test_capacities(tape: Tape) -> None:
     tape.good(UNLOAD)
     assert numbers(tape, 0x31) == {1: 0, 2: 0, 3: 0, 4: 0}
     assert numbers(tape, 0x17) == {0: 0}
+
+
+def test_usage(tape: Tape) -> None:
+    """What the cartridge has seen since it was made, be it in this drive or another; LOG SELECT lets it be."""
+    lengths = {code: len(value) for code, value in parsed(tape.good(sense(0x30))).items()}
+    assert lengths == {1: 4, 3: 4, 4: 2, 5: 2, 6: 2, 8: 4, 9: 2, 10: 2, 11: 2}
+    assert {code: count for code, count in numbers(tape, 0x30).items() if count} == {1: 1}
+    tape.write(b"rotten" * 10)
+    tape.good(REWIND)
+    rot(tape, 3)
+    tape.read(60)
+    tape.read(60)
+    tape.drive.explain(OSError(errno.EIO, "a test"), writing=True, cdb=bytes(6))
+    tape.good(select(0, page=0x30, flags=2))
+    assert {code: count for code, count in numbers(tape, 0x30).items() if count} == {1: 1, 4: 1, 9: 2}
+    volume = numbers(tape, 0x17)
+    assert [volume[code] for code in (3, 4, 5, 6, 8, 9)] == [0, 1, 0, 0, 0, 2]
+    cartridge = tape.drive.take_out()
+    assert cartridge is not None
+    assert set(numbers(tape, 0x30).values()) == {0}
+    cartridge.close()
+    again = tape.cartridge = Cartridge.open(str(tape.file))
+    assert (again.unwritten, again.unread) == (1, 2)
+    tape.drive.put_in(again)
+    tape.lane.drain()
+    tape.ready()
+    assert {code: count for code, count in numbers(tape, 0x30).items() if count} == {1: 2, 4: 1, 9: 2}
 
 
 def test_status(tape: Tape) -> None:

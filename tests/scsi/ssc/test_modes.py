@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,42 @@ def select(length: int) -> bytes:
 def test_header_and_descriptor(tape: Tape) -> None:
     answer = tape.good(SENSE_ALL)
     assert answer[:12] == bytes((len(answer) - 1, 0x88, 0x10, 8, 0x5E, 0, 0, 0, 0, 0, 0, 0))
-    assert len(answer) == 12 + sum(page.length for page in MODE_PAGES if not page.subpage)
-    assert len(tape.good(bytes.fromhex("1a003fffff00"))) == 12 + sum(page.length for page in MODE_PAGES)
+    listed = [page for page in MODE_PAGES if not page.apart]
+    assert len(answer) == 12 + sum(page.length for page in listed if not page.subpage)
+    assert len(tape.good(bytes.fromhex("5a003fff000000ffff00"))) == 16 + sum(page.length for page in listed)
+
+
+def test_what_ibm_has_besides(tape: Tape, tmp_path: Path) -> None:
+    assert tape.good(bytes.fromhex("1a082400ff00"))[4:] == bytes.fromhex("2406 000000000001")
+    assert tape.good(bytes.fromhex("1a082f00ff00"))[4:] == bytes.fromhex("2f08 0000000000000000")
+    everything = tape.good(bytes.fromhex("1a083f00ff00"))
+    assert b"\x2f\x08" in everything
+    assert b"\x24\x06" not in everything, "only for who asks for it"
+    early = other(tmp_path / "x", personality="lto-3")
+    assert early.refused(bytes.fromhex("1a082400ff00")) == (5, 0x24, 0)
+    early.cartridge.close()
+    settings = tape.drive.settings
+    tape.drive.settings = replace(settings, personality=replace(settings.personality, vendor="tgtd"))
+    for page in ("24", "2f"):
+        assert tape.refused(bytes.fromhex(f"1a08{page}00ff00")) == (5, 0x24, 0)
+
+
+def test_no_power_condition_is_ever_entered(tape: Tape) -> None:
+    page = bytes.fromhex("1a26") + bytes(38)
+    for control in (0x1A, 0x5A, 0x9A):
+        assert tape.good(bytes((0x1A, 8, control, 0, 255, 0)))[4:] == page
+    wanted = bytes((0, 0, 0x10, 0)) + page[:3] + b"\x08" + page[4:]
+    assert tape.refused(bytes((0x15, 0x10, 0, 0, len(wanted), 0)), wanted) == (5, 0x26, 0)
+
+
+def test_a_reset_leaves_the_drive_where_it_is(tape: Tape) -> None:
+    tape.write(b"abc", b"def", 1)
+    tape.space(0, -1)
+    before = tape.where()
+    tape.drive.reset(None)
+    tape.ready()
+    assert tape.where() == before == (0, 2, 0)
+    assert tape.good(bytes.fromhex("1a081000ff00"))[4 + 15] >> 3 & 3 == 0b10
 
 
 def test_no_page_at_all(tape: Tape) -> None:

@@ -161,6 +161,23 @@ class Cartridge:
         return self.label.fetched + sum(partition.fetched for partition in self.partitions)
 
     @property
+    def unwritten(self) -> int:
+        """Commands that met an error of it while writing, since it was made."""
+        return self.label.unwritten
+
+    @property
+    def unread(self) -> int:
+        """Commands that met an error of it while reading."""
+        return self.label.unread
+
+    def count_error(self, writing: bool) -> None:
+        """A command met an error of it. The label has it when that is written, as with loads."""
+        if writing:
+            self.label.unwritten = min(self.label.unwritten + 1, labels.MOST_ERRORS)
+        else:
+            self.label.unread = min(self.label.unread + 1, labels.MOST_ERRORS)
+
+    @property
     def drives(self) -> list[str]:
         """The drives that it was in before, the latest first."""
         return self.label.drives

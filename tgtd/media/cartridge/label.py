@@ -29,6 +29,7 @@ MOST_PARTITIONS = 4
 MOST_BARCODE = 32
 MOST_DRIVES = 4
 """How many of the drives that it was in are kept."""
+MOST_ERRORS = (1 << 32) - 1
 VERSION = 1
 NONE = (1 << 64) - 1
 """Of object numbers: there is no such object."""
@@ -74,7 +75,8 @@ class Label:
     records. serial: what initiators are told. made: seconds since the epoch. attributes: what hosts keep, by
     partition and by four hexadecimal digits: format and value (base64). loads: how often it was in a drive. protected:
     its write-protect switch. available: bytes of capacity that may be used (SET CAPACITY); 0: all.
-    written, fetched: bytes of blocks, since it was made. drives: the last ones that it was in, the latest first."""
+    written, fetched: bytes of blocks, since it was made. drives: the last ones that it was in, the latest first.
+    unwritten, unread: commands that met an error of it, since it was made."""
 
     barcode: str
     kind: str
@@ -92,6 +94,8 @@ class Label:
     written: int = 0
     fetched: int = 0
     drives: list[str] = field(default_factory=list)
+    unwritten: int = 0
+    unread: int = 0
 
 
 def encode(label: Label, sequence: int) -> bytes:
@@ -122,7 +126,7 @@ def decode(slot: bytes) -> tuple[int, Label] | None:
 def _check(label: Label) -> None:
     """Raises ValueError for what was never written by us: a file may come from anywhere."""
     numbers = [label.density, label.capacity, label.segment, label.loads, label.made, label.available]
-    numbers += [label.written, label.fetched]
+    numbers += [label.written, label.fetched, label.unwritten, label.unread]
     segments: list[int] = []
     for extent in label.partitions:
         numbers += [extent.capacity, extent.epoch, extent.end, extent.objects, extent.filemarks, extent.sealed]

@@ -1,7 +1,7 @@
 """Log pages of disks, as rows (SPC-5 7.3, SBC-4 6.4).
 
-Not here, as there is nothing to say: temperature (no sensor), utilization (no rated workload), group statistics (groups
-are not counted apart), protocol specific port (iSCSI defines none). Counters begin with the process.
+Not here, as there is nothing to say: utilization (no rated workload), group statistics (groups are not counted apart),
+protocol specific port (iSCSI defines none). Counters begin with the process.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from tgtd.scsi.sbc.selftest import SELF_TEST_RESULTS
 from tgtd.scsi.sbc.thresholds import RESOURCES
 from tgtd.scsi.spc.application import APPLICATION_CLIENT
 from tgtd.scsi.spc.counting import error_page, reset, since_reset
+from tgtd.scsi.spc.health import EXCEPTIONS, TEMPERATURE
 
 if TYPE_CHECKING:
     from tgtd.scsi.sbc.disk import Disk
 
-_UNKNOWN_TEMPERATURE = 0xFF
 _ACCOUNTING_DATE, _CYCLES = 0x0002, 0x0004
 _NO_DATE = b" " * 6
 
@@ -83,21 +83,17 @@ def _background_scan(disk: Disk) -> Iterable[Parameter]:
     yield Parameter(0, BINARY_LIST, struct.pack(">I8x", disk.tally.power_on_minutes(disk)))
 
 
-def _exceptions(disk: Disk) -> Iterable[Parameter]:
-    """SPC-5 7.3.11: DEXCPT is set, there are none; no temperature is known."""
-    yield Parameter(0, BINARY_LIST, bytes((0, 0, _UNKNOWN_TEMPERATURE, 0)))
-
-
 LOG_PAGES = (
     error_page(0x02, "write error counters", _written),
     error_page(0x03, "read error counters", _read),
     error_page(0x05, "verify error counters", _verified),
     LogPage(0x06, 0, "non-medium error", _non_medium, partial(reset, 0x06, _faults)),
     RESOURCES,
+    TEMPERATURE,
     LogPage(0x0E, 0, "start-stop cycle counter", _start_stop, _set_date, saved=True),
     APPLICATION_CLIENT,
     SELF_TEST_RESULTS,
     LogPage(0x15, 0, "background scan", _background_scan),
     LogPage(0x19, 0, "general statistics and performance", _statistics, partial(reset, 0x19, _accesses)),
-    LogPage(0x2F, 0, "informational exceptions", _exceptions),
+    EXCEPTIONS,
 )

@@ -1,7 +1,7 @@
 """What a tape drive needs of a cartridge, as storage verbs. Cartridges see no CDB and build no sense.
 
-They raise OSError. Every verb but `read_now` may block, and all are called by one thread at a time. Attributes are
-plain, and cost nothing.
+They raise OSError. Every verb but `read_now` and `count_error` may block, and all but the latter are called by one
+thread at a time. Attributes are plain, and cost nothing.
 """
 
 from __future__ import annotations
@@ -101,6 +101,18 @@ class Cartridge(Protocol):
     @property
     def fetched(self) -> int:
         """Bytes of blocks that were read, likewise."""
+
+    @property
+    def unwritten(self) -> int:
+        """Commands that met an error of it while writing, since it was made."""
+
+    @property
+    def unread(self) -> int:
+        """Likewise, while reading."""
+
+    def count_error(self, writing: bool) -> None:
+        """A command met an error of it. Does not block, and may be called while another thread is at work; kept as
+        `count_load` is."""
 
     @property
     def drives(self) -> Sequence[str]:

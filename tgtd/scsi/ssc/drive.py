@@ -44,6 +44,7 @@ from tgtd.scsi.ssc.coding import Coding
 from tgtd.scsi.ssc.commands import ROWS
 from tgtd.scsi.ssc.division import Division
 from tgtd.scsi.ssc.encryption import ENCRYPT, Keyring
+from tgtd.scsi.ssc.errorevents import ErrorEvents
 from tgtd.scsi.ssc.ground import NONE, Ground
 from tgtd.scsi.ssc.guarding import OFF, Guard, Guards
 from tgtd.scsi.ssc.head import Head, Unwritten
@@ -109,6 +110,7 @@ class TapeDrive(Device[Mount, TapeSettings]):
         self.counters: TapeCounters = TapeCounters()
         self.tally = TapeTally()
         self.alerts = Alerts()
+        self.events = ErrorEvents()
         self.last_medium_error = None
         self.medium = None
         self.block_size = 0
@@ -369,9 +371,12 @@ class TapeDrive(Device[Mount, TapeSettings]):
         self.alerts.over(*ALERTS.values())
         self.alerts.activate(ALERTS[sense])
 
-    def explain(self, trouble: BaseException, writing: bool) -> BaseException:
-        """What went wrong, as an initiator is told it; counted, and noted for the log pages."""
+    def explain(self, trouble: BaseException, writing: bool, cdb: bytes | None) -> BaseException:
+        """What went wrong, as an initiator is told; counted, and noted for the log pages. These have a deferred error
+        already when it is told. cdb: None where no command of this drive has met it."""
         self.counters.errors += 1
+        if isinstance(trouble, CheckCondition) and trouble.sense.deferred:
+            return trouble
         if isinstance(trouble, OSError):
             self.counters.medium_errors += 1
             self.last_medium_error = trouble
@@ -382,28 +387,32 @@ class TapeDrive(Device[Mount, TapeSettings]):
             if before:
                 trouble = CheckCondition(trouble.put_off())
         if isinstance(trouble, CheckCondition) and trouble.sense is not self.obstacle:
-            self._note(trouble, writing)
+            self._note(trouble, writing, cdb)
         return trouble
 
     def unwritten(self, error: OSError) -> None:
         """What was written before cannot be kept, which the robot has found out, or somebody else who has no command of
         this drive. Nobody knows any more whose it was: all its initiators are told, by a deferred error."""
-        trouble = self.explain(Unwritten(error.errno, str(error)), writing=True)
+        trouble = self.explain(Unwritten(error.errno, str(error)), writing=True, cdb=None)
         assert isinstance(trouble, CheckCondition)
         self.attend_all(trouble.sense)
 
     def refuse(self, task: Task, trouble: BaseException, writing: bool = False) -> int:
-        trouble = self.explain(trouble, writing)
+        trouble = self.explain(trouble, writing, task.cdb)
         status = super().refuse(task, trouble, writing)
         if isinstance(trouble, CheckCondition) and self._is_error(trouble):
             self.records.history.note(task, self.records.clock.now())
         return status
 
-    def _note(self, trouble: CheckCondition, writing: bool) -> None:
+    def _note(self, trouble: CheckCondition, writing: bool, cdb: bytes | None) -> None:
         """For the log pages."""
         self.alerts.note(trouble, writing)
         if trouble.sense.key == MEDIUM_ERROR:
             self.tally.fail(writing)
+            if self.cartridge is not None:
+                self.cartridge.count_error(writing)
+        if self._is_error(trouble):
+            self.events.note(self, cdb, trouble.sense)
 
     def _is_error(self, trouble: CheckCondition) -> bool:
         """What has gone wrong, and not what is in the way."""

@@ -1,19 +1,22 @@
-"""Log pages of tape drives, as rows (SPC-5 7.3, SSC-5 8.2), and those of LTO's makers (31h, 32h).
+"""Log pages of tape drives, as rows (SPC-5 7.3, SSC-5 8.2), and those of LTO's makers (30h to 32h).
 
-Not here, as there is nothing to say: temperature, service buffers, diagnostic data, tape usage in datasets.
+Blocks are not gathered into data sets here, so that nothing is said of those. Not here: what each of LTO's makers has
+in another form, or not at all (3Eh), and what is for automation devices (15h).
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
 from tgtd.scsi.log import ASCII_LIST, BINARY_LIST, COUNTER, LogPage, Parameter
 from tgtd.scsi.spc.application import APPLICATION_CLIENT
 from tgtd.scsi.spc.counting import error_page, reset, since_reset
+from tgtd.scsi.spc.health import EXCEPTIONS, TEMPERATURE
 from tgtd.scsi.spc.tapealert import TAPE_ALERT
+from tgtd.scsi.ssc.errorevents import TAPE_DIAGNOSTICS
 from tgtd.scsi.ssc.tally import ratio
 
 if TYPE_CHECKING:
@@ -22,9 +25,9 @@ if TYPE_CHECKING:
 
 _MB, _MIB = 1_000_000, 1 << 20
 _NEVER_CLEANED = 0x0100
+_RETRIES = (0x03, 0x08)
 _POLLING_DELAY = 100
 """Milliseconds between two looks at the very high frequency data."""
-_UNKNOWN_TEMPERATURE = 0xFF
 
 
 def _number(code: int, size: int, value: int, control: int = BINARY_LIST) -> Parameter:
@@ -129,11 +132,6 @@ def _alert_response(drive: TapeDrive) -> Iterator[Parameter]:
     yield _number(0, 8, bits)
 
 
-def _exceptions(drive: TapeDrive) -> Iterable[Parameter]:
-    """SPC-5 7.3.11: DEXCPT is set, there are none; no temperature is known."""
-    yield Parameter(0, BINARY_LIST, bytes((0, 0, _UNKNOWN_TEMPERATURE, 0)))
-
-
 # The cartridge
 
 
@@ -144,6 +142,8 @@ def _volume(drive: TapeDrive) -> Iterator[Parameter]:
     if cartridge is None:
         return
     yield _number(0x01, 4, cartridge.loads)
+    for code, count in _lifetime(cartridge):
+        yield _number(code, 4, count)
     seen = drive.tally.since_load()
     yield _number(0x0C, 4, seen.unwritten)
     yield _number(0x0D, 4, seen.unread)
@@ -160,6 +160,24 @@ def _volume(drive: TapeDrive) -> Iterator[Parameter]:
     yield _number(0x80, 1, int(drive.write_protected is not None))
     yield _number(0x81, 1, int(drive.worm))
     yield from _partitions(drive, cartridge)
+
+
+def _lifetime(cartridge: Cartridge | None) -> tuple[tuple[int, int], ...]:
+    """Write retries, unrecovered write errors, suspended and fatally suspended writes; read retries, and unrecovered
+    read errors. Nothing is ever tried twice, and no head leaves its track."""
+    unwritten, unread = (0, 0) if cartridge is None else (cartridge.unwritten, cartridge.unread)
+    return (0x03, 0), (0x04, unwritten), (0x05, 0), (0x06, 0), (0x08, 0), (0x09, unread)
+
+
+def _usage(drive: TapeDrive) -> Iterator[Parameter]:
+    """Tape usage as LTO's makers have it, of the cartridge since it was made: how often it was threaded, then as above,
+    and suspended reads. All zeros without one."""
+    cartridge = drive.cartridge if drive.loaded else None
+    yield _number(0x01, 4, 0 if cartridge is None else cartridge.loads)
+    for code, count in _lifetime(cartridge):
+        yield _number(code, 4 if code in _RETRIES else 2, count)
+    for code in (0x0A, 0x0B):
+        yield _number(code, 2, 0)
 
 
 def _partitions(drive: TapeDrive, cartridge: Cartridge) -> Iterator[Parameter]:
@@ -192,14 +210,17 @@ LOG_PAGES = (
     error_page(0x03, "read error counters", _read),
     LogPage(0x06, 0, "non-medium error", _non_medium, partial(reset, 0x06, _faults)),
     LogPage(0x0C, 0, "sequential access device", _sequential, partial(reset, 0x0C, _transferred)),
+    TEMPERATURE,
     APPLICATION_CLIENT,
     LogPage(0x11, 0, "DT device status", _status),
     LogPage(0x12, 0, "TapeAlert response", _alert_response),
     LogPage(0x14, 0, "device statistics", _statistics, partial(reset, 0x14, _loads)),
+    TAPE_DIAGNOSTICS,
     LogPage(0x17, 0, "volume statistics", _volume),
     _compression_page(0x1B, "data compression", _MB),
     TAPE_ALERT,
-    LogPage(0x2F, 0, "informational exceptions", _exceptions),
+    EXCEPTIONS,
+    LogPage(0x30, 0, "tape usage", _usage),
     LogPage(0x31, 0, "tape capacity", _capacity),
     _compression_page(0x32, "data compression of LTO", _MIB),
 )

@@ -71,10 +71,15 @@ CONFIGURATION = ModePage(
             lambda drive: drive.compression,
             lambda drive: COMPRESSION.default_of(drive, DCE),
         ),
+        constant(15, 3, 2, "REWIND ON RESET", 0b10),
     ),
 )
 """SELECT DATA COMPRESSION ALGORITHM says what DCE says, which is where it is changed.
-EEG: a gap is at the end of data; SEW: what was written is synchronized at early warning."""
+EEG: a gap is at the end of data; SEW: what was written is synchronized at early warning. A reset leaves the drive where
+it is."""
+
+POWER_CONDITION = ModePage(0x1A, 0, "power condition", 40, ())
+"""The drive is always active: no timer runs (SPC-5 7.5.15)."""
 
 INFORMATIONAL_EXCEPTIONS = ModePage(0x1C, 0, "informational exceptions control", 12, (constant(2, 3, 1, "DEXCPT", 1),))
 
@@ -90,6 +95,26 @@ MEDIUM_CONFIGURATION = ModePage(
 )
 """Of a WORM medium no label is overwritten, and of the filemarks at its end all but the first (ground.py)."""
 
+
+def _by_ibm(drive: TapeDrive) -> bool:
+    return drive.personality.vendor == "IBM"
+
+
+ENCRYPTION_CAPABILITY = ModePage(
+    0x24,
+    0,
+    "vendor-specific",
+    8,
+    (constant(7, 0, 1, "ENCRYPTION CAPABLE", 1),),
+    available=lambda drive: _by_ibm(drive) and drive.encrypts,
+    apart=True,
+)
+"""IBM's way to ask whether a drive can encrypt."""
+
+BEHAVIOR = ModePage(0x2F, 0, "behavior configuration", 10, (), available=_by_ibm)
+"""IBM's, all zeros: it does not ask for cleaning now and then, does not emulate WORM on other media, does not throw
+cartridges out, and keeps deferred errors from no command."""
+
 MODE_PAGES = (
     RECOVERY,
     DISCONNECT_RECONNECT,
@@ -99,6 +124,9 @@ MODE_PAGES = (
     CONFIGURATION,
     CONFIGURATION_EXTENSION,
     PARTITIONS,
+    POWER_CONDITION,
     INFORMATIONAL_EXCEPTIONS,
     MEDIUM_CONFIGURATION,
+    ENCRYPTION_CAPABILITY,
+    BEHAVIOR,
 )

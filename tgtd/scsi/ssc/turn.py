@@ -58,6 +58,7 @@ class Turn:
         self._drive = drive
         self._task = task
         self._itl = task.itl
+        self._cdb = task.cdb
         self._writing = writing
         self._threading = drive.threadings
         self._reached: list[Head] = []
@@ -192,7 +193,7 @@ class Turn:
                 except Exception as trouble:
                     error = trouble
             if error is not None and not self._cancelled:
-                self._put_off(drive.explain(error, self._writing))
+                self._put_off(drive.explain(error, self._writing, self._cdb))
         finally:
             drive.hold(None)
             drive.turns.end()
