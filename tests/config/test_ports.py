@@ -52,7 +52,7 @@ def test_nor_is_a_disk_with_protection(tree: Tree) -> None:
     )
     shared = '[[target.shared_lun]]\nnumber = 1\ntarget = "iqn.2026-11.org.test:real"\nlun = 1\n'
     [complaint] = tree.complaints(disk + target("a", "loopback", NAA, "fabric = { tag = 2 }\n" + shared))
-    assert "it has protection, which is possible on iscsi only" in complaint
+    assert "protection is possible on iscsi only" in complaint
 
 
 def test_shared_luns_need_tags_of_their_own(tree: Tree) -> None:

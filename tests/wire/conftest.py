@@ -6,8 +6,10 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,22 @@ class Site:
         self.process.kill()
         self.process.wait()
         self.stop()
+
+    @contextmanager
+    def killed(self, after: float) -> Iterator[None]:
+        """kill -9 after that many seconds, while the body goes on until its connection ends; `start` may follow."""
+        assert self.process is not None
+        due = time.monotonic() + after
+        victim = threading.Timer(after, self.process.kill)
+        victim.start()
+        try:
+            yield
+        except OSError:
+            if time.monotonic() < due:
+                raise  # the daemon has not ended, and yet the connection has
+        finally:
+            victim.join()
+            self.kill()
 
     @property
     def log(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 
 import pytest
 
@@ -25,10 +24,8 @@ def test_durable_data_survives(site: Site, durable_by: str) -> None:
         verify(site, promised)
         initiator = site.login()
         initiator.read(bytes(6), 0, lun=1)
-        victim = threading.Timer(random.uniform(0.05, 0.4), site.process.kill)  # type: ignore[union-attr]
-        victim.start()
         written: dict[int, bytes] = {}
-        try:
+        with site.killed(random.uniform(0.05, 0.4)):
             while True:
                 slot, data = random.randrange(256), random.randbytes(BLOCKS * 512)
                 promised.pop(slot, None)  # from here until it is acknowledged, either version may be there
@@ -41,9 +38,6 @@ def test_durable_data_survives(site: Site, durable_by: str) -> None:
                     assert initiator.read(SYNCHRONIZE_CACHE, 0, lun=1).status == 0
                     promised |= written
                     written.clear()
-        except OSError:
-            victim.join()
-        site.kill()
     assert len(promised) > 8
     site.start()
     verify(site, promised)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 import struct
-import threading
 
 import pytest
 
@@ -44,14 +43,9 @@ def test_what_was_acknowledged_is_there_and_nothing_is_damaged(site: Site) -> No
         verify(site, promised)
         initiator = site.login()
         initiator.read(bytes(6), 0, lun=1)
-        victim = threading.Timer(chance.uniform(0.1, 0.5), site.process.kill)  # type: ignore[union-attr]
-        victim.start()
-        try:
+        with site.killed(chance.uniform(0.1, 0.5)):
             while True:
                 write(initiator, chance, promised)
-        except OSError:
-            victim.join()
-        site.kill()
     assert len(promised) > 8
     site.start()
     verify(site, promised)

@@ -114,9 +114,7 @@ def test_what_a_filemark_has_synchronized_survives(site: Site) -> None:
         site.start()
         initiator = ready(site)
         verify(initiator, safe)
-        victim = threading.Timer(chance.uniform(0.1, 0.8), site.process.kill)  # type: ignore[union-attr]
-        victim.start()
-        try:
+        with site.killed(chance.uniform(0.1, 0.8)):
             back = chance.randrange(len(safe) + 1)
             assert initiator.read(struct.pack(">BBBIBBB", 0x2B, 0, 0, back, 0, 0, 0), 0, lun=1).status == 0
             begun = safe[:back]
@@ -128,10 +126,6 @@ def test_what_a_filemark_has_synchronized_survives(site: Site) -> None:
                 assert initiator.read(FILEMARK, 0, lun=1).status == 0
                 begun.append(b"")
                 safe = list(begun)
-        except OSError:
-            victim.join()
-        initiator.close()
-        site.kill()
     assert len(safe) > 20
     site.start()
     verify(ready(site), safe)

@@ -173,19 +173,33 @@ def names(document: Document, path: Path, texts: Iterable[str | None], transport
             document.complain((*path, index), str(mistake), mistake.fix)
 
 
-def check_luns(document: Document, luns: Iterable[tuple[Path, Lun]]) -> None:
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Why a LUN cannot be on a fabric of the kernel. key: of its table."""
+
+    key: str
+    problem: str
+    fix: str
+
+
+def bars(lun: Lun) -> Iterator[Bar]:
     """TCMU hands commands over without saying which way their data goes, which our devices know of each; and without
     the protection information beside it."""
+    if lun.device == "passthrough":
+        yield Bar(
+            "device",
+            "a passthrough is possible on iscsi only",
+            "on a fabric of the kernel hand the device over with the kernel's own pscsi backstore (targetcli)",
+        )
+    if lun.protection is not None:
+        yield Bar(
+            "protection",
+            "protection is possible on iscsi only: fabrics of the kernel would lose the protection information",
+            "remove protection",
+        )
+
+
+def check_luns(document: Document, luns: Iterable[tuple[Path, Lun]]) -> None:
     for path, lun in luns:
-        if lun.device == "passthrough":
-            document.complain(
-                (*path, "device"),
-                "a passthrough is possible on iscsi only",
-                "on a fabric of the kernel hand the device over with the kernel's own pscsi backstore (targetcli)",
-            )
-        if lun.protection is not None:
-            document.complain(
-                (*path, "protection"),
-                "protection is possible on iscsi only: fabrics of the kernel would lose the protection information",
-                "remove protection",
-            )
+        for bar in bars(lun):
+            document.complain((*path, bar.key), bar.problem, bar.fix)

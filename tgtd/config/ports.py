@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tgtd.config.build import Placed
+from tgtd.config.fabric import bars
 from tgtd.config.problem import Problem
 
 
@@ -37,11 +38,5 @@ def on_fabrics(targets: Sequence[Placed]) -> Iterator[Problem]:
         for path, share in placed.shared:
             origin = known.get(share.target)
             lun = None if origin is None else origin.luns.get(share.lun)
-            if lun is not None and lun.device == "passthrough":
-                yield placed.document.problem(
-                    (*path, "lun"), "it is a passthrough, which is possible on iscsi only", "remove this table"
-                )
-            if lun is not None and lun.protection is not None:
-                yield placed.document.problem(
-                    (*path, "lun"), "it has protection, which is possible on iscsi only", "remove this table"
-                )
+            for bar in () if lun is None else bars(lun):
+                yield placed.document.problem((*path, "lun"), bar.problem, "remove this table")

@@ -1,4 +1,7 @@
-"""The methods of logical block protection: which four bytes belong behind a block of a tape (SSC-5 annex, ECMA-319)."""
+"""The methods of logical block protection: which four bytes belong behind a block of a tape.
+
+SSC-5 8.3.9 names them: the Reed-Solomon CRC of ECMA-319, and the CRC-32C of iSCSI (RFC 7143 13.1).
+"""
 
 from __future__ import annotations
 
