@@ -13,6 +13,7 @@ from types import ModuleType
 import pytest
 
 from tests.inside import inside
+from tgtd.cli.check import examine
 from tgtd.config.problem import Problem
 from tgtd.status import Reload, pieces
 
@@ -94,6 +95,18 @@ def test_what_json_has_is_in_the_manual(tmp_path: Path) -> None:
     }
     page = (MAN / "tgtctl.1").read_text()
     assert keys - set(re.findall(r"^\.Va (\w+)", page, re.MULTILINE)) == set()
+
+
+def test_its_examples_can_be_used(tmp_path: Path) -> None:
+    text = (MAN / "tgtd-targets.5").read_text()
+    examples = [one for one in re.findall(r"\.Bd -literal[^\n]*\n(.*?)\.Ed", text, re.DOTALL) if "[[target]]" in one]
+    assert len(examples) >= 2
+    for number, example in enumerate(examples):
+        file = tmp_path / f"{number}.toml"
+        file.write_text(example)
+        config, problems = examine(file)
+        assert config is not None, problems
+        assert {problem.severity for problem in problems} <= {"warning"}
 
 
 def test_what_a_key_becomes() -> None:

@@ -141,3 +141,75 @@ def test_cartridges_that_drives_cannot_use(tmp_path: Path, capsys: pytest.Captur
     file.write_text(file.read_text() + 'personality = "lto-7"\n')
     assert main(["check", str(file)]) == 0
     assert "density" not in capsys.readouterr().out
+
+
+def libraries(tmp_path: Path, *directories: str, alone: str = "") -> Path:
+    """A file with a library in each directory, and a drive with a cartridge of its own."""
+    file = tmp_path / "a.toml"
+    tables = [
+        f'[[target]]\nname = "iqn.2026-11.org.test:{number}"\naccess = {{ anyone = true }}\n'
+        '[[target.lun]]\nnumber = 0\ndevice = "changer"\nlibrary = { drives = [1] }\n'
+        f'medium = {{ type = "library", path = "{tmp_path}/{name}" }}\n'
+        '[[target.lun]]\nnumber = 1\ndevice = "tape"\nmedium = { type = "tape" }\n'
+        for number, name in enumerate(directories)
+    ]
+    if alone:
+        tables.append(
+            '[[target.lun]]\nnumber = 2\ndevice = "tape"\npersonality = "lto-8"\n'
+            f'medium = {{ type = "tape", path = "{tmp_path}/{alone}" }}\n'
+        )
+    file.write_text("".join(tables))
+    return file
+
+
+def tape(tmp_path: Path, name: str) -> Path:
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    assert main(["medium", "create", "tape", str(file), "--size", "1 MiB"]) == 0
+    return file
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_one_cartridge_in_two_libraries(tmp_path: Path, soft: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    first = tape(tmp_path, "one/A00001L8.tape")
+    (tmp_path / "two").mkdir()
+    second = tmp_path / "two/A00001L8.tape"
+    if soft:
+        second.symlink_to(first)
+    else:
+        second.hardlink_to(first)
+    assert main(["check", str(libraries(tmp_path, "one", "two"))]) == 1
+    said = capsys.readouterr().out
+    assert 'a.toml:16:1: target "iqn.2026-11.org.test:1" lun 0: library.cartridges: ' in said
+    other = f'target "iqn.2026-11.org.test:0" lun 0 ({tmp_path}/a.toml:4:1)'
+    assert f"{second} is one file with {first} of {other}; " in said
+    assert "are barcodes of" not in said
+
+
+def test_one_cartridge_under_two_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In one directory; and in a drive that has it by itself."""
+    first = tape(tmp_path, "one/A00001L8.tape")
+    (tmp_path / "one/A00002L8.tape").hardlink_to(first)
+    assert main(["check", str(libraries(tmp_path, "one"))]) == 1
+    said = capsys.readouterr().out
+    assert f"{tmp_path}/one/A00002L8.tape is one file with {first} of" in said
+    assert "A00002L8 cannot be used: its label says that it is A00001L8" in said
+    (tmp_path / "one/A00002L8.tape").unlink()
+    (tmp_path / "mine").symlink_to(first)
+    assert main(["check", str(libraries(tmp_path, "one", alone="mine"))]) == 1
+    assert (
+        f'{first} is one file with {tmp_path}/mine of target "iqn.2026-11.org.test:0" lun 2' in capsys.readouterr().out
+    )
+
+
+def test_one_barcode_in_two_libraries(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They may be used by people who know nothing of each other: a warning, one for each two libraries."""
+    for number in range(5):
+        tape(tmp_path, f"one/A0000{number}L8.tape")
+        tape(tmp_path, f"two/A0000{number}L8.tape")
+    tape(tmp_path, "two/B00001L8.tape")
+    assert main(["check", str(libraries(tmp_path, "one", "two"))]) == 0
+    said = capsys.readouterr().out
+    assert "warning: target" in said
+    assert "A00000L8, A00001L8, A00002L8 and 2 more are barcodes of target" in said
+    assert said.count("are barcodes of") == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tgtd.media.library import LibraryMedium
+from tgtd.media.library import LibraryMedium, whereabouts
 from tgtd.media.problem import MediumError
 from tgtd.scsi.smc.shelf import Blank
 
@@ -77,3 +77,14 @@ def test_one_that_cannot_be_made(tmp_path: Path) -> None:
     found = shelf.look([Blank("A00001L8", 8 << 20), Blank("A00002L8", 8 << 20)])
     assert "is a link to a file that is not there" in found.unmade["A00001L8"]
     assert found.present["A00002L8"] is None
+
+
+def test_whereabouts(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    (tmp_path / "b").hardlink_to(tmp_path / "a")
+    (tmp_path / "c").symlink_to("b")
+    (tmp_path / "d").touch()
+    found = [whereabouts(str(tmp_path / name)) for name in "abcde"]
+    assert found[0] == found[1] == found[2] != found[3]
+    assert None not in found[:4]
+    assert found[4] is None

@@ -20,6 +20,15 @@ _SUFFIX = ".tape"
 _SHAPE = re.compile(f"[!-~]{{1,{MOST_BARCODE}}}")
 
 
+def whereabouts(path: str) -> tuple[int, int] | None:
+    """The file that a path leads to, by whatever name: device and number. None: none that can be looked at."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 class LibraryMedium:
     """Nothing is kept open but what is in drives. size: 0, there is none."""
 

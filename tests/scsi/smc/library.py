@@ -10,7 +10,8 @@ import pytest
 
 from tests.scsi.workbench import IDENTITY, Bench
 from tgtd.scsi.memory import Forgetful
-from tgtd.scsi.sense import MANUAL_INTERVENTION_REQUIRED, MEDIUM_REMOVAL_PREVENTED, UNLOAD_FAILED, CheckCondition, Sense
+from tgtd.scsi.sense import MANUAL_INTERVENTION_REQUIRED, MEDIUM_REMOVAL_PREVENTED, UNLOAD_FAILED, CheckCondition
+from tgtd.scsi.smc.change import Declined
 from tgtd.scsi.smc.changer import Changer
 from tgtd.scsi.smc.inventory import ElementType, Inventory, Layout, Range, Resting
 from tgtd.scsi.smc.shelf import Blank, DriveName, Found, LibrarySettings
@@ -38,7 +39,7 @@ class FakeBay:
     locked: bool = False
     unwritable: bool = False
     usable: bool = True
-    refused: tuple[str, Sense] | None = None
+    refused: Declined | None = None
     inside: str | None = None
     waiting: list[Then] = field(default_factory=list)
     slow: bool = False

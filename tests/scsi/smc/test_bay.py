@@ -262,3 +262,29 @@ def test_it_does_wait_for_what_does_not(shop: Shop) -> None:
     write, task = shop.start(WRITE, HELLO, lun=1), shop.start(OUT)
     shop.lane.drain()
     assert [write.status, task.status] == [0, 0]
+
+
+def test_one_file_in_two_libraries(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The second that wants it does without, says why, and gets it when the first has done with it."""
+    place = tmp_path_factory.mktemp("other")
+    (place / "A00001L8.tape").hardlink_to(shop.place / "A00001L8.tape")
+    layout = replace(LAYOUT, drives=replace(LAYOUT.drives, count=1))
+    other = Changer(IDENTITY, shop.pool, shop.lane, replace(SETTINGS, layout=layout, drives=(DriveName(None, 2),)))
+    shop.changer.change(replace(SETTINGS, layout=layout, drives=(DriveName(None, 1),)), IDENTITY)
+    for changer in (shop.changer, other):
+        changer.meet(finding({1: shop.drives[0], 2: shop.drives[1]}))
+    other.insert(LibraryMedium.open(str(place)))
+    shop.target.add_lun(3, other)
+    shop.lane.drain()
+    shop.ready(0, 1, 2, 3)
+    shop.put("A00001L8")
+    shop.good(bytes.fromhex("a500 0000 03e8 01f4 00000000"), lun=3)
+    assert shop.refused(TUR, lun=2) == (3, 0x53, 0)
+    told = f"cartridge A00001L8 cannot be used: {place}/A00001L8.tape is in use by another LUN or program"
+    assert [one.startswith(told) for one in other.worries()] == [True]
+    shop.good(OUT)
+    other.looked_at()
+    shop.lane.drain()
+    assert list(other.worries()) == []
+    shop.ready(2)
+    shop.good(TUR, lun=2)

@@ -18,7 +18,7 @@ from tgtd.scsi.sense import (
     CheckCondition,
     Sense,
 )
-from tgtd.scsi.smc.change import Then
+from tgtd.scsi.smc.change import Declined, Then
 from tgtd.scsi.smc.inventory import Resting
 from tgtd.scsi.ssc.cartridge import Cartridge
 from tgtd.scsi.ssc.drive import TapeDrive
@@ -37,7 +37,7 @@ class DriveBay:
 
     def __init__(self, changer: Changer, drive: TapeDrive) -> None:
         self.drive = drive
-        self.refused: tuple[str, Sense] | None = None
+        self.refused: Declined | None = None
         self._changer = changer
         self._cartridge = drive.cartridge  # left there by a library that is gone
         self._barcode = "" if self._cartridge is None else self._cartridge.barcode
@@ -73,9 +73,9 @@ class DriveBay:
         shelf, with nothing wrong that could be seen."""
         if self.holds == barcode and (barcode is not None or self.refused is None):
             return True
-        if self.holds is not None or self.refused is None or self.refused[0] != barcode:
+        if self.holds is not None or self.refused is None or self.refused.barcode != barcode:
             return False
-        return self.refused[1] is not LOAD_FAILED or not present
+        return self.refused.sense is not LOAD_FAILED or not present
 
     def started(self) -> None:
         """The drive has come up, with nothing in it."""
@@ -107,15 +107,16 @@ class DriveBay:
         if stands and self.drive.medium is not None and self.drive.cartridge is None:
             self._barcode, self._cartridge = barcode, cartridge
             self.drive.put_in(cartridge)
-            self.refused = None if self.drive.misfit is None else (barcode, self.drive.misfit)
+            self.refused = None if self.drive.misfit is None else Declined(barcode, self.drive.misfit)
             then(None)
             return
         self._changer.lane.submit(cartridge.close, lambda _: then(None))
 
     def _refuse(self, barcode: str, sense: Sense, why: str) -> None:
-        if self.refused != (barcode, sense):
+        declined = Declined(barcode, sense, why)
+        if self.refused != declined:
             log.warning("%s: the drive does not take cartridge %s: %s", self.drive.describe(), barcode, why)
-        self.refused = (barcode, sense)
+        self.refused = declined
         self.drive.reject(sense)
 
     def release(self, then: Then, forced: bool = False) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tgtd.scsi.sense import Sense
 from tgtd.scsi.smc.inventory import Inventory, Resting
@@ -18,10 +18,18 @@ MEMORY = "inventory"
 """The name under which it is remembered."""
 
 
+class Declined(NamedTuple):
+    """Why a drive does not take a volume. why: in words, where there is more to say than by sense data."""
+
+    barcode: str
+    sense: Sense
+    why: str = ""
+
+
 class Bay(Protocol):
     """Where a drive stands in a library. `then` is called once, in the loop thread, with what went wrong, or None."""
 
-    refused: tuple[str, Sense] | None
+    refused: Declined | None
     """The volume in it that its drive does not take, and why."""
 
     @property

@@ -32,7 +32,7 @@ from tgtd.scsi.sense import (
 from tgtd.scsi.smc.alerts import DRIVE_OFFLINE, INVENTORY, Alerts
 from tgtd.scsi.smc.barcodes import medium_type
 from tgtd.scsi.smc.bay import DriveBay
-from tgtd.scsi.smc.change import MEMORY, Bay, Change, Then
+from tgtd.scsi.smc.change import MEMORY, Bay, Change, Declined, Then
 from tgtd.scsi.smc.commands import ROWS
 from tgtd.scsi.smc.inventory import ElementType, Inventory, Layout, reconcile
 from tgtd.scsi.smc.modes import MODE_PAGES
@@ -131,10 +131,14 @@ class Changer(Device[Shelf, LibrarySettings]):
 
     def trouble(self, barcode: str) -> Sense | None:
         """Why a volume cannot be used: its file is missing, or the drive that it is in does not take it."""
-        for bay in self.bays.values():
-            if bay.refused is not None and bay.refused[0] == barcode:
-                return bay.refused[1]
+        declined = self._declined(barcode)
+        if declined is not None:
+            return declined.sense
         return None if not self._counted or self._sound(barcode) else LOAD_FAILED
+
+    def _declined(self, barcode: str) -> Declined | None:
+        """Of the drive that it is in."""
+        return next((bay.refused for bay in self.bays.values() if bay.refused and bay.refused.barcode == barcode), None)
 
     def _sound(self, barcode: str) -> bool:
         """Whether its cartridge is on the shelf, with nothing wrong that could be seen."""
@@ -168,7 +172,8 @@ class Changer(Device[Shelf, LibrarySettings]):
         """In words, why a volume cannot be used."""
         if barcode not in self.present:
             return "no such file"
-        return self.present[barcode] or sense.text
+        declined = self._declined(barcode)
+        return self.present[barcode] or (declined.why if declined is not None else "") or sense.text
 
     # Moves
 
