@@ -143,3 +143,37 @@ def test_locked_ports(library: Library) -> None:
     library.good(bytes.fromhex("1e0000000000"))
     assert do(library, operator.export, "A00000L8") is None
     assert do(library, operator.bring, "A00001L8") is None
+
+
+def test_a_cartridge_that_others_move_first(library: Library) -> None:
+    """It is the one that was named that comes into the drive, not what lies where it was."""
+    answers: list[BaseException | None] = []
+    bay = library.bays[500]
+    bay.slow = True
+    operator.load(library.changer, "A00000L8", "1", answers.append)
+    operator.move(library.changer, 1001, 1003, answers.append)
+    operator.move(library.changer, 1002, 1001, answers.append)
+    operator.load(library.changer, "A00001L8", "2", answers.append)
+    operator.export(library.changer, "A00002L8", answers.append)
+    operator.load(library.changer, "A00002L8", "2", answers.append)
+    bay.waiting.pop(0)(None)
+    assert answers[:5] == [None] * 5
+    assert str(answers[5]) == "there is no A00002L8 in the library"
+    assert library.holds() == {500: "A00000L8", 501: "A00001L8"}
+
+
+def test_a_drive_that_others_empty_first(library: Library) -> None:
+    do(library, operator.load, "A00001L8", "2")
+    answers: list[BaseException | None] = []
+    bay = library.bays[500]
+    bay.slow = True
+    operator.load(library.changer, "A00000L8", "1", answers.append)
+    operator.move(library.changer, 1002, 1001, answers.append)
+    operator.unload(library.changer, "2", answers.append)
+    operator.load(library.changer, "A00001L8", "2", answers.append)
+    operator.move(library.changer, 501, 1005, answers.append)
+    operator.unload(library.changer, "2", answers.append)
+    bay.waiting.pop(0)(None)
+    assert answers[:5] == [None] * 5
+    assert "nothing in the drive" in str(answers[5])
+    assert library.holds() == {500: "A00000L8", 1001: "A00002L8", 1005: "A00001L8"}

@@ -84,14 +84,27 @@ def move(changer: Changer, source: int, destination: int, then: Then) -> None:
 
 
 def load(changer: Changer, barcode: str, drive: str, then: Then) -> None:
-    """A volume into a drive. drive: its LUN, or target/LUN where that is not the library's."""
-    move(changer, _where(changer, barcode), _drive(changer, drive), then)
+    """A volume into a drive, wherever it is by then. drive: its LUN, or target/LUN where that is not the library's."""
+    _where(changer, barcode), _drive(changer, drive)
+
+    def plan() -> Change:
+        return moving(changer, _where(changer, barcode), _drive(changer, drive))
+
+    _carry_out(changer, plan, False, then)
 
 
 def unload(changer: Changer, drive: str, then: Then) -> None:
     """What is in a drive, to where it came from, or to a free slot."""
-    address = _drive(changer, drive)
-    volume = changer.inventory.at(address)
+    _home(changer, drive)
+
+    def plan() -> Change:
+        return moving(changer, _drive(changer, drive), _home(changer, drive))
+
+    _carry_out(changer, plan, False, then)
+
+
+def _home(changer: Changer, drive: str) -> int:
+    volume = changer.inventory.at(_drive(changer, drive))
     if volume is None:
         raise ValueError(f"there is nothing in the drive that is LUN {drive}")
     home = volume.source
@@ -99,7 +112,7 @@ def unload(changer: Changer, drive: str, then: Then) -> None:
         home = _free(changer, ElementType.STORAGE)
     if home is None:
         raise ValueError("no slot is free: move or export another cartridge first")
-    move(changer, address, home, then)
+    return home
 
 
 def export(changer: Changer, barcode: str, then: Then) -> None:
