@@ -15,6 +15,7 @@ import pytest
 from tests.inside import inside
 from tgtd.cli.check import examine
 from tgtd.config.problem import Problem
+from tgtd.scsi.sbc.disk import Disk
 from tgtd.status import Reload, pieces
 
 MAN = Path(__file__).parents[1] / "man"
@@ -156,3 +157,29 @@ def test_commands_that_share_an_operation_code() -> None:
         "34h Ta PRE-FETCH(10) Ta yes Ta device Ta no Ta no Ta no Ta no",
         "34h Ta READ POSITION Ta no Ta device Ta yes Ta no Ta no Ta no",
     ]
+
+
+def test_what_disks_refuse() -> None:
+    """Nothing that the manual says is refused is there, and each place that it names is looked at."""
+    section = (MAN / "tgtd.8").read_text().partition(".Ss What disks refuse, and why\n")[2].partition("\n.Sh ")[0]
+    heads = re.findall(r"^\.It (Command|VPD page|Mode page|Log page) (.*?): \w", section, re.MULTILINE)
+    assert {kind for kind, _ in heads} == {"Command", "VPD page", "Mode page", "Log page"}
+    there: dict[str, set[tuple[int, int | None]]] = {
+        "Command": {(row.opcode, row.action) for row in Disk.rows},
+        "VPD page": {(page.code, None) for page in Disk.vital_pages},
+        "Mode page": {(page.code, page.subpage) for page in Disk.mode_pages},
+        "Log page": {(page.code, page.subpage) for page in Disk.log_pages},
+    }
+    for kind, codes in heads:
+        for first, second in re.findall(r"([0-9A-F]{2})h(?:/([0-9A-F]{2,4})h)?", codes):
+            assert (int(first, 16), int(second, 16) if second else None) not in there[kind], (
+                f"{kind} {first}h/{second}h"
+            )
+
+
+def test_fields_that_disks_refuse() -> None:
+    """RARC and the bits of command duration limits; GROUP NUMBER may be anything."""
+    by_name = {row.name: row.usage for row in Disk.rows}
+    assert [by_name[name][1] & 0x05 for name in ("READ(10)", "READ(12)", "READ(16)", "WRITE(16)")] == [0] * 4
+    assert by_name["READ(16)"][14] == by_name["WRITE(16)"][14] == by_name["WRITE SCATTERED(16)"][14] == 0x3F
+    assert by_name["WRITE SCATTERED(16)"][2] & 0x01 == 0
