@@ -14,7 +14,7 @@ from tgtd.config.problem import Mistake
 from tgtd.config.size import parse_size
 from tgtd.media.cartridge import images, simh
 from tgtd.media.cartridge.cartridge import MOST_CLEANINGS, Cartridge, Making
-from tgtd.media.cartridge.generation import GENERATIONS, by_barcode
+from tgtd.media.cartridge.generation import GENERATIONS, LARGER, by_barcode
 from tgtd.media.cartridge.label import MOST_BARCODE
 from tgtd.media.problem import MediumError
 
@@ -143,9 +143,9 @@ def _lines(row: dict[str, Any]) -> str:
 
 
 def _format(density: int) -> str:
-    number = next((one.number for one in GENERATIONS.values() if one.density == density), None)
-    if number:
-        return f"LTO-{number}"
+    name = next((one.name for one in (*GENERATIONS.values(), LARGER) if one.density == density), None)
+    if name:
+        return name
     return f"density {density:02X}h" if density else "for any drive"
 
 

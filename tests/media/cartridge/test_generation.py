@@ -26,7 +26,15 @@ from tgtd.media.cartridge.generation import GENERATIONS, by_barcode
 )
 def test_suffixes(barcode: str, said: tuple[int, str] | None) -> None:
     found = by_barcode(barcode)
-    assert (None if found is None else (found[0].number, found[1])) == said
+    assert (None if found is None else (found[0], found[1])) == (said and (GENERATIONS[said[0]], said[1]))
+
+
+def test_the_larger_cartridge() -> None:
+    found = by_barcode("A00001PA")
+    assert found is not None
+    assert (found[0].name, found[0].density, found[0].capacity, found[1]) == ("LTO-10P", 0x63, 40 * 10**12, "data")
+    assert by_barcode("CLN001PA") == (GENERATIONS[1], "clean")
+    assert [one.name for one in GENERATIONS.values()] == [f"LTO-{number}" for number in range(1, 11)]
 
 
 def test_capacities_rise() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
-from tests.scsi.ssc.taping import Tape
+from tests.scsi.ssc.taping import Tape, other
 
 
 def test_block_limits(tape: Tape) -> None:
@@ -17,6 +18,24 @@ def rows(answer: bytes) -> list[tuple[int, int]]:
     assert struct.unpack_from(">H", answer)[0] == len(answer) - 2
     assert (len(answer) - 4) % 52 == 0
     return [(answer[at], answer[at + 2]) for at in range(4, len(answer), 52)]
+
+
+def test_of_generation_10(tmp_path: Path) -> None:
+    tape = other(tmp_path / "x", personality="lto-10")
+    answer = tape.good(bytes.fromhex("44000000000000ffff00"))
+    assert rows(answer) == [(0x62, 0xA0), (0x63, 0x80)]
+    larger = answer[4 + 52 :]
+    assert struct.unpack_from(">HHI", larger, 8) == (127, 15104, 40_000_000)
+    assert (int.from_bytes(larger[5:8], "big"), larger[24:32], larger[32:52].strip()) == (
+        22441,
+        b"U-1032P ",
+        b"Ultrium 10",
+    )
+    tape.cartridge.label.density = 0x63
+    assert rows(tape.good(bytes.fromhex("44010000000000ffff00"))) == [(0x63, 0x80)]
+    assert tape.good(bytes.fromhex("1a083f00ff00"))[1] == 0xA9
+    tape.write(b"larger")
+    tape.cartridge.close()
 
 
 def test_of_the_drive_and_of_the_medium(tape: Tape) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from tgtd.scsi.ssc.personality import LTO
+from tgtd.scsi.ssc.personality import LTO, LTO_10P, Density
 
 _SUFFIX = re.compile(r"L([1-9A])$")
 _WORM = {"LT": 3, "LU": 4, "LV": 5, "LW": 6, "LX": 7, "LY": 8, "LZ": 9, "LH": 10}
@@ -13,16 +13,20 @@ _WORM = {"LT": 3, "LU": 4, "LV": 5, "LW": 6, "LX": 7, "LY": 8, "LZ": 9, "LH": 10
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """number: of the LTO generation. density: its code. capacity: bytes, native."""
+    """name: "LTO-8". density: its code. capacity: bytes, native."""
 
-    number: int
+    name: str
     density: int
     capacity: int
 
 
-GENERATIONS = {
-    number: Generation(number, density.code, density.capacity * 1_000_000) for number, density in enumerate(LTO, 1)
-}
+def _generation(name: str, density: Density) -> Generation:
+    return Generation(f"LTO-{name}", density.code, density.capacity * 1_000_000)
+
+
+GENERATIONS = {number: _generation(str(number), density) for number, density in enumerate(LTO, 1)}
+LARGER = _generation("10P", LTO_10P)
+"""The cartridge of 40 TB that LTO-10 has besides."""
 
 
 def by_barcode(barcode: str) -> tuple[Generation, str] | None:
@@ -33,4 +37,6 @@ def by_barcode(barcode: str) -> tuple[Generation, str] | None:
     number = _WORM.get(barcode[-2:])
     if number is not None:
         return GENERATIONS[number], "worm"
+    if barcode.endswith("PA"):
+        return LARGER, "data"
     return None if found is None else (GENERATIONS[int(found[1], 16)], "data")

@@ -2,12 +2,12 @@
 
 A generation reads and writes its own format; up to LTO-7 it also writes that of the one before and reads that of two
 before; LTO-8 and LTO-9 read and write one before (and LTO-8 writes LTO-7 media in a format of its own, type M, which is
-not among these); LTO-10 knows its own alone.
+not among these); LTO-10 knows its own alone, on a cartridge of 30 TB and, a little denser, on a longer one of 40 TB.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,8 @@ LTO = (
     _lto(9, 0x60, 23031, 8960, 18, "U-932"),
     _lto(10, 0x62, 21657, 15104, 30, "U-1032"),
 )
+LTO_10P = replace(LTO[9], code=0x63, bits_per_mm=22441, capacity=40_000_000, name="U-1032P", medium=0xA9)
+"""The larger cartridge of LTO-10: as many tracks, as follows from its length."""
 
 
 _LEVELS = {5: "B170", 8: "HB81"}
@@ -75,10 +77,12 @@ def _drive(generation: int) -> Personality:
     """An IBM drive of a generation. Partitions came with LTO-5 (two), four with LTO-6."""
     reach = 2 if generation <= 7 else 1 if generation <= 9 else 0
     readable = LTO[max(0, generation - 1 - reach) : generation][::-1]
+    if generation == 10:
+        readable += (LTO_10P,)
     return Personality(
         name=f"lto-{generation}",
         vendor="IBM",
-        product=f"ULT3580-TD{generation}",
+        product=f"ULT3580-TD{generation:X}",
         revision=_LEVELS.get(generation, "0001"),
         densities=readable,
         writes=frozenset(density.code for density in readable[:2]),
