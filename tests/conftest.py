@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import compileall
+import logging
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _rank(item: pytest.Item) -> int:
     return next((rank for rank, part in enumerate(_LONG) if item.path.is_relative_to(_HERE / part)), len(_LONG))
+
+
+@pytest.fixture(autouse=True)
+def _log() -> Iterator[None]:
+    """A test that has the log set up, as the daemon does, leaves it to the next one as it was: not on a stream that
+    pytest has closed, and heard by pytest."""
+    logger = logging.getLogger("tgtd")
+    before = logger.level, logger.handlers[:], logger.propagate
+    yield
+    logger.setLevel(before[0])
+    logger.handlers[:], logger.propagate = before[1:]
 
 
 def _in_ci() -> bool:

@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator
 
 import pytest
 from systemd.journal import JournalHandler
@@ -16,13 +15,8 @@ from tgtd import log
 
 
 @pytest.fixture
-def stream() -> Iterator[io.StringIO]:
-    logger = logging.getLogger("tgtd")
-    before = (logger.level, logger.handlers[:], logger.propagate)
-    yield io.StringIO()
-    logger.setLevel(before[0])
-    logger.handlers[:] = before[1]
-    logger.propagate = before[2]
+def stream() -> io.StringIO:
+    return io.StringIO()
 
 
 def test_text_lines_carry_the_fields_they_do_not_name(stream: io.StringIO) -> None:
