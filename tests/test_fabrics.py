@@ -22,7 +22,7 @@ from tgtd.hw.configfs.present import mark
 from tgtd.hw.fabrics import FABRICS
 from tgtd.hw.fabrics.host import Host
 from tgtd.sides import IscsiSide
-from tgtd.status import Census
+from tgtd.status import Census, entrances
 
 NAA = "naa.5001405000000001"
 OTHER = "iqn.2026-11.org.test:b"
@@ -250,13 +250,17 @@ def test_what_the_machine_lacks_is_told(site: Site) -> None:
     assert "no VIO bus" in outcome.warnings[0]
     assert site.config.name in outcome.warnings[0]
     assert site.kernel.steps == []
-    assert Census.take(site.tree).summary() == "1 target (1 pending), 1 LUN, 0 sessions"
+    census = Census.take(site.tree)
+    assert census.summary() == "1 target (1 pending), 1 LUN, 0 sessions"
+    assert entrances(site.tree, census) == []
     site.machine.make("sys/bus/vio/drivers/ibmvscsis/30000003")
     site.machine.make("sys/module/ibmvscsis")
     site.fabrics.look()
     site.settled()
     assert site.side.status()["port_state"] == "enabled, the client partition may log in"
-    assert Census.take(site.tree).waiting == 0
+    census = Census.take(site.tree)
+    assert census.waiting == 0
+    assert entrances(site.tree, census) == ["ibmvscsis 30000003"]
 
 
 def test_a_ring_that_another_process_serves_keeps_the_target_pending(site: Site) -> None:

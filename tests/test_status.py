@@ -12,7 +12,7 @@ import pytest
 
 from tests.inside import IQN, Inside, inside
 from tgtd.net.iscsi.session import Session
-from tgtd.status import Census, Health, Reload, pieces, session_row
+from tgtd.status import Census, Health, Reload, entrances, pieces, session_row
 
 
 @pytest.fixture
@@ -109,6 +109,19 @@ def test_the_last_reload_is_shown(site: Inside) -> None:
         "errors": ["a.toml:1:1: no"],
         "warnings": [],
     }
+
+
+def test_where_initiators_come_in(site: Inside) -> None:
+    """Portals; and where workers serve the targets, ports only while none is pending."""
+    fabric = 'transport = "loopback"\nport = "naa.5001405000000001"\n'
+    (site.config / "targets.d/b.toml").write_text(
+        f'[[target]]\nname = "{IQN}b"\n{fabric}access = {{ anyone = true }}\n' + site.lun(1)
+    )
+    site.write(site.lun(2))
+    site.start()
+    portal = f"127.0.0.1:{site.port}"
+    assert entrances(site.tree, Census(waiting=0)) == [portal, "loopback naa.5001405000000001"]
+    assert entrances(site.tree, Census(waiting=1)) == [portal]
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from tgtd.reload import FILE_CHANGE, Reloader
 from tgtd.requests import Requests
 from tgtd.rounds import Rounds
 from tgtd.scsi.buffers import BufferPool
-from tgtd.status import Health, counted
+from tgtd.status import Health, entrances
 from tgtd.tree import Tree
 from tgtd.workers import Workers
 
@@ -143,15 +143,10 @@ class Daemon:
 
     def _ready_line(self) -> str:
         census = self.estate.census()
-        portals = sorted(str(model.Portal(*endpoint)) for endpoint in self.tree.service.portals)
-        portals += [
-            f"{target.transport} {target.fabric.port}" for target in self._config.targets.values() if target.fabric
-        ]
-        more = f" and {len(portals) - 4} more" if len(portals) > 4 else ""
-        where = ", ".join(portals[:4]) + more or "no portal"
-        return (
-            f"tgtd {__version__} ready: {counted(census.targets, 'target')}, {counted(census.luns, 'LUN')} on {where}"
-        )
+        found = entrances(self.tree, census)
+        more = f" and {len(found) - 4} more" if len(found) > 4 else ""
+        where = ", ".join(found[:4]) + more or "no portal"
+        return f"tgtd {__version__} ready: {census.inventory()} on {where}"
 
     def _report_unused_sockets(self) -> None:
         for address, port in self.inherited.addresses():

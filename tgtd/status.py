@@ -102,10 +102,29 @@ class Census:
 
     def summary(self) -> str:
         """One line, for systemd."""
+        return f"{self.inventory()}, {counted(self.sessions, 'session')}"
+
+    def inventory(self) -> str:
+        """Targets and LUNs, and how many of them initiators cannot use yet."""
         asleep = [f"{n} {word}" for n, word in ((self.pending, "pending"), (self.offline, "offline")) if n]
         luns = counted(self.luns, "LUN") + (f" ({', '.join(asleep)})" if asleep else "")
         targets = counted(self.targets, "target") + (f" ({self.waiting} pending)" if self.waiting else "")
-        return f"{targets}, {luns}, {counted(self.sessions, 'session')}"
+        return f"{targets}, {luns}"
+
+
+def entrances(tree: Tree, census: Census) -> list[str]:
+    """Where initiators come in: portals, and ports of the kernel's fabrics that are set up.
+
+    While targets that workers serve are pending, nobody here knows which, and no port is named.
+    """
+    found = sorted(str(model.Portal(*endpoint)) for endpoint in tree.service.portals)
+    if tree.fabrics is None and census.waiting:
+        return found
+    for target in tree.targets.values():
+        fabric = target.wish.fabric
+        if fabric is not None and target.wish.online and target.side.cause is None:
+            found.append(f"{target.wish.transport} {fabric.port}")
+    return found
 
 
 def pieces(tree: Tree, health: Health) -> Iterator[str]:
