@@ -253,7 +253,7 @@ def _listen(path: Path) -> socket.socket:
     try:
         listener.bind(str(draft))
         draft.chmod(0o660)
-        listener.listen(16)
+        listener.listen(MOST_CLIENTS)
         listener.setblocking(False)
         draft.rename(path)
     except OSError:

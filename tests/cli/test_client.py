@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,48 @@ def test_a_socket_without_a_daemon(tmp_path: Path) -> None:
         sock.bind(str(tmp_path / "control.sock"))
     with pytest.raises(NotRunning, match="nobody listens"):
         ask(tmp_path, "status")
+
+
+def _crowded(place: Path) -> tuple[socket.socket, list[socket.socket]]:
+    """A daemon that is busy, and as many clients as its queue holds."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(place / "control.sock"))
+    listener.listen(1)
+    waiting: list[socket.socket] = []
+    while True:
+        waiting.append(socket.socket(socket.AF_UNIX))
+        waiting[-1].setblocking(False)
+        try:
+            waiting[-1].connect(str(place / "control.sock"))
+        except BlockingIOError:
+            return listener, waiting
+
+
+def test_while_many_others_wait(tmp_path: Path) -> None:
+    listener, waiting = _crowded(tmp_path)
+
+    def serve() -> None:
+        for _ in range(len(waiting) - 1):
+            listener.accept()[0].close()
+        sock, _ = listener.accept()
+        with sock:
+            sock.recv(4096)
+            sock.sendall(b'{"version": 1, "ok": true, "result": {"level": "info"}}\n')
+
+    late = threading.Timer(0.3, serve)
+    late.start()
+    assert ask(tmp_path, "log-level") == {"level": "info"}
+    late.join()
+    for sock in (listener, *waiting):
+        sock.close()
+
+
+def test_when_nobody_is_let_in(tmp_path: Path) -> None:
+    listener, waiting = _crowded(tmp_path)
+    with pytest.raises(Trouble, match="too many others wait"):
+        ask(tmp_path, "log-level", timeout=0.2)
+    for sock in (listener, *waiting):
+        sock.close()
 
 
 def test_the_installed_daemon_is_started_by_systemd() -> None:

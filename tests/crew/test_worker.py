@@ -98,6 +98,7 @@ def test_it_serves_what_it_is_given(boss: Boss, tmp_path: Path) -> None:
     assert boss.hear("pong")["census"]["targets"] == 1
     assert "no LUN 9" in json.loads(boss.ask(CLEAR, A, 9))["error"]
     assert "no LUN 9" in json.loads(boss.ask(MEDIUM, A, 9, True, False))["error"]
+    assert "internal error" in json.loads(boss.ask(MEDIUM, A, 1, "and more than it takes", 1, 2, 3))["error"]
     boss.say("stop", 1)
     assert boss.end()[0] == 0
 

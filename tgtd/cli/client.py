@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 VERSION = 1
 SOCKET = "control.sock"
+REST = 0.05
+"""Seconds until the next try while more clients than the daemon has room for wait to be let in."""
 
 
 class Trouble(Exception):
@@ -26,7 +29,7 @@ def ask(run: Path, command: str, arguments: Mapping[str, object] | None = None, 
     request = json.dumps({"version": VERSION, "command": command, "arguments": arguments or {}}) + "\n"
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(timeout)
-        _connect(sock, path)
+        _connect(sock, path, time.monotonic() + timeout)
         try:
             sock.sendall(request.encode())
             line = _read_line(sock)
@@ -37,9 +40,12 @@ def ask(run: Path, command: str, arguments: Mapping[str, object] | None = None, 
     return _open(line)
 
 
-def _connect(sock: socket.socket, path: Path) -> None:
+def _connect(sock: socket.socket, path: Path, end: float) -> None:
     try:
-        sock.connect(str(path))
+        while not _let_in(sock, path):
+            if time.monotonic() > end:
+                raise Trouble("tgtd lets nobody in: too many others wait already; its log may say what it is busy with")
+            time.sleep(REST)
     except (FileNotFoundError, NotADirectoryError):
         raise NotRunning(f"tgtd is not running (no socket at {path}); {_start(path)}") from None
     except ConnectionRefusedError:
@@ -48,6 +54,15 @@ def _connect(sock: socket.socket, path: Path) -> None:
         raise Trouble(f"{path}: permission denied; use sudo, or join the group that owns the socket") from None
     except OSError as trouble:
         raise Trouble(f"{path}: {trouble.strerror or trouble}; is --run right?") from None
+
+
+def _let_in(sock: socket.socket, path: Path) -> bool:
+    """Whether there was room in the listener's queue (EAGAIN of connect, unix(7)). Raises OSError."""
+    try:
+        sock.connect(str(path))
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _start(path: Path) -> str:

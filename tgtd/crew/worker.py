@@ -214,6 +214,9 @@ class Worker:
                 _ORDERS[topic](self.tree, *arguments, partial(self._obeyed, question))
             except Unanswerable as why:
                 self._obeyed(question, {"error": str(why)})
+            except Exception:
+                log.exception("%s failed: %r", topic, arguments)
+                self._obeyed(question, {"error": "internal error; the daemon's log has the details"})
         else:
             self._send_pieces(question, _TOPICS[topic](self.tree, self._health, self.hire.number))
 
