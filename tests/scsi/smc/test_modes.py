@@ -19,12 +19,12 @@ def test_element_addresses(library: Library) -> None:
     library.lane.drain()
     assert library.refused(bytes(6)) == (6, 0x2A, 1)
     assert page(library, 0x1D)[10:14] == bytes(4)
-    assert page(library, 0x1F)[2:8] == bytes.fromhex("0a00 00 0a 00 0a")
+    assert page(library, 0x1F)[2:8] == bytes.fromhex("0a03 00 0a 00 0a")
 
 
 def test_geometry_and_capabilities(library: Library) -> None:
     assert page(library, 0x1E) == bytes.fromhex("1e020000")
-    assert page(library, 0x1F) == bytes.fromhex("1f12 0e00 000e0e0e 00000000 000e0e0e 00000000")
+    assert page(library, 0x1F) == bytes.fromhex("1f12 0e03 000e0e0e 00000000 000e0e0e 00000000")
 
 
 def extended(library: Library) -> bytes:

@@ -90,6 +90,8 @@ CAPABILITIES = ModePage(
     20,
     (
         _field(2, "STOR"),
+        constant(3, 1, 1, "VTRP", 1),
+        constant(3, 0, 1, "S2C", 1),
         _field(5, "ST->"),
         _field(6, "I/E->", port=True),
         _field(7, "DT->"),
@@ -98,7 +100,8 @@ CAPABILITIES = ModePage(
         _field(15, "DT<>"),
     ),
 )
-"""Everything can be moved and exchanged between all places where volumes can be."""
+"""Everything can be moved and exchanged between all places where volumes can be. S2C: the page has what SMC-2 added:
+barcodes are read (VTRP), drives are not cleaned without being asked to, and attributes are the drives' affair."""
 
 
 def _has_ports(changer: Changer) -> int:
