@@ -19,7 +19,7 @@ from tgtd.scsi.sense import (
 
 REPORT_ALL = bytes.fromhex("a30c0000000000100000") + bytes(2)
 
-TYPE_2 = {0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x0F}
+TYPE_2 = {0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x0F, 0x11}
 """Service actions of 7Fh that are invalid operation codes unless there is type 2 protection (SBC-4 4.21.2)."""
 
 Place = tuple[int, int | None]
