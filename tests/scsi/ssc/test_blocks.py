@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from pathlib import Path
@@ -259,3 +260,91 @@ def test_an_abort_ends_a_long_command_at_its_next_block(tape: Tape, cdb: str, mo
     monkeypatch.setattr(partition, "append_block", one(partition.append_block))
     tape.lane.drain()
     assert tape.where()[1] == 10
+
+
+class Failing:
+    """`append_block` or `read` of a partition, which fails the n-th time, from 0."""
+
+    def __init__(self, verb: Any, when: int, number: int = errno.EIO) -> None:
+        self.verb, self.left, self.number = verb, when, number
+
+    def __call__(self, *what: Any) -> Any:
+        self.left -= 1
+        if self.left == -1:
+            raise OSError(self.number, "dead")
+        return self.verb(*what)
+
+
+@pytest.mark.parametrize("rest", [0, 1])
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+def test_a_medium_that_fails_in_the_middle_of_a_write(
+    tape: Tape, rest: int, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once or by a worker: the drive is behind what was written, and INFORMATION says how much was not."""
+    tape.drive.block_length = 4
+    tape.drive.pace.rest = rest
+    partition = tape.cartridge.partitions[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(partition, "append_block", Failing(partition.append_block, 3, number))
+        task = tape.run(bytes.fromhex("0a0100000500"), b"one two 333 4444five")
+    assert stopped(task) == (3, 0x0C, 0, 0, 2)
+    assert tape.where()[:2] == (0, 3)
+    assert (tape.drive.counters.write_bytes, tape.drive.counters.medium_errors) == (12, 1)
+    tape.good(bytes.fromhex("0a0100000200"), b"4444five")
+    tape.good(REWIND)
+    assert tape.read(5, 1).data_in == b"one two 333 4444five"
+
+
+def test_a_medium_that_fails_with_a_block_of_any_length(tape: Tape, monkeypatch: pytest.MonkeyPatch) -> None:
+    tape.write(b"one")
+    partition = tape.cartridge.partitions[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(partition, "append_block", Failing(partition.append_block, 0))
+        task = tape.run(bytes.fromhex("0a0000000300"), b"two")
+    assert stopped(task) == (3, 0x0C, 0, 0, 3)
+    assert tape.where()[:2] == (0, 1)
+
+
+def test_a_medium_that_fails_before_anything_is_overwritten(tape: Tape, monkeypatch: pytest.MonkeyPatch) -> None:
+    tape.write(b"one", b"two")
+    tape.good(REWIND)
+    tape.drive.block_length = 3
+    with monkeypatch.context() as patch:
+        patch.setattr(tape.cartridge, "cut", Failing(tape.cartridge.cut, 0))
+        task = tape.run(bytes.fromhex("0a0100000200"), b"newnew")
+    assert stopped(task) == (3, 0x0C, 0, 0, 2)
+    assert tape.where()[:2] == (0, 0)
+    assert tape.read(3).data_in == b"one"
+
+
+@pytest.mark.parametrize("before", [0, 32])
+def test_behind_a_block_that_cannot_be_read(tape: Tape, before: int) -> None:
+    """What came before it is handed over, and the next READ has what follows."""
+    tape.drive.block_length = 4
+    tape.good(bytes.fromhex("0a0100000400"), b"111122223333four")
+    tape.good(REWIND)
+    data = tape.file.read_bytes()
+    at = data.rindex(b"2222") - before  # the data, or the header
+    with tape.file.open("r+b") as file:
+        file.seek(at)
+        file.write(bytes(byte ^ 1 for byte in data[at : at + 4]))
+    task = tape.read(4, 1)
+    assert stopped(task) == (3, 0x11, 0, 0, 3)
+    assert task.data_in == b"1111"
+    assert tape.where()[:2] == (0, 2)
+    assert tape.read(2, 1).data_in == b"3333four"
+    tape.good(REWIND)
+    assert stopped(tape.run(bytes.fromhex("130100000400"))) == (3, 0x11, 0, 0, 3)
+    assert tape.where()[:2] == (0, 2)
+
+
+def test_over_a_block_that_cannot_be_read(tape: Tape, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of blocks of any length INFORMATION is what was asked for; VERIFY up to a filemark tells how many are left."""
+    tape.write(b"one", b"two", 1)
+    partition = tape.cartridge.partitions[0]
+    for cdb, residue in (("080000000500", 5), ("130800000100", 1)):
+        tape.good(REWIND)
+        with monkeypatch.context() as patch:
+            patch.setattr(partition, "read", Failing(partition.read, 0))
+            assert stopped(tape.run(bytes.fromhex(cdb))) == (3, 0x11, 0, 0, residue)
+        assert tape.read(3).data_in == b"two"

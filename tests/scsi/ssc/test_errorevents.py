@@ -51,6 +51,7 @@ def test_the_same_again_is_no_other_event(tape: Tape) -> None:
     damage(tape)
     for _ in range(3):
         tape.read(60)
+        tape.good(REWIND)
     found = events(tape)
     assert (list(found), found[0][9]) == ([0], 0x83)
     tape.run(bytes.fromhex("130000003c00"))

@@ -76,6 +76,7 @@ def test_usage(tape: Tape) -> None:
     tape.good(REWIND)
     rot(tape, 3)
     tape.read(60)
+    tape.good(REWIND)
     tape.read(60)
     tape.drive.explain(OSError(errno.EIO, "a test"), writing=True, cdb=bytes(6))
     tape.good(select(0, page=0x30, flags=2))

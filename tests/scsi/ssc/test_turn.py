@@ -53,6 +53,51 @@ def test_what_goes_on_behind_a_command(tape: Tape) -> None:
     assert tape.good(REQUEST_SENSE)[12:14] == b"\0\0"
 
 
+@pytest.mark.parametrize(
+    "cdb",
+    [
+        "080000000300",  # READ(6)
+        "0a0000000300",  # WRITE(6)
+        "010000000000",  # REWIND
+        "010100000000",  # the same with IMMED
+        "110000000100",  # SPACE(6)
+        "2b000000000000000000",  # LOCATE(10)
+        "34000000000000000000",  # READ POSITION
+        "100000000000",  # WRITE FILEMARKS(6)
+        "130000000300",  # VERIFY(6)
+        "190000000000",  # ERASE(6)
+        "1b0000000000",  # LOAD UNLOAD
+    ],
+)
+def test_what_needs_the_tape_waits(tape: Tape, cdb: str) -> None:
+    tape.write(b"one", b"two")
+    tape.start(LOCATE_1)
+    task = tape.start(bytes.fromhex(cdb), b"new" if cdb.startswith("0a") else None)
+    assert task.status == PENDING
+    tape.lane.drain()
+    assert task.status == GOOD
+
+
+@pytest.mark.parametrize(
+    "cdb",
+    [
+        "120000002400",  # INQUIRY
+        "1a003f00ff00",  # MODE SENSE(6)
+        "4d004000000000010000",  # LOG SENSE
+        "a00000000000000001000000",  # REPORT LUNS
+        "050000000000",  # READ BLOCK LIMITS
+        "1e0000000000",  # PREVENT ALLOW MEDIUM REMOVAL
+        "030000006000",  # REQUEST SENSE
+    ],
+)
+def test_what_needs_no_tape_does_not_wait(tape: Tape, cdb: str) -> None:
+    tape.write(b"one", b"two")
+    tape.start(LOCATE_1)
+    assert tape.start(bytes.fromhex(cdb)).status == GOOD
+    assert sense_of(tape.start(TUR)) == (2, 4, 7)
+    tape.lane.drain()
+
+
 @pytest.mark.parametrize("immed", [0, 1])
 def test_what_was_done_and_stopped_counts_as_done(tape: Tape, immed: int) -> None:
     """SET CAPACITY of less than there can be is rounded, which is told; and it has formatted the medium."""

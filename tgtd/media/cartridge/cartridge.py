@@ -9,7 +9,7 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -106,6 +106,7 @@ class Cartridge:
         self._opened, self._labelled = sequence, self._standing()
         self._synchronized: list[tuple[int, int]] | None = None  # as it stood when all of it was on stable storage
         self._loads = label.loads
+        self._unkept: OSError | None = None  # what went wrong with what `synchronizing` was to keep
         self._doubtful = False  # whether writing a label has failed, so that nobody knows which one is on the disk
 
     @property
@@ -242,28 +243,53 @@ class Cartridge:
 
     def synchronize(self) -> None:
         """All that was appended is on stable storage on return. Raises OSError."""
-        standing = self._standing()
+        unkept, self._unkept = self._unkept, None
+        if unkept is not None:
+            raise unkept
+        self._keep(*self._taken())
+
+    def synchronizing(self) -> Callable[[], None]:
+        """As the drive's protocol has it."""
+        taken = self._taken()
+
+        def work() -> None:
+            try:
+                self._keep(*taken)
+            except OSError as error:  # the kernel tells it once
+                self._unkept = OSError(error.errno, error.strerror)
+                raise
+
+        return work
+
+    def _taken(self) -> tuple[list[tuple[int, int]], list[Extent]]:
+        """What there is now, as `_keep` wants it: more may be appended while that is at work."""
+        return self._standing(), [partition.extent() for partition in self.partitions]
+
+    def _keep(self, standing: list[tuple[int, int]], extents: list[Extent]) -> None:
         if standing == self._synchronized and not self._doubtful:
             return
         os.fdatasync(self._fd)
         self._synchronized = standing
         new = [
             segments != before or end - labelled > _LABEL_AFTER
-            for (end, segments), (labelled, before) in zip(self._standing(), self._labelled, strict=True)
+            for (end, segments), (labelled, before) in zip(standing, self._labelled, strict=True)
         ]
         if any(new) or self._doubtful:
-            self.write_label()
+            self._write_label(standing, extents)
 
     def write_label(self) -> None:
         """Durable on return, and so is all that it says. Raises OSError."""
         os.fdatasync(self._fd)
-        self.label.partitions = [partition.extent() for partition in self.partitions]
         self._count()
+        self._write_label(*self._taken())
+
+    def _write_label(self, standing: list[tuple[int, int]], extents: list[Extent]) -> None:
+        self.label.partitions = extents
         self._doubtful = True
         labels.write(self._fd, self.label, self._sequence + 1)
         self._doubtful = False
         self._sequence += 1
-        self._labelled = self._synchronized = self._standing()
+        self._labelled = self._synchronized = standing
         self._loads = self.label.loads
 
     def cut(self, partition: int, number: int) -> None:

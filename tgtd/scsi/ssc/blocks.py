@@ -26,7 +26,7 @@ from tgtd.scsi.ssc.cartridge import Cartridge, Partition
 from tgtd.scsi.ssc.coding import Coding
 from tgtd.scsi.ssc.ground import Ground
 from tgtd.scsi.ssc.guarding import SIZE as PROTECTION
-from tgtd.scsi.ssc.head import EOM, FILEMARK, ILI, Head, Stopped, end_of_data, record_at
+from tgtd.scsi.ssc.head import EOM, FILEMARK, ILI, Halted, Head, Stopped, end_of_data, record_at
 from tgtd.scsi.task import Task
 
 if TYPE_CHECKING:
@@ -91,6 +91,11 @@ def start(drive: TapeDrive, cdb: bytes) -> Head:
     return drive.head if drive.head[:2] == head[:2] else head
 
 
+def at_end(partition: Partition, head: Head) -> bool:
+    """Whether what is written there follows all that is there."""
+    return head.number == partition.objects and not partition.lost
+
+
 # Reading
 
 
@@ -116,7 +121,7 @@ class Reading:
         self._unwanted = unwanted
 
     def run(self) -> Head:
-        """By a worker. Raises Stopped, OSError."""
+        """By a worker. Raises Stopped, Halted."""
         for number in range(self._wish.count):
             if self._unwanted():
                 break
@@ -141,14 +146,20 @@ class Reading:
         residue = left if what.fixed else what.length
         if head.number >= partition.objects:
             raise end_of_data(partition, head, residue)
-        record = record_at(partition, head)
+        behind = Head(head.partition, head.number + 1)
+        try:
+            record = record_at(partition, head)
+        except OSError as error:
+            raise Halted(error, behind, residue) from error
         if record.run:
-            raise Stopped(Head(head.partition, head.number + 1), FILEMARK_DETECTED, FILEMARK, residue)
+            raise Stopped(behind, FILEMARK_DETECTED, FILEMARK, residue)
         room = self._buffer[self.filled : self.filled + what.length]
         try:
             length = self._coding.fetch(partition, head.partition, record, room)
         except CheckCondition as refused:  # the block is still ahead
             raise Stopped(Head(head.partition, record.number), refused.sense, residue=residue) from refused
+        except OSError as error:  # SSC-5 6.4: the next READ has the block behind it
+            raise Halted(error, behind, residue) from error
         self.fetched += record.stored
         self.unpacked += length
         length = self._coding.protect(room, length)
@@ -175,7 +186,7 @@ def read(drive: TapeDrive, task: Task) -> int:
         head = start(drive, task.cdb)
         partition = drive.tape().partitions[head.partition]
         reading = Reading(partition, head, what, buffer, drive.decoding(task.itl), task.is_aborted)
-        readings.append(reading)
+        readings[:] = (reading,)
         return reading.run
 
     def then(task: Task) -> None:
@@ -217,7 +228,7 @@ def write(drive: TapeDrive, task: Task) -> int:
             raise CheckCondition(INVALID_FIELD_IN_CDB, field=2 if task.cdb[0] < 0x80 else 12)
         head = start(drive, task.cdb)
         writing = Writing(drive.tape(), drive.ground(head.partition), head, what, data, coding, task.is_aborted)
-        writings.append(writing)
+        writings[:] = (writing,)
         return writing.run
 
     def now() -> Head | None:
@@ -258,6 +269,7 @@ class Writing:
         self.received = self.stored = 0
         self._cartridge = cartridge
         self._ground = ground
+        self._left = 0  # as `_blocks` has it, of the block that is being written
         self._wish = what
         self._data = data
         self._unwanted = unwanted
@@ -266,16 +278,25 @@ class Writing:
     def prompt(self) -> bool:
         """Whether it is no more than a few copies into the page cache, behind what is there."""
         partition, what = self._cartridge.partitions[self.head.partition], self._wish
-        behind = self.head.number == partition.objects and not partition.lost
-        return behind and what.count <= _FEW and what.total <= _PROMPT and self._coding.writes_plain
+        return (
+            at_end(partition, self.head) and what.count <= _FEW and what.total <= _PROMPT and self._coding.writes_plain
+        )
 
     def run(self) -> Head:
-        """By a worker, or by the loop thread if it is `prompt`. Raises CheckCondition, Stopped, OSError."""
+        """By a worker, or by the loop thread if it is `prompt`. Raises CheckCondition, Stopped, Halted."""
+        try:
+            return self._write()
+        except OSError as error:
+            raise Halted(error, self.head, self._left) from error
+
+    def _write(self) -> Head:
         blocks, head, ground = self._blocks(), self.head, self._ground
         first = next(blocks)  # nothing is cut for a block that is not what was sent
+        self._left = first[0]
         partition = ground.clear(self._cartridge, head)
         before = partition.end
         for left, data in chain((first,), blocks):
+            self._left = left
             if self._unwanted():
                 break
             form, stored = self._coding.store(data, head.partition, partition.objects)

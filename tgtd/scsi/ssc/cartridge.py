@@ -1,12 +1,12 @@
 """What a tape drive needs of a cartridge, as storage verbs. Cartridges see no CDB and build no sense.
 
 They raise OSError. Every verb but `read_now` and `count_error` may block, and all but the latter are called by one
-thread at a time. Attributes are plain, and cost nothing.
+thread at a time, but for what `synchronizing` says. Attributes are plain, and cost nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from tgtd.scsi.medium import Buffer, Store
@@ -147,6 +147,10 @@ class Cartridge(Protocol):
 
     def synchronize(self) -> None:
         """All that was appended is on stable storage on return."""
+
+    def synchronizing(self) -> Callable[[], None]:
+        """That as work, of what was appended until now; nothing but appending and `read_now` may go on meanwhile. The
+        next `synchronize` is told too if it fails."""
 
     def cut(self, partition: int, number: int) -> None:
         """Forget a partition's objects from `number` on, durably."""

@@ -45,9 +45,10 @@ from tgtd.scsi.ssc.commands import ROWS
 from tgtd.scsi.ssc.division import Division
 from tgtd.scsi.ssc.encryption import ENCRYPT, Keyring
 from tgtd.scsi.ssc.errorevents import ErrorEvents
+from tgtd.scsi.ssc.flushing import Flushing
 from tgtd.scsi.ssc.ground import NONE, Ground
 from tgtd.scsi.ssc.guarding import OFF, Guard, Guards
-from tgtd.scsi.ssc.head import Head, Unwritten
+from tgtd.scsi.ssc.head import Halted, Head, Unwritten
 from tgtd.scsi.ssc.loading import ALERTS, begin, misfit, worries
 from tgtd.scsi.ssc.logs import LOG_PAGES
 from tgtd.scsi.ssc.modes import MODE_PAGES
@@ -125,6 +126,7 @@ class TapeDrive(Device[Mount, TapeSettings]):
         self.head = Head()
         self.turns = Turns()
         self.pace = Pace()
+        self.flushing = Flushing(self)
         self.turn: Turn | None = None
         """What has the tape now."""
         self.codecs = settings.codecs()
@@ -383,9 +385,10 @@ class TapeDrive(Device[Mount, TapeSettings]):
             before = isinstance(trouble, Unwritten)
             writing |= before
             full = trouble.errno in (errno.ENOSPC, errno.EDQUOT)  # the file system; the cartridge itself is not
-            trouble = CheckCondition(WRITE_ERROR) if full else from_errno(trouble, writing)
-            if before:
-                trouble = CheckCondition(trouble.put_off())
+            met = CheckCondition(WRITE_ERROR) if full else from_errno(trouble, writing)
+            if isinstance(trouble, Halted):
+                met.information = trouble.information
+            trouble = CheckCondition(met.put_off()) if before else met
         if isinstance(trouble, CheckCondition) and trouble.sense is not self.obstacle:
             self._note(trouble, writing, cdb)
         return trouble

@@ -39,6 +39,20 @@ class Stopped(CheckCondition):
         self.head = head
 
 
+class Halted(OSError):
+    """The medium has failed in the middle of a command. head: behind what was done, or behind the block that cannot be
+    read. information: as the residue of `Stopped`."""
+
+    def __init__(self, error: OSError, head: Head, information: int | None = None) -> None:
+        super().__init__(error.errno, str(error))
+        self.head = head
+        self.information = information
+
+
+STOPS = (Stopped, Halted)
+"""What says where the drive is although a command was not done."""
+
+
 class Unwritten(OSError):
     """What was written by commands before could not be brought to stable storage: a deferred error (SPC-5 4.4.7)."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from tgtd.scsi.command import Command
 from tgtd.scsi.sense import (
     ERASE_IN_PROGRESS,
     FORMAT_IN_PROGRESS,
-    GOOD,
     INVALID_FIELD_IN_CDB,
     POSITION_PAST_BEGINNING,
     ROUNDED_PARAMETER,
@@ -20,11 +20,11 @@ from tgtd.scsi.sense import (
     CheckCondition,
 )
 from tgtd.scsi.spc.commands import usage
-from tgtd.scsi.ssc.blocks import start
+from tgtd.scsi.ssc.blocks import at_end, start
 from tgtd.scsi.ssc.cartridge import Cartridge
 from tgtd.scsi.ssc.division import Division, divides
 from tgtd.scsi.ssc.ground import NONE, Ground, check_formatting
-from tgtd.scsi.ssc.head import EOM, Head, Stopped
+from tgtd.scsi.ssc.head import EOM, Halted, Head, Stopped
 from tgtd.scsi.ssc.turn import Behind
 from tgtd.scsi.task import Task
 
@@ -39,32 +39,48 @@ _LEAST_CAPACITY = 1 << 20
 
 def write_filemarks(drive: TapeDrive, task: Task) -> int:
     """WRITE FILEMARKS(6) and (16): without IMMED all that was written before is on stable storage, none is a flush.
-    With it they are in the buffer when the command ends, as blocks are."""
+    With it they are in the buffer when the command ends, as blocks are, and the rest is done behind it."""
     cdb = task.cdb
     count = int.from_bytes(cdb[2:5] if cdb[0] == 0x10 else cdb[12:15], "big")
     immediate = bool(cdb[1] & _IMMED)
-    if immediate and not count:
-        return GOOD
 
     def prepare() -> Callable[[], Head]:
-        cartridge, head = drive.tape(), start(drive, cdb)
-        return partial(_mark, cartridge, head, count, not immediate, drive.ground(head.partition))
+        head = start(drive, cdb)
+        return partial(_mark, drive.tape(), head, count, not immediate, drive.ground(head.partition))
 
+    def now() -> Head | None:
+        head, cartridge = start(drive, cdb), drive.tape()
+        if count and not (at_end(cartridge.partitions[head.partition], head) and drive.pace.allows()):
+            return None
+        began = perf_counter()
+        try:
+            return _mark(cartridge, head, count, False, drive.ground(head.partition))
+        finally:
+            drive.pace.took(perf_counter() - began)
+
+    def then(task: Task) -> None:
+        drive.flushing.ask(task.itl)
+
+    if immediate:
+        return drive.alone(task, prepare, then, writing=True, now=now)
     return drive.alone(task, prepare, writing=True)
 
 
 def _mark(cartridge: Cartridge, head: Head, count: int, synchronize: bool, ground: Ground) -> Head:
-    if not count:
-        cartridge.synchronize()
-        return head
-    partition = ground.clear(cartridge, head)
-    before = partition.end
-    if partition.end >= partition.capacity:
-        raise Stopped(Head(head.partition, partition.objects), VOLUME_FULL, EOM, count)
-    partition.append_filemarks(count)
+    """By a worker, or by the loop thread if it is but a copy into the page cache."""
+    if count:
+        partition = ground.clear(cartridge, head)
+        before = partition.end
+        if partition.end >= partition.capacity:
+            raise Stopped(Head(head.partition, partition.objects), VOLUME_FULL, EOM, count)
+        partition.append_filemarks(count)
+        head = Head(head.partition, partition.objects)
     if synchronize:
-        cartridge.synchronize()
-    return ground.warned(partition, head.partition, before)
+        try:
+            cartridge.synchronize()
+        except OSError as error:  # the filemarks stand there nevertheless
+            raise Halted(error, head) from error
+    return ground.warned(partition, head.partition, before) if count else head
 
 
 def erase(drive: TapeDrive, task: Task) -> int:

@@ -1,8 +1,10 @@
 """A command's turn with the tape: what a worker does for it, and what becomes of that.
 
 With IMMED the command ends when its turn begins, and the work goes on behind it: REQUEST SENSE tells how far it is,
-TEST UNIT READY that the drive is busy, and what else needs the tape comes after it. What goes wrong then is a deferred
-error, which the initiator learns with its next command (SPC-5 4.4.7). Belongs to the loop thread.
+TEST UNIT READY that the drive is busy, and what else needs the tape comes after it: LTO drives wait for immediate
+commands of any host too (the manuals of Seagate's and Quantum's say so), and Linux's st, told not to wait for a rewind,
+sends the next READ at once. What goes wrong then is a deferred error, which the initiator learns with its next command
+(SPC-5 4.4.7). Belongs to the loop thread.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from tgtd.scsi.command import Command
+from tgtd.scsi.nexus import LunNexus
 from tgtd.scsi.sense import (
     GOOD,
     INTERNAL_TARGET_FAILURE,
@@ -20,7 +23,7 @@ from tgtd.scsi.sense import (
     CheckCondition,
     Sense,
 )
-from tgtd.scsi.ssc.head import Head, Stopped
+from tgtd.scsi.ssc.head import STOPS, Head
 from tgtd.scsi.task import PENDING, WORKING, Task
 
 if TYPE_CHECKING:
@@ -36,6 +39,16 @@ Now = Callable[[], Head | None]
 """Called in the loop thread after that, where it may do the same if it takes no waiting; None: it is for a worker."""
 
 _TEST_UNIT_READY = 0x00
+
+
+def tell_later(drive: TapeDrive, itl: LunNexus, trouble: BaseException) -> None:
+    """What went wrong behind a command that has ended: whose command it was hears of it, if it is still there."""
+    if not isinstance(trouble, CheckCondition):
+        log.error("%s failed behind a command", drive.describe(), exc_info=trouble)
+        drive.faults += 1
+        trouble = CheckCondition(INTERNAL_TARGET_FAILURE)
+    if itl in drive.nexuses:
+        itl.attend(trouble.put_off())
 
 
 class Behind(NamedTuple):
@@ -72,7 +85,8 @@ class Turn:
         """A handler returns what this returns. then: called in the loop thread before the task ends, when the work was
         done or stopped: the place for what the worker has read. With IMMED it has no task any more to look at."""
         self._prepare, self._then, self._now = prepare, then, now
-        self._drive.turns.take(self._start)
+        if now is None or not self._drive.flushing.running or self._drive.turns.closed or not self._beside(now):
+            self._drive.turns.take(self._start)
         self._late = True
         return self._status
 
@@ -121,6 +135,15 @@ class Turn:
             self._settle(GOOD)
         return True
 
+    def _beside(self, now: Now) -> bool:
+        """Whether it is done while nothing else has the tape but what makes it durable (flushing.py)."""
+        try:
+            self._prepare()
+        except Exception as trouble:
+            self._settle(self._drive.refuse(self._task, trouble))
+            return True
+        return self._at_once(now)
+
     def _at_once(self, now: Now) -> bool:
         """Whether it is done, without a worker."""
         error: BaseException | None = None
@@ -137,7 +160,7 @@ class Turn:
     def _concluded(self, error: BaseException | None) -> int:
         """The status of the command: it is answered whatever happens."""
         status = GOOD if error is None else self._drive.refuse(self._task, error, self._writing)
-        if self._then is not None and (error is None or isinstance(error, Stopped)):
+        if self._then is not None and (error is None or isinstance(error, STOPS)):
             try:
                 self._then(self._task)
             except Exception as trouble:
@@ -164,7 +187,7 @@ class Turn:
         drive = self._drive
         if self._threading != drive.threadings:
             return CheckCondition(drive.obstacle or MEDIUM_MAY_HAVE_CHANGED)
-        if isinstance(error, Stopped):
+        if isinstance(error, STOPS):
             drive.move(error.head)
         elif self._reached:
             drive.move(self._reached[0])
@@ -187,22 +210,13 @@ class Turn:
         drive = self._drive
         try:
             error = self._moved(error)
-            if self._then is not None and (error is None or isinstance(error, Stopped)):
+            if self._then is not None and (error is None or isinstance(error, STOPS)):
                 try:
                     self._then(self._task)
                 except Exception as trouble:
                     error = trouble
             if error is not None and not self._cancelled:
-                self._put_off(drive.explain(error, self._writing, self._cdb))
+                tell_later(drive, self._itl, drive.explain(error, self._writing, self._cdb))
         finally:
             drive.hold(None)
             drive.turns.end()
-
-    def _put_off(self, trouble: BaseException) -> None:
-        """Whose command it was hears of it, if it is still there."""
-        if not isinstance(trouble, CheckCondition):
-            log.error("%s failed behind a command", self._drive.describe(), exc_info=trouble)
-            self._drive.faults += 1
-            trouble = CheckCondition(INTERNAL_TARGET_FAILURE)
-        if self._itl in self._drive.nexuses:
-            self._itl.attend(trouble.put_off())

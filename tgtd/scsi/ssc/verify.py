@@ -22,7 +22,7 @@ from tgtd.scsi.spc.commands import usage
 from tgtd.scsi.ssc.blocks import FIXED, Reading, TransferLength, start, wish
 from tgtd.scsi.ssc.cartridge import Partition
 from tgtd.scsi.ssc.coding import Coding
-from tgtd.scsi.ssc.head import ILI, Head, Stopped, end_of_data, record_at
+from tgtd.scsi.ssc.head import ILI, Halted, Head, Stopped, end_of_data, record_at
 from tgtd.scsi.ssc.turn import Behind, Turn
 from tgtd.scsi.task import Task
 
@@ -106,7 +106,7 @@ def _verify(
         reading = Reading(partition, head, one, buffer, coding, turn.unwanted)
         try:
             head = reading.run()
-        except Stopped as stopped:
+        except (Stopped, Halted) as stopped:
             if stopped.information is not None and what.fixed:
                 stopped.information = what.count - number
             raise
@@ -149,6 +149,8 @@ def _pass(turn: Turn, partition: Partition, head: Head, stretch: Stretch, coding
             length = coding.protect(nothing, coding.fetch(partition, head.partition, record, nothing))
         except CheckCondition as refused:
             raise Stopped(head, refused.sense, residue=marks) from refused
+        except OSError as error:
+            raise Halted(error, Head(head.partition, record.number + 1), marks) from error
         head = Head(head.partition, record.number + 1, record)
         if stretch.length not in (0, length):
             raise Stopped(head, NO_ADDITIONAL_SENSE, ILI, marks)
