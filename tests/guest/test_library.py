@@ -11,6 +11,7 @@ import pytest
 from tests.daemon import daemon, eventually, free_port
 from tests.guest.initiator import OpenIscsi
 from tests.guest.machine import Guest
+from tests.scsi.reserving import CONFLICT
 from tests.wire.conftest import IQN, Site
 from tgtd.demo import PORTAL, lay_out_library
 
@@ -92,8 +93,25 @@ def test_what_it_is(guest: Guest, robot: str) -> None:
     assert "mediumx" in guest.run("lsscsi").output
     for command in ("sg_vpd -a", "sg_opcodes -u", "sg_logs -a", "sg_modes -a", "sg_turs", "sg_inq"):
         guest.run(f"{command} {robot}")
-    table = guest.run(f"sg_modes -p 0x1f {robot}").output
-    assert "evice capabilities" in table
+    assert "evice capabilities" in guest.run(f"sg_modes -p 0x1f {robot}").output
+    assert "xtended device capabilities" in guest.run(f"sg_modes -p 0x1f,0x41 {robot}").output
+
+
+def test_reserved_elements(guest: Guest, site: Site, robot: str) -> None:
+    """sg_raw reserves slot 1; another initiator, slot 2. Each moves what is its own, until that one is gone."""
+    guest.run(f"printf '\\0\\0\\0\\1\\3\\350' >/run/list && sg_raw -s 6 -i /run/list {robot} 16 01 07 00 06 00")
+    with site.login() as other:
+        while other.read(bytes(6), 0).status:
+            pass
+        move = bytes.fromhex("a5 00 0000 03e8 01f4 00000000")
+        assert other.read(move, 0).status == CONFLICT
+        assert other.write(bytes.fromhex("16 01 07 0006 00"), bytes.fromhex("0000 0001 03e9")).status == 0
+        assert guest.run(f"mtx -f {robot} load 2 0", status=None).status != 0
+        guest.run(f"mtx -f {robot} load 1 0")
+        assert "RESERVE ELEMENT 7 by" in site.tgtctl("reservations")
+        assert other.logout() == 0
+    guest.run(f"mtx -f {robot} load 2 1 && sg_raw {robot} 17 01 07 00 00 00")
+    assert "no reservations" in site.tgtctl("reservations")
 
 
 def test_tar_over_two_cartridges(guest: Guest, robot: str, open_iscsi: OpenIscsi) -> None:
