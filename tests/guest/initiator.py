@@ -16,10 +16,10 @@ class OpenIscsi:
 
     def __init__(self, guest: Guest) -> None:
         self.guest = guest
-        guest.run(
-            "modprobe -a iscsi_tcp sd_mod sg ext4; mkdir -p /run/lock/iscsi; pidof iscsid >/dev/null || iscsid; "
+        guest.once(
+            "modprobe -a iscsi_tcp sd_mod sg ext4; mkdir -p /run/lock/iscsi; "
             "grep -q InitiatorName /etc/iscsi/initiatorname.iscsi || "
-            "echo InitiatorName=iqn.2026-11.org.test:guest >/etc/iscsi/initiatorname.iscsi"
+            "echo InitiatorName=iqn.2026-11.org.test:guest >/etc/iscsi/initiatorname.iscsi; iscsid"
         )
 
     def login(
@@ -69,12 +69,15 @@ class OpenIscsi:
 
         Waits until the kernel has it.
         """
-        found = self._await(f"ls -dv {self._unit(lun, name, f'/{kind}/*')}", present=True)  # session10 after session9
-        return "/dev/" + found[session or 0].rsplit("/", 1)[1].replace("nst", "st")
+        listing = f"ls -dv {self._unit(lun, name, f'/{kind}/*')}"  # session10 after session9
+        found = self.guest.awaited(f'found=$({listing} 2>/dev/null) && echo "$found"', _PATIENCE)
+        if found.status:
+            raise AssertionError(f"the kernel has no such device: {listing}\n{self.guest.run('lsscsi -g').output}")
+        return "/dev/" + found.output.split()[session or 0].rsplit("/", 1)[1].replace("nst", "st")
 
     def gone(self, lun: int, name: str = IQN) -> bool:
         """Whether the kernel lets go of a LUN in time."""
-        return not self._await(f"ls -d {self._unit(lun, name)}", present=False)
+        return self.eventually(f"! ls -d {self._unit(lun, name)} 2>/dev/null")
 
     def size(self, device: str) -> int:
         """Bytes."""
@@ -92,13 +95,6 @@ class OpenIscsi:
     def _unit(lun: int, name: str, below: str = "") -> str:
         """Where the kernel has a LUN, in each session."""
         return (
-            "$(for each in /sys/class/iscsi_session/session*; do "
-            f'[ "$(cat $each/targetname)" = {name} ] && echo $each/device/target*/*:{lun}{below}; done)'
+            "$(for each in /sys/class/iscsi_session/session*; do read -r owner <$each/targetname && "
+            f'[ "$owner" = {name} ] && echo $each/device/target*/*:{lun}{below}; done)'
         )
-
-    def _await(self, listing: str, present: bool) -> list[str]:
-        self.guest.eventually(f"{'' if present else '! '}{listing} >/dev/null 2>&1", _PATIENCE)
-        found = self.guest.run(f"{listing} 2>/dev/null", status=None).output.split()
-        if present and not found:
-            raise AssertionError(f"the kernel has no such device: {listing}\n{self.guest.run('lsscsi -g').output}")
-        return found
