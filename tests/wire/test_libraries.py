@@ -129,3 +129,30 @@ def test_wireshark(library: Site, tmp_path: Path) -> None:
     assert len(dissect(file, library.port, where="scsi_smc.opcode")) > 10
     found = dissect(file, library.port, "_ws.expert.message", where="_ws.malformed || _ws.expert.severity >= 6291456")
     assert {message for messages in found for message in messages} <= UNKNOWN_TO_WIRESHARK
+
+
+def test_a_restart_is_no_other_use_of_a_cleaning_cartridge(library: Site) -> None:
+    """Be the daemon ended or killed; taking it out and putting it in again is one."""
+    make(library, "CLNU01L8")
+    tape = str(library.media / "tapes" / "CLNU01L8.tape")
+
+    def cleans() -> bool:
+        with library.login() as drive:
+            return eventually(lambda: drive.read(TUR, 0, lun=1).asc == (2, 0x30, 3))
+
+    library.tgtctl("library", "load", IQN, "0", "CLNU01L8", "1")
+    assert cleans()
+    memory = library.place / "state" / "memory"
+    assert eventually(lambda: any("tape-cleaning" in file.read_text() for file in memory.glob("*.json")))
+    library.stop()
+    library.start()
+    assert cleans()
+    library.kill()
+    library.start()
+    assert cleans()
+    library.tgtctl("library", "unload", IQN, "0", "1")
+    assert "used 1 of 50" in library.tgtctl("medium", "show", tape)
+    library.tgtctl("library", "load", IQN, "0", "CLNU01L8", "1")
+    assert cleans()
+    library.tgtctl("library", "unload", IQN, "0", "1")
+    assert "used 2 of 50" in library.tgtctl("medium", "show", tape)

@@ -11,6 +11,7 @@ from tests.scsi.ssc.taping import MIB, Tape, other
 from tests.scsi.workbench import TUR
 from tgtd.media.cartridge.cartridge import MOST_CLEANINGS, Cartridge, Making
 from tgtd.media.tape import TapeMedium
+from tgtd.scsi.ssc.loading import MEMORY
 
 LOAD = bytes.fromhex("1b0000000100")
 
@@ -68,11 +69,51 @@ def test_a_cleaning_cartridge(tape: Tape, tmp_path: Path) -> None:
     assert tape.cartridge.loads == 1, "durable at once"
 
 
+def test_a_restart_is_no_other_use(tape: Tape, tmp_path: Path) -> None:
+    """The drive comes up with the cartridge that it had; another one in between, and it is used anew."""
+    assert put(tape, tmp_path, "clean").loads == 1
+    kept = tape.drive.memory.recall(MEMORY)
+    assert kept == tape.cartridge.serial.encode()
+
+    again = other(tmp_path / "again")
+    again.drive.memory = tape.drive.memory
+    old = again.drive.offline()
+    assert old is not None
+    old.close()
+    tape.cartridge.close()
+    again.drive.insert(TapeMedium(Cartridge.open(str(tmp_path / "other"))))
+    again.lane.drain()
+    again.ready()
+    assert again.refused(TUR) == (2, 0x30, 3)
+    assert again.drive.cartridge is not None
+    assert (again.drive.cartridge.loads, again.drive.counters.cleanings) == (1, 0)
+    assert alerts(again) == {0x0B}
+
+    medium = again.drive.offline()
+    assert medium is not None
+    medium.close()
+    Cartridge.create(str(tmp_path / "data"), Making("A00002L8", 2 * MIB)).close()
+    again.drive.insert(TapeMedium(Cartridge.open(str(tmp_path / "data"))))
+    again.lane.drain()
+    assert again.drive.memory.recall(MEMORY) is None
+    tape.cartridge = put(again, tmp_path)
+    assert tape.cartridge.loads == 2
+
+
+def test_what_the_robot_takes_out_is_used_anew(tape: Tape, tmp_path: Path) -> None:
+    put(tape, tmp_path, "clean")
+    tape.drive.take_out()
+    tape.cartridge.close()
+    assert put(tape, tmp_path, "clean").loads == 2
+
+
 def test_one_that_is_used_up(tape: Tape, tmp_path: Path) -> None:
     for _ in range(MOST_CLEANINGS):
         put(tape, tmp_path, "clean")
         assert tape.refused(TUR) == (2, 0x30, 3)
         assert not list(tape.drive.worries())
+        tape.drive.take_out()
+        tape.cartridge.close()
     cartridge = put(tape, tmp_path, "clean")
     assert tape.refused(TUR) == (2, 0x30, 0x0B)
     assert tape.refused(LOAD) == (2, 0x30, 0x0B)
@@ -82,7 +123,9 @@ def test_one_that_is_used_up(tape: Tape, tmp_path: Path) -> None:
 
 
 def test_one_that_cannot_be_counted(tape: Tape, tmp_path: Path) -> None:
-    cartridge = put(tape, tmp_path, "clean")
+    put(tape, tmp_path, "clean")
+    tape.drive.take_out()
+    tape.cartridge.close()
     cartridge = put(tape, tmp_path, "clean", writable=False)
     assert tape.refused(TUR) == (2, 0x30, 0x0B)
     assert (cartridge.loads, tape.drive.counters.cleanings) == (1, 1)

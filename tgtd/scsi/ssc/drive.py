@@ -49,7 +49,7 @@ from tgtd.scsi.ssc.flushing import Flushing
 from tgtd.scsi.ssc.ground import NONE, Ground
 from tgtd.scsi.ssc.guarding import OFF, Guard, Guards
 from tgtd.scsi.ssc.head import Halted, Head, Unwritten
-from tgtd.scsi.ssc.loading import ALERTS, begin, misfit, worries
+from tgtd.scsi.ssc.loading import ALERTS, begin, forget, misfit, worries
 from tgtd.scsi.ssc.logs import LOG_PAGES
 from tgtd.scsi.ssc.modes import MODE_PAGES
 from tgtd.scsi.ssc.personality import Personality
@@ -330,6 +330,8 @@ class TapeDrive(Device[Mount, TapeSettings]):
     def take_out(self) -> Cartridge | None:
         """What was in the drive, to be closed by the caller when the lane is idle."""
         cartridge = self.cartridge
+        if cartridge is not None:
+            forget(self)
         if self.medium is not None:
             self.medium.cartridge = self._absence = None
         self.alerts.over(*ALERTS.values())
@@ -362,8 +364,7 @@ class TapeDrive(Device[Mount, TapeSettings]):
             self.alerts.activate(ALERTS[self.misfit])
 
     def cleaned(self, useful: bool) -> None:
-        """A cleaning cartridge is in the drive, and was used; or it was used up before."""
-        self.counters.cleanings += useful
+        """A cleaning cartridge is in the drive, and was of use there; or it was used up before."""
         sense = CLEANING_CARTRIDGE if useful else CLEANING_EXPIRED
         if self.cartridge is None:
             self.reject(sense)

@@ -2,6 +2,7 @@
 cleaning cartridge does (SSC-5 annex A).
 
 Cleaning takes no time here: a use is counted, durably, and the cartridge has nothing more to say until it is taken out.
+The drive remembers which one is in it, so that a restart of the daemon is no other use.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ ALERTS = {
     INCOMPATIBLE_MEDIUM: UNSUPPORTED_FORMAT,
 }
 """The flag that is up while such a cartridge is in the drive."""
+
+MEMORY = "tape-cleaning"
+"""The serial number of the cleaning cartridge that was used, and is in the drive since."""
 
 
 def misfit(personality: Personality, cartridge: Cartridge) -> Sense | None:
@@ -52,6 +56,10 @@ def _start(drive: TapeDrive, threading: int) -> bool:
     cartridge = drive.cartridge
     if cartridge is None or threading != drive.threadings:
         return False
+    if cartridge.kind == "clean" and drive.memory.recall(MEMORY) == cartridge.serial.encode():
+        drive.cleaned(True)
+        return False
+    forget(drive)
     useful: list[bool] = []
     density, name = drive.write_density, f"{drive.identity.vendor:<8.8}{drive.identity.serial:.32}"
     drive.lane.submit(lambda: useful.append(use(cartridge, density, name)), partial(_used, drive, threading, useful))
@@ -65,8 +73,20 @@ def _used(drive: TapeDrive, threading: int, useful: list[bool], error: BaseExcep
             drive.last_medium_error = error
         if threading == drive.threadings and drive.cartridge is not None and drive.cartridge.kind == "clean":
             drive.cleaned(useful == [True])
+            if useful == [True]:
+                drive.counters.cleanings += 1
+                drive.records.keeper.hold(MEMORY, drive.cartridge.serial.encode(), _no_matter)
     finally:
         drive.turns.end()
+
+
+def forget(drive: TapeDrive) -> None:
+    """The cleaning cartridge is not in the drive any more."""
+    drive.records.keeper.hold(MEMORY, None, _no_matter)
+
+
+def _no_matter(error: BaseException | None) -> None:
+    """What cannot be kept costs a use of the cartridge, and nothing else."""
 
 
 def worries(drive: TapeDrive) -> Iterator[str]:
