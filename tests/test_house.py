@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import gc
 import io
 import re
 import sys
@@ -167,6 +168,17 @@ MOST_LINES = 500
 MOST_FUNCTION_LINES = 60
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _trees() -> Iterator[None]:
+    """Millions of nodes that live until the last test here: a garbage collector that looks at them again and again
+    takes longer than all else, in later tests too."""
+    gc.disable()
+    yield
+    tree.cache_clear()
+    nodes.cache_clear()
+    gc.enable()
+
+
 def name_of(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
@@ -177,6 +189,13 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(), str(path))
 
 
+@functools.cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All of a module, as many tests walk through it."""
+    return tuple(ast.walk(tree(path)))
+
+
+@functools.cache
 def room_of(module: str) -> str | None:
     """The room a module lies in; None for what lies directly under tgtd/."""
     parts = module.split(".")
@@ -185,7 +204,7 @@ def room_of(module: str) -> str | None:
 
 def imports(path: Path) -> Iterator[tuple[int, str]]:
     """(line, module) of each import, wherever it stands; `from tgtd import net` counts as tgtd.net."""
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield node.lineno, alias.name
@@ -234,7 +253,7 @@ def lines_for_typing(path: Path) -> set[int]:
     """The lines below `if TYPE_CHECKING:`: names for annotations, with which nothing can be done."""
     return {
         line
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
         for statement in node.body
         for line in range(statement.lineno, (statement.end_lineno or statement.lineno) + 1)
@@ -247,7 +266,7 @@ def io_done(path: Path) -> Iterator[str]:
     for line, module in imports(path):
         if module.split(".")[0] in IO_MODULES and line not in typing_only:
             yield f"{line}: import {module}"
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.ImportFrom) and node.module in ("os", "os.path"):
             prefix = "path." if node.module == "os.path" else ""
             for alias in node.names:
@@ -265,7 +284,7 @@ def io_done(path: Path) -> Iterator[str]:
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
 
@@ -296,7 +315,7 @@ def test_every_room_has_its_rule() -> None:
 def own_private_names(path: Path) -> set[str]:
     """What the classes and functions of a module call their own: attributes of self and cls, slots, methods."""
     found: set[str] = set()
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
             found.add(node.attr)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -310,7 +329,7 @@ def strangers_privates(path: Path) -> Iterator[str]:
     """Private attributes that are read of something another module has made; the standard library's are its affair."""
     foreign = {module.split(".")[0] for _, module in imports(path)} - {"tgtd"}
     own = own_private_names(path)
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if not isinstance(node, ast.Attribute) or not re.match(r"_[a-z]", node.attr) or node.attr in own:
             continue
         if (dotted(node) or "").split(".")[0] not in foreign:
@@ -431,7 +450,8 @@ def test_no_notes_of_unfinished_work() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{token.start[0]}: {token.string.strip()[:60]}"
         for path in EVERYTHING
-        for token in tokenize.generate_tokens(io.StringIO(path.read_text()).readline)
+        if note.search(text := path.read_text())
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
         if token.type in (tokenize.COMMENT, tokenize.STRING) and note.search(token.string)
     ]
     none(found)
@@ -441,7 +461,7 @@ def test_no_stubs() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in MODULES
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.Raise) and node.exc is not None and "NotImplementedError" in ast.dump(node.exc)
     ]
     none(found)
@@ -452,7 +472,7 @@ def test_nothing_global_changes() -> None:
     found = []
     for path in MODULES:
         where = path.relative_to(ROOT)
-        found += [f"{where}:{node.lineno}: global" for node in ast.walk(tree(path)) if isinstance(node, ast.Global)]
+        found += [f"{where}:{node.lineno}: global" for node in nodes(path) if isinstance(node, ast.Global)]
         for node in tree(path).body:
             if not isinstance(node, ast.Assign | ast.AnnAssign) or not holds_many(node.value):
                 continue
