@@ -14,6 +14,7 @@ from tests.hw.fabrics.conftest import Machine
 from tests.hw.tcmu.kernel import Kernel as RingKernel
 from tests.hw.tcmu.serving import MadeDevice
 from tests.inside import IQN, Inside
+from tgtd.config import model
 from tgtd.config.fabric import KINDS
 from tgtd.config.schema import TARGETS, Schema
 from tgtd.fabrics import Fabrics, FabricSide, sweep
@@ -300,6 +301,47 @@ def test_a_port_of_somebody_else_is_not_touched(site: Site) -> None:
 
     site.turn_until(set_up)
     assert site.linked() == {f"{GROUP}/lun/lun_1/tgtd": f"{home(b'i' * 16, OTHER)}/lun_1"}
+
+
+def rivals(site: Site) -> list[tuple[Fabrics, model.Target]]:
+    """Two daemons, each with a target at the same port."""
+    theirs, found = site.another(), []
+    theirs.installation = b"t" * 16
+    for fabrics, name in ((site.fabrics, IQN), (theirs, OTHER)):
+        site.target(site.lun(0), name=name)
+        found.append((fabrics, site.loader.load().targets[name]))
+        (site.config / f"targets.d/{name[-1]}.toml").unlink()
+    return found
+
+
+def enter(site: Site, fabrics: Fabrics, wish: model.Target) -> FabricSide:
+    site.tree.fabrics = fabrics
+    target = site.tree.make_target(wish)
+    target.scsi.add_lun(0, site.tree.make_unit(wish.name, wish.luns[0]).device)
+    target.side.show()
+    assert isinstance(target.side, FabricSide)
+    return target.side
+
+
+def come_and_go(site: Site) -> None:
+    pair = rivals(site)
+    sides = [enter(site, *one) for one in pair]
+    site.turn_until(lambda: not any(side.settling for side in sides))
+    assert sorted(side.cause is None for side in sides) == [False, True]
+    left: list[None] = []
+    for fabrics, _ in pair:
+        fabrics.leave(lambda: left.append(None))
+    site.turn_until(lambda: len(left) == 2)
+    assert site.linked() == {}
+
+
+def test_two_at_one_port_do_not_trip_each_other(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever is there first has it, and the other says so; no step of either fails and is taken back."""
+    for _ in range(10):
+        come_and_go(site)
+    pending = [record.getMessage() for record in caplog.records if "is pending" in record.getMessage()]
+    assert len(pending) == 10
+    assert all(f"{NAA} is in use" in line for line in pending), pending
 
 
 def test_a_ring_that_is_lost_is_taken_over_anew(site: Site) -> None:

@@ -254,14 +254,22 @@ class FabricSide:
         lack = fabric.lack(fabrics.host, port) if visit.items else None
         if lack is not None:
             raise Lacking(str(lack))
+        with fabrics.tree.alone():
+            visit.steps = self._look_there(visit)
+            fabrics.tree.carry_out(visit.steps.leave)
+
+    def _look_there(self, visit: _Visit) -> Steps:
+        """In a worker: the way to what is wished, as things are in the kernel."""
+        fabrics, fabric = self._fabrics, FABRICS[visit.wish.transport]
+        assert visit.wish.fabric is not None
+        port = visit.wish.fabric.port
         begin = mark(fabrics.installation, visit.wish.name)
         present = fabrics.tree.take(visit.items)
         stranger = present.stranger_at(fabric.group(port), begin)
         if stranger is not None and visit.items:
             raise Lacking(f"{port} is in use: {_who(present, stranger)}; choose another port, or remove it there")
         owned = present.owned(begin, home(fabrics.installation, visit.wish.name))
-        visit.steps = difference(visit.items, present, owned)
-        fabrics.tree.carry_out(visit.steps.leave)
+        return difference(visit.items, present, owned)
 
     def _taken(self, visit: _Visit, error: BaseException | None) -> None:
         if error is not None or self._closed:
@@ -316,8 +324,10 @@ class FabricSide:
         self._complain(f"LUN {path.rpartition('_')[2]}: {why}")
 
     def _give(self, visit: _Visit) -> None:
-        """In a worker."""
-        self._fabrics.tree.carry_out(visit.steps.join)
+        """In a worker. Others may have been at work since `_take_away`."""
+        tree = self._fabrics.tree
+        with tree.alone():
+            tree.carry_out(self._look_there(visit).join)
         visit.state = _ask(self._fabrics.host, visit.wish)
 
     def _given(self, visit: _Visit, error: BaseException | None) -> None:

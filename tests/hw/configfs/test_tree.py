@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,32 @@ def test_removing_goes_on_after_a_refusal(kernel: Kernel) -> None:
     told = list(kernel.remove([RemoveFolder(STORE), RemoveLink(acl.path, acl.to)]))
     assert told == [f"rmdir {STORE}: {os.strerror(errno.EBUSY)}"]
     assert acl.path not in kernel.take().links
+
+
+def test_one_works_in_it_at_a_time(kernel: Kernel) -> None:
+    """Whoever comes second finds what the first has left; and what takes too long does not stop it."""
+    other, seen = KernelTree(kernel.root), []
+    begun = threading.Event()
+
+    def second() -> None:
+        begun.set()
+        with other.alone():
+            seen.append(other.take().folders)
+
+    thread = threading.Thread(target=second)
+    with kernel.alone():
+        thread.start()
+        begun.wait()
+        kernel.carry_out(MAKING)
+        with other.alone(patience=0.0):
+            assert not seen
+    thread.join()
+    assert seen == [kernel.take().folders]
+
+
+def test_where_there_is_no_configuration_nobody_is_in_the_way(tmp_path: Path) -> None:
+    with KernelTree(tmp_path / "nothing").alone():
+        assert KernelTree(tmp_path / "nothing").take().folders == frozenset()
 
 
 def test_the_real_thing_does_what_it_is_told(tmp_path: Path) -> None:

@@ -61,6 +61,11 @@ def leftovers(present: Present) -> tuple[Leftover, ...]:
 def release(tree: KernelTree, left: Leftover, open_ring: Callable[[Path], Uio] = Uio.open) -> Iterator[str]:
     """Take a target away; what could not be done, in words. Blocks. Raises OSError when it is served by a process that
     runs, and then nothing is done."""
+    with tree.alone():
+        yield from _release(tree, left, open_ring)
+
+
+def _release(tree: KernelTree, left: Leftover, open_ring: Callable[[Path], Uio]) -> Iterator[str]:
     present = tree.take([Value(f"{store}/enable", "1") for store in left.stores])
     owned = present.owned(left.begin, left.stores[0].rpartition("/")[0])
     steps = difference((), present, owned)

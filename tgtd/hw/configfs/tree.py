@@ -6,9 +6,12 @@ worker, one at a time.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tgtd.hw.configfs.difference import KernelStep, MakeFolder, MakeLink, RemoveFolder, RemoveLink, Write
@@ -18,6 +21,10 @@ from tgtd.hw.configfs.present import Present
 log = logging.getLogger(__name__)
 
 ROOT = Path("/sys/kernel/config/target")
+
+PATIENCE = 5.0
+"""Seconds to wait for another process that is changing the configuration."""
+_BREATH = 0.02
 
 _NOT_PORTS = frozenset({CORE, "discovery_auth"})
 
@@ -31,6 +38,27 @@ class KernelTree:
 
     def __init__(self, root: Path = ROOT) -> None:
         self.root = root
+
+    @contextmanager
+    def alone(self, patience: float = PATIENCE) -> Iterator[None]:
+        """No other tgtd changes anything meanwhile. Blocks.
+
+        Without that, two that work in one port may each undo what the other needs. Who is stuck in the kernel stops
+        others for `patience` seconds only, as whatever fails is taken back and tried again anyway. The lock is the
+        root directory's own, so that it is one for all, whatever directories and namespaces they live in.
+        """
+        try:
+            descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:  # there is nothing to change
+            yield
+            return
+        try:
+            deadline = time.monotonic() + patience
+            while not _lock(descriptor) and time.monotonic() < deadline:
+                time.sleep(_BREATH)
+            yield
+        finally:
+            os.close(descriptor)
 
     def take(self, wish: Layout = ()) -> Present:
         """What is there now, with the values that a wish speaks of. Raises OSError."""
@@ -150,6 +178,14 @@ class KernelTree:
                 self.do(back)
             except OSError as trouble:
                 log.warning("on the way back: %s: %s", _words(back), trouble)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _is_group(folder: str) -> bool:
