@@ -16,6 +16,8 @@ from tests.inside import inside
 from tgtd.cli.check import examine
 from tgtd.config.problem import Problem
 from tgtd.scsi.sbc.disk import Disk
+from tgtd.scsi.smc.changer import Changer
+from tgtd.scsi.spc.unit import PrimaryUnit
 from tgtd.status import Reload, pieces
 
 MAN = Path(__file__).parents[1] / "man"
@@ -159,16 +161,24 @@ def test_commands_that_share_an_operation_code() -> None:
     ]
 
 
-def test_what_disks_refuse() -> None:
+@pytest.mark.parametrize(
+    ("title", "device", "kinds"),
+    [
+        ("disks", Disk, {"Command", "VPD page", "Mode page", "Log page"}),
+        ("media changers", Changer, {"Command"}),
+    ],
+)
+def test_what_is_refused(title: str, device: type[PrimaryUnit], kinds: set[str]) -> None:
     """Nothing that the manual says is refused is there, and each place that it names is looked at."""
-    section = (MAN / "tgtd.8").read_text().partition(".Ss What disks refuse, and why\n")[2].partition("\n.Sh ")[0]
+    section = (MAN / "tgtd.8").read_text().partition(f".Ss What {title} refuse, and why\n")[2]
+    section = re.split(r"^\.S[hs] ", section, maxsplit=1, flags=re.MULTILINE)[0]
     heads = re.findall(r"^\.It (Command|VPD page|Mode page|Log page) (.*?): \w", section, re.MULTILINE)
-    assert {kind for kind, _ in heads} == {"Command", "VPD page", "Mode page", "Log page"}
+    assert {kind for kind, _ in heads} == kinds
     there: dict[str, set[tuple[int, int | None]]] = {
-        "Command": {(row.opcode, row.action) for row in Disk.rows},
-        "VPD page": {(page.code, None) for page in Disk.vital_pages},
-        "Mode page": {(page.code, page.subpage) for page in Disk.mode_pages},
-        "Log page": {(page.code, page.subpage) for page in Disk.log_pages},
+        "Command": {(row.opcode, row.action) for row in device.rows},
+        "VPD page": {(page.code, None) for page in device.vital_pages},
+        "Mode page": {(page.code, page.subpage) for page in device.mode_pages},
+        "Log page": {(page.code, page.subpage) for page in device.log_pages},
     }
     for kind, codes in heads:
         for first, second in re.findall(r"([0-9A-F]{2})h(?:/([0-9A-F]{2,4})h)?", codes):

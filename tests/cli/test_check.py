@@ -195,7 +195,7 @@ def test_one_cartridge_under_two_names(tmp_path: Path, capsys: pytest.CaptureFix
     assert f"{tmp_path}/one/A00002L8.tape is one file with {first} of" in said
     assert "A00002L8 cannot be used: its label says that it is A00001L8" in said
     (tmp_path / "one/A00002L8.tape").unlink()
-    (tmp_path / "mine").symlink_to(first)
+    (tmp_path / "mine").hardlink_to(first)
     assert main(["check", str(libraries(tmp_path, "one", alone="mine"))]) == 1
     assert (
         f'{first} is one file with {tmp_path}/mine of target "iqn.2026-11.org.test:0" lun 2' in capsys.readouterr().out

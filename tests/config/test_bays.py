@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.config.test_library import DRIVE, HEAD, changer
@@ -53,3 +55,18 @@ def test_drives_of_another_target(tree: Tree) -> None:
     found = tree.load().targets["iqn.2026-11.org.test:a"].luns[0].library
     assert found is not None
     assert found.drives == (DriveName(1), DriveName(1, "iqn.2026-11.org.test:b"))
+
+
+def test_links(tree: Tree, tmp_path: Path) -> None:
+    """A library's directory by another name, and a link to one of its cartridges."""
+    shelf = tmp_path / "tapes"
+    shelf.mkdir()
+    (tmp_path / "alias").symlink_to("tapes")
+    (tmp_path / "mine.tape").symlink_to("alias/A.tape")
+    first = changer("drives = [1]", path=str(shelf)) + DRIVE
+    second = changer("drives = [3]", 2, str(tmp_path / "alias")) + DRIVE.replace("number = 1", "number = 3")
+    told = tree.complaints(HEAD + first + second)
+    assert [f"another lun is on {tmp_path}/alias" in one and f"which calls it {shelf}" in one for one in told] == [True]
+    mine = DRIVE.replace("number = 1", "number = 3").replace('"tape" }', f'"tape", path = "{tmp_path}/mine.tape" }}')
+    told = tree.complaints(HEAD + first + mine)
+    assert [f"{tmp_path}/mine.tape is a cartridge of the library" in one for one in told] == [True]

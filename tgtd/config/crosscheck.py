@@ -183,7 +183,10 @@ def _borrowed(targets: Iterable[Placed]) -> Iterator[Problem]:
     luns = [(placed, path, lun) for placed in targets for path, lun in placed.luns if lun.medium.path is not None]
     shelves = {index.of(lun.medium.path or ""): lun for _, _, lun in luns if lun.device == "changer"}
     for placed, path, lun in luns if shelves else ():
-        holder = shelves.get(index.of(os.path.dirname(lun.medium.path or ""))) if lun.device == "tape" else None
+        if lun.device != "tape" or lun.medium.path is None:
+            continue
+        homes = {os.path.dirname(name) for name in (lun.medium.path, os.path.realpath(lun.medium.path))}
+        holder = next((shelves[place] for place in map(index.of, homes) if place in shelves), None)
         if holder is not None:
             yield placed.document.problem(
                 (*path, "medium", "path"),
