@@ -38,6 +38,10 @@ IN_LUN = f'target "{NAME}" lun 1: '
             f'a.toml:6:10: target "{NAME}" lun "1": number: must be a whole number, not text; write 1 without quotes',
         ),
         (
+            f"{LUN}{RAM}io_timeout = nan\n",
+            f"a.toml:8:14: {IN_LUN}io_timeout: must be a number, not nan; for example 10",
+        ),
+        (
             f"{LUN}{RAM}block_size = 1024\n",
             f"a.toml:8:14: {IN_LUN}block_size: 1024 is not possible here; write one of 512, 4096",
         ),

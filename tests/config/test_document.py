@@ -67,10 +67,11 @@ def test_a_byte_order_mark_says_nothing() -> None:
     assert (document.data, document.problems) == ({"a": 1}, [])
 
 
-def test_nested_too_deeply() -> None:
-    assert _said("a = " + "[" * 5000 + "]" * 5000) == [
-        "a.toml:1:1: nests arrays or tables too deeply; no key here takes more than four levels"
-    ]
+@pytest.mark.parametrize(
+    "text", ["a = " + "[" * 5000 + "]" * 5000, "a." * 1000 + "b = 1", f"[{'a.' * 1000}b]\n", "a." * 40 + "b = [{}]"]
+)
+def test_nested_too_deeply(text: str) -> None:
+    assert _said(text) == ["a.toml:1:1: nests arrays or tables too deeply; no key here takes more than four levels"]
 
 
 def test_huge_integers() -> None:

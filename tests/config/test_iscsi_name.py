@@ -31,6 +31,8 @@ def test_names(name: str) -> None:
         ("iqn.2026-11.com.example:a b", "is no iqn name", "for example"),
         ("iqn.2026-11.com.example:a_b", '"_" may not stand', "write only letters, digits, - . and :"),
         ("iqn.2026-11.com.example:a/b", '"/" may not stand', "write only"),
+        ("iqn.2026-11.com.example:\u202ea", r"u202ea' has characters that no", "plain letters"),
+        ("iqn.2026-11.com.example:o\u0308", "has characters that no", "plain letters"),
         ("eui.02004567a425678", "is no EUI-64 name", "write eui. and 16"),
         ("naa.5", "is no NAA name", "16 or 32"),
         ("disks", "does not begin with iqn., eui. or naa.", "for example"),

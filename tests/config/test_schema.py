@@ -110,6 +110,10 @@ WRONG: list[tuple[tuple[Any, ...], Any]] = [
     (("medium", "path"), "/a\0"),
     (("writecache",), True),
     (("rotation_rate",), 7),
+    (("io_timeout",), float("nan")),
+    (("io_timeout",), 10**400),
+    (("number",), {"a": 1}),
+    (("medium", "type"), {}),
     (("medium",), {"type": "ram", "size": "1 GiB", "path": "/a"}),
     (("medium",), {"type": "file", "path": "/a", "create": True}),
 ]
@@ -127,6 +131,14 @@ def test_what_it_remembers_makes_it_no_milder(path: tuple[Any, ...], value: Any)
                 node = node[step]
             node[path[-1]] = value
             assert schema.errors(bad), index
+
+
+@pytest.mark.parametrize("value", [{"name": "iqn.2026-11.com.example:x"}, {}, "x", 1])
+def test_a_table_in_place_of_what_was_good(value: object) -> None:
+    """[target] for [[target]]."""
+    schema = Schema(TARGETS)
+    assert schema.errors(GOOD) == []
+    assert [error.validator for error in schema.errors({"target": value})] == ["type"]
 
 
 def test_sections() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -158,6 +159,8 @@ _KINDS = {
 def _kind(value: object) -> str:
     if isinstance(value, bool):
         return "true or false"
+    if isinstance(value, float) and math.isnan(value):
+        return "nan"
     kinds: tuple[tuple[Any, str], ...] = (
         (str, "text"),
         (int, "a whole number"),

@@ -22,6 +22,8 @@ from tgtd.config.problem import ERROR, Problem
 from tgtd.config.secrets import Reference, Resolution
 
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_DEEPEST = 32
+"""Levels of arrays and tables. No schema takes as many; what goes through data calls itself for each."""
 _HEADER = re.compile(r"^[ \t]*\[\[[ \t]*target(?:[ \t]*\.[ \t]*lun)?[ \t]*\]\]", re.MULTILINE)
 
 
@@ -74,9 +76,12 @@ class Document:
     def data(self) -> dict[str, Any]:
         """What the file says; empty when it is no TOML."""
         try:
-            return tomllib.loads(self.text)
+            data = tomllib.loads(self.text)
+            if _depth_within(data, _DEEPEST):
+                return data
+            self._too_deep()
         except RecursionError:
-            self._broken(1, 1, "nests arrays or tables too deeply", "no key here takes more than four levels")
+            self._too_deep()
         except ValueError as error:
             line, column, problem = self._syntax(str(error))
             self._broken(line, column, *self._plainly(line, column, problem))
@@ -131,6 +136,9 @@ class Document:
             self._broken(line, column, "is not UTF-8 text", "save the file in the encoding UTF-8")
             return ""
 
+    def _too_deep(self) -> None:
+        self._broken(1, 1, "nests arrays or tables too deeply", "no key here takes more than four levels")
+
     def _broken(self, line: int, column: int, problem: str, fix: str) -> None:
         self.problems.append(Problem(self.name, line, column, "", "", problem, fix))
 
@@ -168,6 +176,21 @@ class Document:
             # On some broken texts tomlkit stumbles over itself. tomllib has said what is wrong; nothing is lost.
             pass
         return ""
+
+
+def _depth_within(data: dict[str, Any], most: int) -> bool:
+    """Whether no value is in more than `most` tables and arrays."""
+    level: list[Any] = [data]
+    for _ in range(most):
+        level = [
+            entry
+            for node in level
+            for entry in (node.values() if isinstance(node, dict) else node)
+            if isinstance(entry, dict | list)
+        ]
+        if not level:
+            return True
+    return False
 
 
 def _syntax_fix(verdict: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from tgtd.config.problem import Mistake
 
@@ -23,6 +24,8 @@ def check_name(name: str) -> None:
     bad = _BAD.search(name)
     if bad is not None:
         raise Mistake(f'"{bad.group()}" may not stand in an iSCSI name', "write only letters, digits, - . and :")
+    if not name.isprintable() or name != unicodedata.normalize("NFKC", name):
+        raise Mistake(f"{name!a} has characters that no iSCSI name has (RFC 3722)", "write plain letters instead")
 
 
 def _check_form(name: str) -> None:

@@ -8,6 +8,7 @@ key, and each distinct shape of a table once: 0.3 s. A document that is not acce
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -43,7 +44,9 @@ class Schema:
     def __init__(self, name: str) -> None:
         written = document(name)
         self.tree: dict[str, Any] = _in_place(written, written.get("$defs", {}))
-        checker = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer)
+        checker = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+            {"integer": _is_integer, "number": _is_number}
+        )
         extend: Any = validators.extend
         kind = extend(jsonschema.Draft202012Validator, type_checker=checker)
         self._validator = kind(self.tree)
@@ -71,6 +74,8 @@ class Schema:
     def _accepts(self, schema: Mapping[str, Any], value: Any) -> bool:
         """Whether jsonschema accepts a value, asking it only about what it has not answered before."""
         if isinstance(value, dict):
+            if "properties" not in schema:  # there is to be something else
+                return self._validator.evolve(schema=schema).is_valid(value)  # type: ignore[no-any-return]
             return self._accepts_table(schema, value)
         if isinstance(value, list):
             if not _is_plain_array(schema):
@@ -128,6 +133,11 @@ def _telling_keys(schema: Any) -> Iterator[str]:
 def _is_integer(_: object, value: object) -> bool:
     """TOML tells 1.0 from 1; JSON Schema does not."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(_: object, value: object) -> bool:
+    """TOML knows nan, which no bound holds."""
+    return _is_integer(_, value) or (isinstance(value, float) and not math.isnan(value))
 
 
 def _in_place(node: Any, defs: Mapping[str, Any]) -> Any:
