@@ -48,6 +48,19 @@ def test_lint(page: str) -> None:
     assert (ran.returncode, ran.stdout + ran.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_headings_and_quotes_come_out_as_they_were_meant(page: str) -> None:
+    """Words like In and No are requests of mdoc(7) too, and what quotes one word goes on to the end of the line."""
+    ran = subprocess.run(
+        ["mandoc", "-T", "utf8", "-O", "width=200", MAN / page], capture_output=True, text=True, check=True, timeout=60
+    )
+    lines = [line.strip() for line in re.sub(".\b", "", ran.stdout).splitlines()]
+    headings = re.findall(r"^\.S[sh] (.*)$", (MAN / page).read_text(), re.MULTILINE)
+    assert headings
+    assert {heading.replace("\\&", "") for heading in headings} <= set(lines)
+    assert [line for line in lines if re.search(r'\w""|“[^”]*“', line)] == []
+
+
 @pytest.mark.parametrize("page", generate.PARTS)
 def test_page_is_up_to_date(page: str) -> None:
     assert (MAN / page).read_text() == generate.filled(page), "run `make man` and commit the pages"
