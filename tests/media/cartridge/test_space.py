@@ -80,7 +80,10 @@ def test_where_no_holes_can_be_punched(tmp_path: Path, monkeypatch: pytest.Monke
     partition.append_block(b"kept", 4, 0)
     size = path.stat().st_size
     assert b"secret" in path.read_bytes()
-    cartridge.wipe(0)
+    shares = list(cartridge.wipe(0))
+    assert len(shares) >= 3, "a MiB after the other"
+    assert shares == sorted(shares)
+    assert 0.7 < shares[-1] <= 1, "of the last segment the file has a part only"
     assert b"secret" not in path.read_bytes()
     assert b"kept" in path.read_bytes()
     assert path.stat().st_size == size
@@ -133,3 +136,15 @@ def test_no_room_to_reserve_is_no_error(fd: int, monkeypatch: pytest.MonkeyPatch
     for number in range(5):
         stream.write(number * SIZE, b"", bytes(SIZE))
     assert asked == [4 * SIZE, 4 * SIZE], "not once for each block"
+
+
+def test_erasing_by_holes_tells_how_far_it_is(tmp_path: Path) -> None:
+    cartridge = Cartridge.create(str(tmp_path / "x"), Making("A", 8 << 20))
+    for _ in range(3):
+        cartridge.partitions[0].append_block(b"secret!!" * (SIZE // 8), SIZE, 0)
+    cartridge.cut(0, 1)
+    shares = list(cartridge.wipe(0))
+    assert len(shares) == 3
+    assert (shares, shares[-1]) == (sorted(shares), 1.0)
+    assert (tmp_path / "x").read_bytes().count(b"secret") == SIZE // 8
+    cartridge.close()

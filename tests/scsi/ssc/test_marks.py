@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,44 @@ def test_erase(tape: Tape) -> None:
     assert stopped(tape.read(3))[:3] == (8, 0, 5)
     tape.good(REWIND)
     assert tape.read(3).data_in == b"one"
+
+
+def test_long_erase_tells_how_far_it_is(tape: Tape, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind the command, as REQUEST SENSE and TEST UNIT READY have it; a reset ends it."""
+    seen: list[tuple[tuple[int, int, int], int]] = []
+
+    def wipe(partition: int) -> Iterator[float]:
+        for share in (0.25, 0.5, 0.75):
+            yield share
+            sense = bytes(tape.start(bytes.fromhex("030000006000")).data_in or b"")
+            seen.append(((sense[2], sense[12], sense[13]), int.from_bytes(sense[16:18], "big")))
+            if share == 0.5:
+                tape.drive.reset(None)
+
+    tape.write(b"one", b"two")
+    tape.good(REWIND)
+    monkeypatch.setattr(tape.cartridge, "wipe", wipe)
+    tape.good(bytes.fromhex("190300000000"))
+    tape.lane.drain()
+    assert seen == [((0, 0, 0x18), 65535 // 4), ((0, 0, 0x18), 65535 // 2)]
+    tape.ready()
+    assert tape.cartridge.partitions[0].objects == 0
+
+
+def test_an_abort_ends_a_long_erase(tape: Tape, monkeypatch: pytest.MonkeyPatch) -> None:
+    shares: list[float] = []
+
+    def wipe(partition: int) -> Iterator[float]:
+        for share in (0.25, 0.5):
+            shares.append(share)
+            tape.drive.abort_tasks(task.itl, task.tag)
+            yield share
+
+    monkeypatch.setattr(tape.cartridge, "wipe", wipe)
+    task = tape.start(bytes.fromhex("190100000000"))
+    assert tape.drive.engaged, "nobody shall think that the medium hangs"
+    tape.lane.drain()
+    assert shares == [0.25]
 
 
 def test_erase_says_where(tape: Tape) -> None:

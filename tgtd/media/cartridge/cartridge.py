@@ -9,8 +9,9 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Self
 
 from tgtd.media.cartridge import label as labels
@@ -306,10 +307,14 @@ class Cartridge:
         with contextlib.suppress(OSError):
             self.partitions[partition].settle()  # until it can be written the label has it
 
-    def wipe(self, partition: int) -> None:
-        """Nothing that was behind a partition's objects is left in the file. Raises OSError."""
-        self.partitions[partition].wipe()
-        self._space.clean()
+    def wipe(self, partition: int) -> Iterator[float]:
+        """Nothing that was behind a partition's objects is left in the file, at the end. Yields what share is done, in
+        bounded steps. Raises OSError."""
+        blank, free = self.partitions[partition], self._space.free()
+        whole, done = blank.behind + len(free) * self._space.size, 0
+        for part in chain(blank.wipe(), self._space.clean(free)):
+            done += part
+            yield min(1.0, done / whole)
         os.fdatasync(self._fd)
 
     def format(self, capacities: list[int], density: int, available: int | None = None) -> None:

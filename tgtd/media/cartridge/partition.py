@@ -124,9 +124,15 @@ class Partition:
         _, number, run = self._owed
         return Header(FILEMARKS, 0, self.epoch, number, 0, run, 0)
 
-    def wipe(self) -> None:
-        """Leave nothing of what stood behind the end. Raises OSError."""
-        self._stream.wipe(self.end)
+    @property
+    def behind(self) -> int:
+        """Bytes of its segments behind the end."""
+        return len(self._stream.segments) * self._stream.space.size - self.end
+
+    def wipe(self) -> Iterator[int]:
+        """Leave nothing of what stood behind the end. Yields bytes that were erased, in bounded steps. Raises
+        OSError."""
+        return self._stream.wipe(self.end)
 
     def _append(self, header: Header, data: Buffer = b"") -> None:
         self._stream.write(self.end, pack(header, self._salt, self.number, self.end), data)

@@ -54,15 +54,18 @@ class Space:
         with contextlib.suppress(OSError):
             os.ftruncate(self.fd, os.fstat(self.fd).st_size)
 
-    def clean(self) -> None:
-        """Nothing is left in what is free. Raises OSError."""
+    def free(self) -> list[int]:
+        """The segments of the file that nothing uses."""
         count = -(-(os.fstat(self.fd).st_size - DATA) // self.size)
-        for number in range(count):
-            if number not in self._used:
-                self.erase(DATA + number * self.size, self.size)
+        return [number for number in range(count) if number not in self._used]
 
-    def erase(self, at: int, length: int) -> None:
-        """Zeros, that take no space in the file system where that can be. Raises OSError."""
+    def clean(self, numbers: Iterable[int]) -> Iterator[int]:
+        """Nothing is left in these segments. Yields bytes that were erased, in bounded steps. Raises OSError."""
+        for number in numbers:
+            yield from self.erase(DATA + number * self.size, self.size)
+
+    def erase(self, at: int, length: int) -> Iterator[int]:
+        """Zeros, that take no space in the file system where that can be. Yields and raises as `clean`."""
         try:
             fallocate(self.fd, KEEP_SIZE | PUNCH_HOLE, at, length)
         except OSError as error:
@@ -70,7 +73,11 @@ class Space:
                 raise
             end = min(at + length, os.fstat(self.fd).st_size)
             for begin in range(at, end, _STEP):
-                write_fully(self.fd, begin, bytes(min(_STEP, end - begin)), 0)
+                part = min(_STEP, end - begin)
+                write_fully(self.fd, begin, bytes(part), 0)
+                yield part
+        else:
+            yield length
 
 
 class Stream:
@@ -148,11 +155,11 @@ class Stream:
             for at, part in self.pieces(begin, max(0, end - begin)):
                 fallocate(self.space.fd, KEEP_SIZE | PUNCH_HOLE, at, part)
 
-    def wipe(self, offset: int) -> None:
-        """Zeros from `offset` on."""
+    def wipe(self, offset: int) -> Iterator[int]:
+        """Zeros from `offset` on. Yields and raises as `Space.clean`."""
         self._ahead = min(self._ahead, offset)
         for at, length in self.pieces(offset, len(self.segments) * self.space.size - offset):
-            self.space.erase(at, length)
+            yield from self.space.erase(at, length)
 
     def shrink(self, length: int) -> list[int]:
         """Drop the segments behind `length` bytes; their numbers, to be given back."""

@@ -6,7 +6,7 @@ thread at a time, but for what `synchronizing` says. Attributes are plain, and c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from tgtd.scsi.medium import Buffer, Store
@@ -155,8 +155,9 @@ class Cartridge(Protocol):
     def cut(self, partition: int, number: int) -> None:
         """Forget a partition's objects from `number` on, durably."""
 
-    def wipe(self, partition: int) -> None:
-        """Nothing that was behind a partition's objects is left in the file."""
+    def wipe(self, partition: int) -> Iterator[float]:
+        """Nothing that was behind a partition's objects is left in the file. Yields what share of that is done, in
+        steps of a bounded length; who does not go on to the end leaves the rest."""
 
     def format(self, capacities: list[int], density: int, available: int | None = None) -> None:
         """Blank partitions of these sizes, and another capacity if that is given. Raises ValueError when they do not

@@ -25,7 +25,7 @@ from tgtd.scsi.ssc.cartridge import Cartridge
 from tgtd.scsi.ssc.division import Division, divides
 from tgtd.scsi.ssc.ground import NONE, Ground, check_formatting
 from tgtd.scsi.ssc.head import EOM, Halted, Head, Stopped
-from tgtd.scsi.ssc.turn import Behind
+from tgtd.scsi.ssc.turn import Behind, Turn
 from tgtd.scsi.task import Task
 
 if TYPE_CHECKING:
@@ -87,19 +87,24 @@ def erase(drive: TapeDrive, task: Task) -> int:
     """ERASE(6), (16): short or LONG, what follows is gone, and its space is given back; after LONG nothing is left of
     it in the file."""
     cdb = task.cdb
+    thorough = bool(cdb[1] & _LONG)
+    behind = Behind(ERASE_IN_PROGRESS) if cdb[1] & _IMMED_OF_ERASE else None
+    turn = Turn(drive, task, writing=True, long=thorough, behind=behind)
 
     def prepare() -> Callable[[], Head]:
-        cartridge, head = drive.tape(), start(drive, cdb)
-        return partial(_erase, cartridge, head, drive.ground(head.partition), bool(cdb[1] & _LONG))
+        head = start(drive, cdb)
+        return partial(_erase, turn, drive.tape(), head, drive.ground(head.partition), thorough)
 
-    behind = Behind(ERASE_IN_PROGRESS) if cdb[1] & _IMMED_OF_ERASE else None
-    return drive.alone(task, prepare, writing=True, behind=behind)
+    return turn.take(prepare)
 
 
-def _erase(cartridge: Cartridge, head: Head, ground: Ground, thorough: bool) -> Head:
+def _erase(turn: Turn, cartridge: Cartridge, head: Head, ground: Ground, thorough: bool) -> Head:
+    """By a worker. LONG takes hours where the file system cannot punch holes; what nobody wants any more ends early."""
     ground.clear(cartridge, head)
-    if thorough:
-        cartridge.wipe(head.partition)
+    for share in cartridge.wipe(head.partition) if thorough else ():
+        turn.progress = int(share * 65535)
+        if turn.unwanted():
+            break
     return head
 
 
