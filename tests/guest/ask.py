@@ -3,9 +3,9 @@
 import socket
 import sys
 
-path, command = sys.argv[1:]
+path, command, arguments = sys.argv[1:]
 with socket.socket(socket.AF_UNIX) as connection:
     connection.connect(path)
-    connection.sendall(f'{{"version": 1, "command": "{command}", "arguments": {{}}}}\n'.encode())
+    connection.sendall(f'{{"version": 1, "command": "{command}", "arguments": {arguments}}}\n'.encode())
     with connection.makefile() as answer:
         print(answer.readline())

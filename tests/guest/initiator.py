@@ -85,8 +85,8 @@ class OpenIscsi:
 
     def clean(self) -> None:
         self.guest.run(
-            "umount -A /mnt 2>/dev/null; iscsiadm -m node -U all; iscsiadm -m node -o delete; "
-            "for each in $(ls /etc/iscsi/ifaces 2>/dev/null); do iscsiadm -m iface -I $each -o delete; done",
+            "[[ $(</proc/mounts) != *' /mnt '* ]] || umount -A /mnt; iscsiadm -m node -U all; "
+            "rm -rf /etc/iscsi/nodes/* /etc/iscsi/send_targets/* /etc/iscsi/ifaces/*",
             timeout=150,
             status=None,
         )

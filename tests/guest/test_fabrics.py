@@ -42,10 +42,9 @@ class Fabrics:
             f"mkdir -p -m 777 {PLACE}/etc/targets.d {PLACE}/media; cd {ROOT}; "
             f"echo 'workers = 0' >{PLACE}/etc/tgtd.toml; "
             f"setsid {DROP_IN} {sys.executable} -m tgtd --config {PLACE}/etc --state {PLACE}/state --run {PLACE}/run "
-            f"</dev/null >>{PLACE}/log 2>&1 & echo $! >{PLACE}/pid; "
-            f"for each in $(seq 140); do grep -qs ready {PLACE}/log && break; sleep 1; done; grep ready {PLACE}/log",
-            timeout=150,
+            f"</dev/null >>{PLACE}/log 2>&1 & echo $! >{PLACE}/pid"
         )
+        assert self.guest.eventually(f"grep -qs ready {PLACE}/log", 150), self.log()
 
     def serve(self, *luns: str, transport: str = "loopback", port: str = NAA, access: str = "anyone = true") -> None:
         """Edit the configuration."""
@@ -86,9 +85,8 @@ def daemon(guest: Guest) -> Iterator[Fabrics]:
     it = Fabrics(guest)
     it.start()
     yield it
-    guest.run(
-        f"kill $(cat {PLACE}/pid); for each in $(seq 50); do sleep 0.2; kill -0 $(cat {PLACE}/pid) || break; done"
-    )
+    guest.run(f"kill $(cat {PLACE}/pid)", status=None)
+    assert guest.eventually(f"! kill -0 $(<{PLACE}/pid) 2>/dev/null"), it.log()
     assert "user_" not in guest.run(f"ls {CONFIG}/core").output
     guest.run(f"rm -rf {PLACE}")
 

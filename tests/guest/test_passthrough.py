@@ -66,7 +66,7 @@ class Passed:
 
     def told(self) -> dict[str, Any]:
         """What the daemon's control socket says."""
-        said = self.guest.run(f"/usr/bin/python3 -I -S {HERE}/ask.py {PLACE}/run/control.sock status").output
+        said = self.guest.run(f"/usr/bin/python3 -I -S {HERE}/ask.py {PLACE}/run/control.sock status '{{}}'").output
         answer: dict[str, Any] = json.loads(said)["result"]
         return answer
 
@@ -102,10 +102,7 @@ def daemon(guest: Guest) -> Iterator[None]:
         f"setsid {sys.executable} -m tgtd --config {PLACE}/etc --state {PLACE}/state --run {PLACE}/run "
         f"</dev/null >{PLACE}/log 2>&1 & echo $! >{PLACE}/pid"
     )
-    guest.run(
-        f"for each in $(seq 300); do [ -S {PLACE}/run/control.sock ] && break; sleep 0.5; done; ls {PLACE}/run",
-        timeout=170,
-    )
+    assert guest.eventually(f"[ -S {PLACE}/run/control.sock ]", 150)
     yield
     guest.run(f"kill $(cat {PLACE}/pid); sleep 1; rm -rf {PLACE}", status=None)
 

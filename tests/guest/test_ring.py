@@ -73,13 +73,13 @@ def test_a_command_is_aborted_while_its_medium_hangs(guest: Guest, inside: Guest
     name = disk.rsplit("/", 1)[1]
     guest.run(f"for each in timeout eh_timeout; do echo 1 >/sys/block/{name}/device/$each; done")
     since = guest.heard()
-    inside.control(f"fault hang {TARGET} 0")
+    inside.ask("fault", what="hang", target=TARGET, lun=0)
     began = time.monotonic()
     read = f"dd if={disk} of=/dev/null bs=64k count=1 iflag=direct"
     assert guest.run(read, status=None).status != 0
     assert time.monotonic() - began < 100, "sooner than cmd_time_out could have ended it"
     assert "TMR_FUNCTION_COMPLETE" in guest.said(since)
-    inside.control(f"fault release {TARGET} 0")
+    inside.ask("fault", what="release", target=TARGET, lun=0)
     guest.run(f"echo running >/sys/block/{name}/device/state; echo 30 >/sys/block/{name}/device/timeout")
     guest.run(f"for each in 1 2 3 4 5; do {read} && exit; sleep 0.3; done; exit 1")
     assert "free_kept_buf" not in guest.said(since), "the kernel has no complaint"

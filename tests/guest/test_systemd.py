@@ -157,17 +157,26 @@ def test_reload(unit: Guest) -> None:
     unit.run("systemctl reload tgtd")
 
 
-def test_it_is_restarted_after_kill_9(unit: Guest) -> None:
+def test_it_is_restarted_after_kill_9_with_fabrics_of_the_kernel_by_the_drop_in(unit: Guest) -> None:
+    """The sandbox lets it at configfs and the rings, and disks are gone when it stops."""
+    examples, ours = "/usr/share/doc/tgtd/examples/systemd", "/etc/systemd/system"
     pid = shown(unit, "MainPID")
-    unit.run(f"kill -9 {pid}")
-    until(unit, f"[ $(systemctl show --value -p MainPID tgtd) != {pid} ] && systemctl is-active tgtd")
-    assert int(shown(unit, "NRestarts")) >= 1
-
-
-def test_it_stops_in_time(unit: Guest) -> None:
-    unit.run("systemctl stop tgtd", timeout=60)
-    assert shown(unit, "Result") == "success"
-    assert shown(unit, "ActiveState") == "inactive"
+    unit.run(
+        f"modprobe -a target_core_user sd_mod; cp -r {examples}/tgtd.service.d {ours}; systemctl daemon-reload; "
+        f"kill -9 {pid}",
+        timeout=90,
+    )
+    try:
+        configure(unit, TARGET.replace('portals = ["127.0.0.1:3260"]', LOOPBACK))
+        until(unit, f"[ $(systemctl show --value -p MainPID tgtd) != {pid} ] && systemctl is-active tgtd")
+        assert int(shown(unit, "NRestarts")) >= 1
+        until(unit, "lsscsi | grep tgtd.*/dev/sd")
+        unit.run("dd if=$(lsscsi | awk '/tgtd/{print $NF}') of=/dev/null bs=1M count=1 iflag=direct")
+        assert "0000000000000002" in unit.run(f"grep CapEff /proc/{shown(unit, 'MainPID')}/status").output
+        unit.run("systemctl stop tgtd", timeout=60)
+        assert "user_" not in unit.run("lsscsi; ls /sys/kernel/config/target/core").output
+    finally:
+        unit.run(f"rm -r {ours}/tgtd.service.d; systemctl daemon-reload; systemctl stop tgtd", timeout=90)
 
 
 def test_a_broken_file_at_the_start(stopped: Guest) -> None:
@@ -178,56 +187,52 @@ def test_a_broken_file_at_the_start(stopped: Guest) -> None:
     assert journal(stopped).count(COMPLAINT) > before
 
 
-def test_socket_activation(stopped: Guest) -> None:
-    """The first connection starts the daemon, which takes systemd's socket over."""
-    unit = stopped
-    configure(unit, TARGET.replace("127.0.0.1:3260", "0.0.0.0:3260"))
-    unit.run("systemctl start tgtd.socket && systemctl is-active tgtd.socket")
-    assert shown(unit, "ActiveState") == "inactive"
-    unit.run("exec 3<>/dev/tcp/127.0.0.1/3260")
-    until(unit, "systemctl is-active tgtd")
-    found = unit.run(
-        "mkdir -p /run/lock/iscsi; pidof iscsid >/dev/null || iscsid; "
-        "iscsiadm -m discovery -t sendtargets -p 127.0.0.1; iscsiadm -m node -o delete"
-    ).output
-    assert IQN in found
-    unit.run("systemctl restart tgtd", timeout=90)
-    assert IQN in unit.run("iscsiadm -m discovery -t sendtargets -p 127.0.0.1; iscsiadm -m node -o delete").output
+@pytest.fixture
+def activated(systemd: Guest) -> Guest:
+    """tgtd.service runs, by its first connection, with systemd's socket, which had been there alone.
 
-
-def test_fabrics_of_the_kernel_by_the_drop_in(systemd: Guest) -> None:
-    """The sandbox lets it at configfs and the rings, and disks are gone when it stops."""
-    examples, ours = "/usr/share/doc/tgtd/examples/systemd", "/etc/systemd/system"
-    configure(systemd, TARGET.replace('portals = ["127.0.0.1:3260"]', LOOPBACK))
+    For the watchdog its loop may not stand still for long.
+    """
+    if systemd.run("systemctl is-active tgtd.socket && systemctl is-active tgtd", status=None).status == 0:
+        return systemd
+    configure(systemd, TARGET.replace("127.0.0.1:3260", "0.0.0.0:3260"))
     systemd.run(
-        "modprobe -a target_core_user sd_mod; systemctl stop tgtd.socket tgtd; "
-        f"cp -r {examples}/tgtd.service.d {ours}; systemctl daemon-reload; systemctl start tgtd",
-        timeout=200,
-    )
-    try:
-        until(systemd, "lsscsi | grep tgtd.*/dev/sd")
-        systemd.run("dd if=$(lsscsi | awk '/tgtd/{print $NF}') of=/dev/null bs=1M count=1 iflag=direct")
-        assert "0000000000000002" in systemd.run(f"grep CapEff /proc/{shown(systemd, 'MainPID')}/status").output
-        systemd.run("systemctl stop tgtd", timeout=90)
-        assert "user_" not in systemd.run("lsscsi; ls /sys/kernel/config/target/core").output
-    finally:
-        systemd.run(f"rm -r {ours}/tgtd.service.d; systemctl daemon-reload; systemctl stop tgtd", timeout=90)
-
-
-def test_the_watchdog(stopped: Guest) -> None:
-    """A loop that stands still is noticed, and the daemon started anew. This guest keeps the short time for it."""
-    unit = stopped
-    configure(unit, TARGET)
-    unit.run(
+        "systemctl stop tgtd.socket tgtd.service; systemctl reset-failed tgtd; "
         "mkdir -p /run/systemd/system/tgtd.service.d && "
         "printf '[Service]\\nWatchdogSec=4s\\nTimeoutAbortSec=1s\\n' "
-        ">/run/systemd/system/tgtd.service.d/quick.conf && "
-        "systemctl daemon-reload && systemctl start tgtd",
+        ">/run/systemd/system/tgtd.service.d/quick.conf && systemctl daemon-reload && "
+        "systemctl start tgtd.socket && systemctl is-active tgtd.socket",
         timeout=120,
     )
+    assert shown(systemd, "ActiveState") == "inactive"
+    systemd.run("exec 3<>/dev/tcp/127.0.0.1/3260")
+    until(systemd, "systemctl is-active tgtd")
+    systemd.run("mkdir -p /run/lock/iscsi; pidof iscsid >/dev/null || iscsid")
+    return systemd
+
+
+def discovered(guest: Guest) -> str:
+    return guest.run("iscsiadm -m discovery -t sendtargets -p 127.0.0.1; iscsiadm -m node -o delete").output
+
+
+def test_socket_activation(activated: Guest) -> None:
+    """The first connection has started the daemon, which has taken systemd's socket over."""
+    assert IQN in discovered(activated)
+
+
+def test_the_watchdog(activated: Guest) -> None:
+    """A loop that stands still is noticed, and the daemon started anew, on the same socket."""
+    unit = activated
     pid = shown(unit, "MainPID")
     time.sleep(6)
     assert shown(unit, "MainPID") == pid, "it feeds the watchdog while it runs"
     unit.run(f"kill -STOP {pid}")
     until(unit, f"[ $(systemctl show --value -p MainPID tgtd) != {pid} ] && systemctl is-active tgtd")
     assert "Watchdog timeout" in journal(unit)
+    assert IQN in discovered(unit)
+
+
+def test_it_stops_in_time(activated: Guest) -> None:
+    activated.run("systemctl stop tgtd.socket tgtd", timeout=60)
+    assert shown(activated, "Result") == "success"
+    assert shown(activated, "ActiveState") == "inactive"
