@@ -25,6 +25,11 @@ def test_formats_and_long_commands(guest: Guest, site: Site, open_iscsi: OpenIsc
     guest.run(f"sg_raw -r 8320 -o /run/raw {device} 28 20 00 00 00 00 00 00 10 00")
     assert guest.run("stat -c %s /run/raw").output.strip() == str(16 * 520)
     guest.run(f"sg_raw -s 8320 -i /run/raw {device} 2a 20 00 00 00 00 00 00 10 00")
+    told = "4a 02 00 6c" + " 00" * 12 + " 80" + " 00" * 5 + " ab cd" + " 00" * 13 + " 02 00 00" + " 00" * 72
+    guest.run(f"echo {told} | sg_wr_mode --page=0xa,2 --contents=- {device}")
+    guest.run(f"sg_wr_mode --page=0xa --contents=0a,0a,00,10,00,a0,00,00,00,00,00,01 {device}")
+    wrong = guest.run(f"sg_raw -s 8320 -i /run/raw {device} 2a 20 00 00 00 00 00 00 10 00", status=None)
+    assert "Logical block application tag check failed" in wrong.output, wrong.output
     guest.run(f"sg_format --format --fmtpinfo=3 --pfu=0 --quick --early {device}; sleep 2; sg_turs {device}; true")
     assert "prot_en=1, p_type=1" in guest.run(f"sg_readcap -16 {device}").output
     guest.run(f"head -c 512 /dev/zero >/run/block; sg_write_same --32 --lba=8 --num=4 --in=/run/block {device}")

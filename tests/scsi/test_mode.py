@@ -17,6 +17,7 @@ from tgtd.scsi.memory import Forgetful, Kept
 from tgtd.scsi.mode import CHANGEABLE, CURRENT, DEFAULT, SAVED, ModeField, ModePage
 from tgtd.scsi.savedmodes import MEMORY, load
 from tgtd.scsi.sbc.modes import MODE_PAGES
+from tgtd.scsi.sbc.protection.tagpage import APPLICATION_TAG
 from tgtd.scsi.sense import (
     BECOMING_READY,
     INTERNAL_TARGET_FAILURE,
@@ -41,8 +42,11 @@ class Volatile(Pooled):
         self.flushes += 1
 
 
+PAGES = tuple(page for page in MODE_PAGES if page is not APPLICATION_TAG)
+
+
 def make(**settings: Any) -> Bench:
-    """A disk that has all mode pages."""
+    """A disk that has all mode pages but that of protection information."""
     bench = Bench()
     bench.disk(Volatile(1 << 20), **{"pool_warning": 90, **settings})
     bench.ready()
@@ -71,7 +75,7 @@ def with_bits(page: bytes, byte: int, mask: int) -> bytes:
     return bytes(changed)
 
 
-@pytest.mark.parametrize("page", MODE_PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 @pytest.mark.parametrize("control", [CURRENT, CHANGEABLE, DEFAULT, SAVED])
 def test_each_page_alone(page: Any, control: int) -> None:
     bench = make()
@@ -86,7 +90,7 @@ def test_each_page_alone(page: Any, control: int) -> None:
     assert six[4] >> 7 == can_be_saved
 
 
-@pytest.mark.parametrize("page", MODE_PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_fields_lie_in_the_page_and_do_not_overlap(page: Any) -> None:
     seen: set[tuple[int, int]] = set()
     for field in page.fields:
@@ -102,8 +106,8 @@ def test_all_pages() -> None:
     bench = make()
     without = bench.good(sense6(0x3F))[4:]
     everything = bench.good(sense6(0x3F, 0xFF))[4:]
-    assert len(without) == sum(page.length for page in MODE_PAGES if not page.subpage)
-    assert len(everything) == sum(page.length for page in MODE_PAGES)
+    assert len(without) == sum(page.length for page in PAGES if not page.subpage)
+    assert len(everything) == sum(page.length for page in PAGES)
     assert bench.good(sense6(0x0A, 0xFF))[4:] == bench.good(sense6(0x0A))[4:] + bench.good(sense6(0x0A, 1))[4:]
 
 
@@ -132,7 +136,7 @@ def allowed(page: ModePage, wish: bytes) -> bool:
     return all(field.values is None or field.read(wish) in field.values for field in page.fields)
 
 
-@pytest.mark.parametrize("page", MODE_PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_changeable_bit_changes_and_every_other_is_refused(page: Any) -> None:
     bench = make()
     mask = bench.good(sense6(page.code, page.subpage, CHANGEABLE))[4:]

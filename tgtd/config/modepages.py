@@ -69,6 +69,7 @@ PERFORMED: Mapping[tuple[int, int], tuple[str, str]] = {
     (0x02, 0): (_AS_IT_IS, "remove it; iSCSI negotiates its own, see [target.iscsi]"),
     (0x08, 0): ("is decided by write_cache (WCE)", "set write_cache of the lun instead"),
     (0x0A, 0x01): (_AS_IT_IS, "remove it"),
+    (0x0A, 0x02): ("is for initiators to set, on disks with protection information", "remove it"),
     (0x1A, 0): (_AS_IT_IS, "remove it"),
     (0x1C, 0): (_AS_IT_IS, "remove it"),
     (0x1C, 0x02): ("is decided by pool_warning", "set pool_warning of the lun instead"),

@@ -62,6 +62,7 @@ from tgtd.scsi.turns import Turns
 if TYPE_CHECKING:
     from tgtd.scsi.inquiry import VitalPage
     from tgtd.scsi.log import LogPage
+    from tgtd.scsi.memory import Memory
     from tgtd.scsi.mode import ModePage
 
 log = logging.getLogger(__name__)
@@ -122,6 +123,8 @@ class Disk(Device[BlockMedium, DiskSettings]):
         """A PRE-FETCH that nobody waits for is under way."""
         self.flushes = FlushBehind(self)
         self._absence = MANUAL_INTERVENTION_REQUIRED
+        self._recalled_early = False
+        """Before it was known what can be changed here: with protection information more than without."""
         self.block_size = self.shift = self.blocks = self.most_blocks = self.most_protected = 0
         self.thin = False
         self.guarded: ProtectedMedium | None = None
@@ -299,12 +302,19 @@ class Disk(Device[BlockMedium, DiskSettings]):
 
     # Live changes
 
+    def remember(self, memory: Memory) -> None:
+        super().remember(memory)
+        self._recalled_early = self.medium is None
+
     def insert(self, medium: BlockMedium) -> None:
         """The medium is there (again): NOT READY to ready (SBC-4 4.4). Raises ValueError when it does not fit."""
         check_fit(medium, self.settings)
         self.medium, self.size = medium, medium.size
         self.stopped = self.ejected = False
         self._survey()
+        if self._recalled_early:
+            self._recalled_early = False
+            self.recall_modes()
         self.attend_all(MEDIUM_MAY_HAVE_CHANGED)
 
     def stall(self, stall: Stall | None) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tgtd.scsi.mode import ModeField, ModePage, Work, constant
+from tgtd.scsi.sbc.protection.tagpage import APPLICATION_TAG
 from tgtd.scsi.sbc.selftest import extended_seconds
 from tgtd.scsi.sbc.thresholds import LBPERE, PROVISIONING
 from tgtd.scsi.spc.controlmode import D_SENSE, NUAR, TAS
@@ -53,6 +54,10 @@ def _set_unchecked(disk: Disk, on: int) -> None:
 
 def _set_tag_owner(disk: Disk, on: int) -> None:
     disk.policy.own = bool(on)
+
+
+def _set_told_tags(disk: Disk, on: int) -> None:
+    disk.policy.told = bool(on)
 
 
 def _protected(disk: Disk) -> bool:
@@ -135,6 +140,16 @@ CONTROL = ModePage(
             _protected,
         ),
         TAS,
+        ModeField(
+            5,
+            5,
+            1,
+            "ATMPE",
+            lambda disk: disk.policy.told,
+            lambda _: 0,
+            _set_told_tags,
+            _protected,
+        ),
         ModeField(10, 0, 16, "EXTENDED SELF-TEST COMPLETION TIME", extended_seconds, extended_seconds),
     ),
 )
@@ -167,6 +182,7 @@ MODE_PAGES = (
     CACHING,
     CONTROL,
     CONTROL_EXTENSION,
+    APPLICATION_TAG,
     POWER_CONDITION,
     INFORMATIONAL_EXCEPTIONS,
     PROVISIONING,

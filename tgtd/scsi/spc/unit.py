@@ -54,6 +54,10 @@ class PrimaryUnit(LogicalUnit):
         """The mode parameters that were saved are in force from now on."""
         super().remember(memory)
         self.saved_modes = load(memory.recall(MEMORY))
+        self.recall_modes()
+
+    def recall_modes(self) -> None:
+        """Make the saved values current, and say so."""
         changed, flush = restore(self)
         if changed:
             self.attend_all(MODE_PARAMETERS_CHANGED)

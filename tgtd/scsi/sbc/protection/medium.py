@@ -18,11 +18,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tgtd.scsi.layer import Wrapper
 from tgtd.scsi.medium import BlockMedium, Buffer
 from tgtd.scsi.sbc.protection.rules import READ, SIZE, Rules, check, generate
+from tgtd.scsi.sbc.protection.tags import ApplicationTags, TagRange
 from tgtd.scsi.sense import CheckCondition
 
 _STRIPE, _STRIPES = 20, 32  # a lock for each MiB, in turn
@@ -42,10 +43,17 @@ def room(size: int, block_size: int) -> int:
 @dataclass(slots=True)
 class Policy:
     """Of the control mode page. own: ATO, application tags are the application client's. lenient: DPICZ, nothing is
-    checked unless a command asks for it. Belongs to the loop thread."""
+    checked unless a command asks for it. told: ATMPE, the Application Tag mode page says what tags there are. Belongs
+    to the loop thread."""
 
     own: bool = False
     lenient: bool = False
+    told: bool = False
+    tags: ApplicationTags = field(default_factory=ApplicationTags)
+
+    def known(self) -> tuple[TagRange, ...]:
+        """What is known of application tags when a command does not say."""
+        return self.tags.ranges if self.own and self.told else ()
 
 
 class ProtectedMedium(Wrapper):
@@ -76,7 +84,8 @@ class ProtectedMedium(Wrapper):
 
     def rules(self, lba: int) -> Rules:
         """What a command knows that brings no expectations of its own."""
-        return Rules(self.kind, self.policy.own, lba & 0xFFFFFFFF if self.kind == 1 else None)
+        reference = lba & 0xFFFFFFFF if self.kind == 1 else None
+        return Rules(self.kind, self.policy.own, reference, tags=self.policy.known())
 
     # For commands that transfer protection information; in workers
 

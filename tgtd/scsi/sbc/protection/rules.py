@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from tgtd.scsi.medium import Buffer
 from tgtd.scsi.sbc.protection.guard import guards
+from tgtd.scsi.sbc.protection.tags import TagRange, tags_from
 from tgtd.scsi.sense import (
     ABORTED_COMMAND,
     MISCOMPARE,
@@ -57,7 +58,8 @@ class Rules:
     """What is known of the tags that one command meets.
 
     kind: the protection type. own: ATO, application tags are the application client's. reference: of the first block,
-    None where nobody knows. tag, mask: of the application tag the bits that are known.
+    None where nobody knows. tag, mask: of the application tag the bits that are known, if it is the same for all
+    blocks; tags: else, by range.
     """
 
     kind: int
@@ -65,6 +67,7 @@ class Rules:
     reference: int | None = None
     tag: int = 0
     mask: int = 0
+    tags: tuple[TagRange, ...] = ()
 
     def escaped(self, application: int, reference: int) -> bool:
         """A block that is not checked (SBC-4 4.21.3)."""
@@ -75,6 +78,10 @@ class Rules:
         if self.kind == 3:
             return repeat(first)
         return (number & NO_REFERENCE for number in _count(first))
+
+    def applications(self, lba: int) -> Iterator[tuple[int, int]]:
+        """What is known of the application tags of the blocks from `lba` on: tag and mask."""
+        return tags_from(self.tags, lba) if self.tags else repeat((self.tag, self.mask))
 
 
 def _count(first: int) -> Iterator[int]:
@@ -114,15 +121,15 @@ def check(rules: Rules, checks: Checks, lba: int, data: Buffer, information: Buf
         return
     view = memoryview(data)
     expected = None if rules.reference is None or not checks.reference else rules.references(rules.reference)
-    mask = rules.mask if checks.application else 0
+    tags = rules.applications(lba) if checks.application else repeat((0, 0))
     crcs = guards(view, size) if checks.guard else None
-    for n, (crc, application, reference) in enumerate(unpack(information)):
+    for n, ((crc, application, reference), (tag, mask)) in enumerate(zip(unpack(information), tags, strict=False)):
         wanted = None if expected is None else next(expected)
         if rules.escaped(application, reference):
             continue
         if crcs is not None and crc != crcs[n]:
             raise CheckCondition(CHECK_FAILED[_GUARD], information=lba + n)
-        if (application ^ rules.tag) & mask:
+        if (application ^ tag) & mask:
             raise CheckCondition(CHECK_FAILED[_APPLICATION], information=lba + n)
         if wanted is not None and reference != wanted:
             raise CheckCondition(CHECK_FAILED[_REFERENCE], information=lba + n)
@@ -131,8 +138,9 @@ def check(rules: Rules, checks: Checks, lba: int, data: Buffer, information: Buf
 def compare(rules: Rules, checks: Checks, lba: int, found: Buffer, sent: Buffer) -> None:
     """Raises MISCOMPARE where the medium's protection information is not what was sent (table 128)."""
     references = checks.reference and (rules.kind != 3 or rules.own)
-    mask = rules.mask if checks.application and rules.own else 0
-    for n, (one, other) in enumerate(zip(unpack(found), unpack(sent), strict=True)):
+    tags = rules.applications(lba) if checks.application and rules.own else repeat((0, 0))
+    both = zip(unpack(found), unpack(sent), strict=True)
+    for n, ((one, other), (_, mask)) in enumerate(zip(both, tags, strict=False)):
         if rules.escaped(*one[1:]) or rules.escaped(*other[1:]):
             continue
         if checks.guard and one[0] != other[0]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tgtd.scsi.layer import consult
 from tgtd.scsi.sbc.flaws import FlawedMedium
 from tgtd.scsi.sbc.protection.access import ProtectedAccess, access, flags_at, guarded, steps, unit_of
-from tgtd.scsi.sbc.protection.rules import SENT, SIZE, check, generate
+from tgtd.scsi.sbc.protection.rules import SENT, SIZE, check, generate, pack, unpack
 from tgtd.scsi.sbc.protection.transfers import put
 from tgtd.scsi.sbc.protection.verify import repeated_information
 from tgtd.scsi.sbc.provision import ANCHOR, MOST_SAME_BYTES, NDOB, UNMAP, check_anchor
@@ -85,9 +85,23 @@ def _repeat(disk: Disk, what: ProtectedAccess, block: bytes, information: bytes)
     for first, count in steps(disk.block_size, what.blocks):
         lba, data = what.lba + first, block * count
         if information:
-            beside = repeated_information(what.rules, information, first, count)
+            beside = _tagged(what, lba, repeated_information(what.rules, information, first, count))
         else:
             beside = generate(medium.rules(lba), lba, data, disk.block_size)
         put(disk, lba, data, beside, False)
     if disk.durable:
         disk.store().flush()
+
+
+def _tagged(what: ProtectedAccess, lba: int, information: bytes) -> bytes:
+    """With the application tags that the mode page says, where it does (SBC-4 5.52: not with type 3; type 2 has those
+    of its CDB)."""
+    if not what.rules.tags or what.rules.kind != 1:
+        return information
+    tags = what.rules.applications(lba)
+    return pack(
+        [
+            (crc, tag if mask else sent, reference)
+            for (crc, sent, reference), (tag, mask) in zip(unpack(information), tags, strict=False)
+        ]
+    )
