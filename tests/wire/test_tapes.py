@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.daemon import eventually
 from tests.initiator import Initiator, Result
 from tests.wire.conftest import Site
 from tests.wire.test_hostile import LUN_RESET, MOST_MEMORY, Hostile, memory
@@ -67,20 +68,23 @@ def test_errors_by_sg_logs(site: Site, tmp_path: Path) -> None:
     site.start()
     with ready(site) as initiator:
         assert write(initiator, b"rotten" * 10).status == 0
-        assert initiator.read(REWIND, 0, lun=1).status == 0
         file = site.media / "T1L8"
         with file.open("r+b") as image:
             image.seek(file.read_bytes().rfind(b"rotten"))
             image.write(b"R")
         for _ in range(2):
+            assert initiator.read(REWIND, 0, lun=1).status == 0
             assert initiator.read(bytes.fromhex("080000003c00"), 60, lun=1).asc == (3, 0x11, 0)
     for again in (False, True):
         if again:
+            assert eventually(
+                lambda: any("tape-lifetime" in file.read_text() for file in (site.place / "state").rglob("*.json"))
+            )
             site.stop()
             site.start()
         with ready(site) as initiator:
             pages = {}
-            for code in (0x0D, 0x16, 0x30):
+            for code in (0x0D, 0x14, 0x16, 0x30):
                 answer = initiator.read(bytes((0x4D, 0, 0x40 | code, 0, 0, 0, 0, 4, 0, 0)), 1024, lun=1).data
                 text = tmp_path / "page"
                 text.write_text(answer.hex(" "))
@@ -88,6 +92,8 @@ def test_errors_by_sg_logs(site: Site, tmp_path: Path) -> None:
                 told = subprocess.run(words, capture_output=True, text=True, check=True).stdout
                 pages[code] = {line.strip() for line in told.splitlines()}
         assert "Current temperature = <not available>" in pages[0x0D]
+        assert pages[0x14] >= {f"Lifetime {what}: {1 + again}" for what in ("media loads", "power cycles")}
+        assert "Lifetime power on hours: 0" in pages[0x14]
         assert pages[0x16] >= {
             "Parameter code: 0",
             "Density code: 0x5e",

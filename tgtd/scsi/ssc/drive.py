@@ -49,6 +49,7 @@ from tgtd.scsi.ssc.flushing import Flushing
 from tgtd.scsi.ssc.ground import NONE, Ground
 from tgtd.scsi.ssc.guarding import OFF, Guard, Guards
 from tgtd.scsi.ssc.head import Halted, Head, Unwritten
+from tgtd.scsi.ssc.lifetime import Lifetime
 from tgtd.scsi.ssc.loading import ALERTS, begin, forget, misfit, worries
 from tgtd.scsi.ssc.logs import LOG_PAGES
 from tgtd.scsi.ssc.modes import MODE_PAGES
@@ -112,6 +113,7 @@ class TapeDrive(Device[Mount, TapeSettings]):
         self.tally = TapeTally()
         self.alerts = Alerts()
         self.events = ErrorEvents()
+        self.lifetime = Lifetime()
         self.last_medium_error = None
         self.medium = None
         self.block_size = 0
@@ -226,6 +228,9 @@ class TapeDrive(Device[Mount, TapeSettings]):
     def density_of(self, cartridge: Cartridge) -> int:
         """The density code that a cartridge is formatted with: its own, as that is what it is made for."""
         return cartridge.density or self.write_density
+
+    def looked_at(self) -> None:
+        self.lifetime.look(self)
 
     def worries(self) -> Iterator[str]:
         return worries(self)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _MB, _MIB = 1_000_000, 1 << 20
 _NEVER_CLEANED = 0x0100
 _RETRIES = (0x03, 0x08)
+_LIFETIME = (0x00, 0x01, 0x02, 0x0C)
 _POLLING_DELAY = 100
 """Milliseconds between two looks at the very high frequency data."""
 
@@ -118,7 +119,11 @@ def _loads(drive: TapeDrive) -> tuple[int, ...]:
 
 
 def _statistics(drive: TapeDrive) -> Iterator[Parameter]:
-    """Device statistics (SSC-5 8.2.5): those that are since the last reset; the drive does not remember its youth."""
+    """Device statistics (SSC-5 8.2.5): lifetime media loads, cleaning operations, power on hours and power cycles, then
+    those that are since the last reset. No media motion, of which there is none."""
+    life = drive.lifetime.life(drive)
+    for code, count in zip(_LIFETIME, (life.loads, life.cleanings, life.minutes // 60, life.starts), strict=True):
+        yield Parameter(code, COUNTER, count.to_bytes(4, "big"))
     for code, count in zip((0x0D, 0x0E, 0x0F), since_reset(drive, 0x14, _loads), strict=True):
         yield Parameter(code, COUNTER, count.to_bytes(4, "big"), default=bytes(4))
     for code in (0x40, 0x41):
