@@ -61,7 +61,7 @@ class TransferLength:
         return self.count * self.length
 
 
-def wish(drive: TapeDrive, cdb: bytes) -> TransferLength:
+def transfer_length(drive: TapeDrive, cdb: bytes) -> TransferLength:
     """Raises INVALID FIELD IN CDB: fixed blocks of no length, or SILI with them; more than a block may have."""
     six = cdb[0] < 0x80
     asked = int.from_bytes(cdb[2:5] if six else cdb[12:15], "big")
@@ -176,7 +176,7 @@ class Reading:
 
 def read(drive: TapeDrive, task: Task) -> int:
     """READ(6), READ(16)."""
-    what = wish(drive, task.cdb)
+    what = transfer_length(drive, task.cdb)
     if not what.total:
         return GOOD
     buffer = task.allocate(drive.pool, what.total)
@@ -208,12 +208,12 @@ def read(drive: TapeDrive, task: Task) -> int:
 
 def wanted(drive: TapeDrive, cdb: bytes) -> int:
     """Bytes of data-out that a WRITE wants."""
-    return wish(drive, cdb).total
+    return transfer_length(drive, cdb).total
 
 
 def write(drive: TapeDrive, task: Task) -> int:
     """WRITE(6), WRITE(16): what follows is gone, and the end of data is behind what was written."""
-    what = wish(drive, task.cdb)
+    what = transfer_length(drive, task.cdb)
     data = memoryview(task.data_out or b"")
     if len(data) != what.total:
         raise CheckCondition(INVALID_FIELD_IN_CDB, field=2 if task.cdb[0] < 0x80 else 12)

@@ -19,7 +19,7 @@ from tgtd.scsi.sense import (
     CheckCondition,
 )
 from tgtd.scsi.spc.commands import usage
-from tgtd.scsi.ssc.blocks import FIXED, Reading, TransferLength, start, wish
+from tgtd.scsi.ssc.blocks import FIXED, Reading, TransferLength, start, transfer_length
 from tgtd.scsi.ssc.cartridge import Partition
 from tgtd.scsi.ssc.coding import Coding
 from tgtd.scsi.ssc.head import ILI, Halted, Head, Stopped, end_of_data, record_at
@@ -42,7 +42,7 @@ class Stretch(NamedTuple):
 
 def _blocks(drive: TapeDrive, cdb: bytes) -> TransferLength:
     """What is asked for where it is told in blocks. Where READ has SILI, there is BYTCMP."""
-    return wish(drive, cdb[:1] + bytes((cdb[1] & ~(_COMPARE | _IMMED),)) + cdb[2:])
+    return transfer_length(drive, cdb[:1] + bytes((cdb[1] & ~(_COMPARE | _IMMED),)) + cdb[2:])
 
 
 def _stretch(drive: TapeDrive, cdb: bytes) -> Stretch | None:
