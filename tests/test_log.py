@@ -28,6 +28,12 @@ def test_text_lines_carry_the_fields_they_do_not_name(stream: io.StringIO) -> No
     assert line.endswith("info: LUN 3 is online target=iqn.a")
 
 
+def test_a_record_is_one_line_and_plain(stream: io.StringIO) -> None:
+    log.set_up("info", "text", stream)
+    logging.getLogger("tgtd.test").warning("%s is gone", "/a\n2026-11-24 error: forged\x1b[31m\u202e\u00e9")
+    assert stream.getvalue().endswith(r" warning: /a\n2026-11-24 error: forged\x1b[31m\u202e" + "\u00e9 is gone\n")
+
+
 def test_json_lines(stream: io.StringIO) -> None:
     log.set_up("debug", "json", stream)
     try:

@@ -200,3 +200,10 @@ def test_secrets_that_are_named_are_told_to_the_watcher(site: Inside) -> None:
     assert reload.result == "applied"
     assert site.service.targets[IQN].access.chap.incoming == {"u": b"another-secret-of-ours"}
     assert "another-secret" not in repr(reload)
+
+
+def test_a_thousand_errors_are_not_all_logged(site: Inside, caplog: pytest.LogCaptureFixture) -> None:
+    site.write("".join(f"bogus{number} = 1\n" for number in range(1000)) + site.lun(1))
+    assert len(site.reload().errors) >= 1000
+    assert caplog.text.count("is not a known key") == 100
+    assert "900 more; tgtctl check tells all" in caplog.text

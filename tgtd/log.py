@@ -43,8 +43,15 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         message = record.getMessage()
         extra = "".join(f" {k.lower()}={v}" for k, v in fields(record).items() if str(v) not in message)
-        line = f"{self.formatTime(record)} {record.levelname.lower()}: {message}{extra}"
+        line = _plain(f"{self.formatTime(record)} {record.levelname.lower()}: {message}{extra}")
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _plain(text: str) -> str:
+    """In one line, with nothing that a terminal would obey: names and paths are what others have written."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
 
 
 class JsonFormatter(logging.Formatter):

@@ -21,6 +21,9 @@ from tgtd.workers import Lane
 
 log = logging.getLogger(__name__)
 
+MOST_LOGGED = 100
+"""Errors of one reload; a directory of three thousand bad files shall not fill a disk with each look at it."""
+
 Reply = Callable[[Reload], None]
 Asked = tuple[str, Reply | None]
 """Who asked for a reload, and where the answer goes."""
@@ -179,8 +182,10 @@ class Reloader:
                 log.info("applied: %s", step)
         else:
             log.error("reload (%s) refused; generation %d stays in force", reload.by, self._health.generation)
-            for error in reload.errors:
+            for error in reload.errors[:MOST_LOGGED]:
                 log.error("%s", error)
+            if len(reload.errors) > MOST_LOGGED:
+                log.error("and %d more; tgtctl check tells all", len(reload.errors) - MOST_LOGGED)
         self._health.last_reload = reload
 
     def summary(self) -> str:
