@@ -161,6 +161,14 @@ def test_data_goes_both_ways(kernel: Kernel, device: ScsiDeviceMedium) -> None:
     assert kernel.timeouts[-1] == 9000
 
 
+def test_a_cdb_that_no_structure_holds(kernel: Kernel, device: ScsiDeviceMedium) -> None:
+    """The longest that SPC-5 has is 260 bytes; a byte is what version 3 has for their number."""
+    asked = len(kernel.timeouts)
+    with pytest.raises(OSError, match="CDB of 260 bytes") as caught:
+        device.execute(bytes((0x7F, 0, 0, 0, 0, 0, 0, 252)) + bytes(252), None, None, 9)
+    assert (caught.value.errno, len(kernel.timeouts)) == (errno.EINVAL, asked)
+
+
 def test_sense_comes_along(device: ScsiDeviceMedium) -> None:
     reply = device.execute(cdb10(0x28, 1 << 30, 1), None, memoryview(bytearray(512)), 9)
     assert (reply.status, reply.moved, len(reply.sense)) == (2, 0, 18)

@@ -25,6 +25,7 @@ _BSG = struct.Struct("@IIIIQQIIIIQIIIIQQIIQIIIIIIIIiiQII")
 _NONE, _TO_DEVICE, _FROM_DEVICE = -1, -2, -3
 _SENSE = 252
 _SECONDS = 30  # for what is asked of the device when it is opened
+_LONGEST_CDB = 255  # bytes; the structure of version 3 has no room for more
 _USUAL_BYTES = 512 << 10  # most data of a command, where the host does not say
 
 _HOST = {
@@ -79,6 +80,8 @@ class ScsiDeviceMedium:
 
     def execute(self, cdb: bytes, out: Buffer | None, into: memoryview | None, seconds: int) -> Reply:
         """See ScsiDevice."""
+        if len(cdb) > _LONGEST_CDB:
+            raise OSError(errno.EINVAL, f"a CDB of {len(cdb)} bytes is too long for this host", self._path)
         return self._ask(cdb, out, into, seconds)
 
     def _by_sg(self, cdb: bytes, out: Buffer | None, into: memoryview | None, seconds: int) -> Reply:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.scsi.passthrough.stand_in import PassBench
 from tests.scsi.workbench import IDENTITY, TUR, cdb10, pointer_of, sense_of
-from tgtd.scsi.passthrough.device import LONG_SECONDS, PassthroughSettings
-from tgtd.scsi.passthrough.exchange import Reply
+from tgtd.scsi.passthrough.device import LONG_SECONDS, TAPE_SECONDS, PassthroughSettings
+from tgtd.scsi.passthrough.exchange import Portrait, Reply
 from tgtd.scsi.sense import (
     BECOMING_READY,
     BUSY,
@@ -110,6 +110,21 @@ def test_commands_that_take_long_have_time() -> None:
     bench.unit.change(PassthroughSettings(20000), IDENTITY)
     bench.run(bytes((0x01, 0, 0, 0, 0, 0)))
     assert bench.real.asked[-1][3] == 20000
+
+
+def test_a_tape_has_time_to_find_its_place() -> None:
+    bench = PassBench(timeout=7)
+    inquiry = bench.real.portrait.inquiry
+    bench.real.portrait = Portrait(b"\x01" + inquiry[1:])
+    bench.unit.insert(bench.real)
+    bench.ready()
+    for cdb in (TUR, bytes((0x08, 0, 0, 0, 1, 0)), bytes((0x10, 0, 0, 0, 1, 0))):
+        bench.run(cdb)
+    assert {cdb[0]: seconds for cdb, _, _, seconds in bench.real.asked} == {
+        0x00: TAPE_SECONDS,
+        0x08: TAPE_SECONDS,
+        0x10: LONG_SECONDS,
+    }
 
 
 @pytest.mark.parametrize(

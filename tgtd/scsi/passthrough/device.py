@@ -46,10 +46,20 @@ log = logging.getLogger(__name__)
 
 _PASSING = {disk: passing(forward, disk) for disk in (False, True)}
 
-LONG = frozenset({0x01, 0x04, 0x07, 0x11, 0x19, 0x1B, 0x2B, 0x3B, 0x48, 0x5B, 0x91, 0x92, 0x93, 0xA1, 0xA5, 0xA6})
-"""Operation codes that may take hours on some device type: rewind, format, space, erase, load, locate, sanitize, ..."""
+LONG = frozenset(
+    {
+        *(0x01, 0x04, 0x07, 0x10, 0x11, 0x13, 0x19, 0x1B, 0x2B, 0x2F, 0x35, 0x37, 0x3B, 0x48, 0x5B),
+        *(0x80, 0x8F, 0x91, 0x92, 0x93, 0xA1, 0xA5, 0xA6, 0xAF, 0xE7),
+    }
+)
+"""Operation codes that may take hours on some device type: rewind, format, space, erase, load, locate, filemarks (what
+is buffered goes to the tape), verify, sanitize, inventories, ..."""
 
 LONG_SECONDS = 14400
+TAPE = 0x01
+TAPE_SECONDS = 900
+"""Reads and writes of a tape wait for the drive to thread and find its place. A command that is given up has the host
+reset the drive, which rewinds it."""
 
 Then = Callable[[bytes], bytes]
 """Makes what initiators see of the data that a device sent."""
@@ -57,7 +67,8 @@ Then = Callable[[bytes], bytes]
 
 @dataclass(frozen=True, slots=True)
 class PassthroughSettings:
-    """command_timeout: seconds after which a command is given up; those of LONG have four hours at least."""
+    """command_timeout: seconds after which a command is given up; those of LONG have LONG_SECONDS at least, those of
+    tape drives TAPE_SECONDS."""
 
     command_timeout: int = 60
 
@@ -142,9 +153,7 @@ class Passthrough(Device[ScsiDevice, PassthroughSettings]):
             raise CheckCondition(INVALID_FIELD_IN_CDB)
         into = task.allocate(self.pool, room) if room else None
         replies: list[Reply] = []
-        seconds = self.settings.command_timeout
-        if cdb[0] in LONG:
-            seconds = max(seconds, LONG_SECONDS)
+        seconds = self._seconds(cdb[0])
         self.counters.commands += 1
 
         def work() -> None:
@@ -154,6 +163,15 @@ class Passthrough(Device[ScsiDevice, PassthroughSettings]):
             return self._answered(task, replies[0], into, show, most)
 
         return self.defer(task, work, then, writing=out is not None)
+
+    def _seconds(self, opcode: int) -> int:
+        """For which a command may take."""
+        least = 0
+        if opcode in LONG:
+            least = LONG_SECONDS
+        elif self.portrait is not None and self.portrait.device_type == TAPE:
+            least = TAPE_SECONDS
+        return max(self.settings.command_timeout, least)
 
     def _answered(self, task: Task, reply: Reply, into: memoryview | None, show: Then | None, most: int) -> int:
         if into is not None:
