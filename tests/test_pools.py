@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.inside import Inside, attached, inside
-from tgtd import cli
+from tgtd.cli import status as shown
 from tgtd.pools import status
 from tgtd.scsi.room import Room, roomy
 from tgtd.scsi.sbc.thresholds import REACHED
@@ -104,7 +104,7 @@ def test_status_and_edits(site: Inside, capsys: pytest.CaptureFixture[str]) -> N
     }
     row = json.loads("".join(pieces(site.tree, site.health)))["targets"][0]["luns"][0]
     assert row["pool"]["percent"] == 95
-    assert cli.status._pool(row["pool"]) == (
+    assert shown._pool(row["pool"]) == (
         "its file system is 95 % full, 5 GiB are free (warning at 90 %; WARNED: make room there)"
     )
     site.write(site.lun(1, size="1 GiB", more="pool_warning = 97"))

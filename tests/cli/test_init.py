@@ -19,6 +19,34 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
     assert "--config DIR" in capsys.readouterr().out
 
 
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    for line in (["--help"], ["--help", "status"]):
+        with pytest.raises(SystemExit):
+            cli.main(line)
+        told = capsys.readouterr().out
+        assert [name for name in cli.COMMANDS if f"\n    {name}" not in told] == []
+
+
+def test_an_unknown_command_is_told_of_all(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["stats"])
+    told = capsys.readouterr().err
+    assert [name for name in cli.COMMANDS if repr(name) not in told] == []
+
+
+def test_a_directory_may_have_the_name_of_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--run", "check", "status"]) == 1
+    assert "tgtd is not running" in capsys.readouterr().err
+
+
+def test_what_is_asked_of_the_daemon_does_not_wait_for_what_reads_configurations() -> None:
+    code = "import sys; from tgtd import cli; cli.main(['--run', '/nowhere', 'status']); print(*sys.modules)"
+    run = [sys.executable, "-c", code]
+    loaded = subprocess.run(run, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]).stdout
+    assert "tgtd.cli.status" in loaded.split()
+    assert {"tgtd.config.load", "tgtd.media", "jsonschema"}.isdisjoint(loaded.split())
+
+
 def test_directories_before_or_after_the_command() -> None:
     for line in (["--run", "/a", "--config", "/c", "status"], ["status", "--run", "/a", "--config", "/c"]):
         parsed = cli.parser().parse_args(line)
@@ -55,7 +83,7 @@ def test_no_traceback_ever(
     def fail(arguments: object) -> int:
         raise raised
 
-    monkeypatch.setattr(cli.status, "run", fail)
+    monkeypatch.setattr(cli.command("status"), "run", fail)
     assert cli.main(["status"]) == status
     assert words in capsys.readouterr().err
 
@@ -63,7 +91,7 @@ def test_no_traceback_ever(
 def test_a_reader_that_has_seen_enough() -> None:
     code = (
         "import sys; from tgtd import cli\n"
-        "cli.status.run = lambda arguments: print('x' * 1000000) or 0\n"
+        "cli.command('status').run = lambda arguments: print('x' * 1000000) or 0\n"
         "sys.exit(cli.main(['status']))"
     )
     process = subprocess.Popen(

@@ -11,43 +11,34 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 from tgtd import __version__
-from tgtd.cli import (
-    cat_config,
-    check,
-    fabric,
-    fault,
-    library,
-    log_level,
-    medium,
-    plan,
-    reload,
-    reservations,
-    sessions,
-    status,
-    stop,
-)
 from tgtd.cli.client import Trouble
 
-COMMANDS: dict[str, ModuleType] = {
-    "status": status,
-    "sessions": sessions,
-    "reservations": reservations,
-    "fault": fault,
-    "medium": medium,
-    "library": library,
-    "fabric": fabric,
-    "check": check,
-    "plan": plan,
-    "reload": reload,
-    "cat-config": cat_config,
-    "log-level": log_level,
-    "stop": stop,
-}
+COMMANDS = (
+    "status",
+    "sessions",
+    "reservations",
+    "fault",
+    "medium",
+    "library",
+    "fabric",
+    "check",
+    "plan",
+    "reload",
+    "cat-config",
+    "log-level",
+    "stop",
+)
+
+
+def command(name: str) -> ModuleType:
+    """The module of one of COMMANDS. Only what is asked for is imported: most of tgtctl's time would go there."""
+    return import_module(f"{__name__}.{name.replace('-', '_')}")
 
 
 def directories(suppress: bool = False) -> argparse.ArgumentParser:
@@ -64,22 +55,24 @@ def directories(suppress: bool = False) -> argparse.ArgumentParser:
     return options
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line; the options for directories may stand before or after the sub-command."""
+def parser(names: Iterable[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The command line; the options for directories may stand before or after the sub-command, one of these names."""
     top = argparse.ArgumentParser(prog="tgtctl", description="Look after tgtd.", parents=[directories()])
     top.add_argument("--version", action="version", version=f"tgtctl {__version__}")
     commands = top.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
     common = directories(suppress=True)
-    for module in COMMANDS.values():
-        module.add_parser(commands, common)
+    for name in names:
+        command(name).add_parser(commands, common)
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run tgtctl; returns its exit status. Trouble is told in one line, never by a traceback."""
-    arguments = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    named = COMMANDS if {"-h", "--help"} & {*words} else [name for name in COMMANDS if name in words]
+    arguments = parser(named or COMMANDS).parse_args(words)
     try:
-        status = int(COMMANDS[arguments.command].run(arguments))
+        status = int(command(arguments.command).run(arguments))
         sys.stdout.flush()
         return status
     except Trouble as trouble:
