@@ -256,6 +256,22 @@ def test_the_robot_does_not_wait_for_what_may_take_hours(shop: Shop, cdb: str) -
     shop.good(OUT)
 
 
+def test_a_drive_that_leaves_while_it_verifies(shop: Shop) -> None:
+    """That is given up, as its cartridge has to come out."""
+    shop.put("A00001L8")
+    shop.ready(1)
+    shop.good(WRITE, HELLO, lun=1)
+    shop.good(bytes.fromhex("010000000000"), lun=1)
+    assert shop.start(bytes.fromhex("132400000000"), lun=1).status == 0
+    errand = shop.drives[0].errand
+    assert errand is not None
+    shop.changer.meet(finding({2: shop.drives[1]}))
+    shop.lane.step(1)  # the robot looks, while the drive is still busy
+    assert errand.unwanted()
+    shop.lane.drain()
+    assert shop.drives[0].cartridge is None
+
+
 def test_it_does_wait_for_what_does_not(shop: Shop) -> None:
     shop.put("A00001L8")
     shop.ready(1)
