@@ -70,7 +70,17 @@ def test_what_goes_on_behind_commands(guest: Guest, site: Site, open_iscsi: Open
     late = guest.run(f"sg_raw {generic} 00 00 00 00 00 00", status=None).output
     assert "deferred" in late
     assert "End-of-data" in late
-    guest.run(f"sg_turs {generic}")
+    ioctl = f"fcntl.ioctl(os.open('{st}', os.O_RDWR), 0x40086D01, struct.pack('hi', 35, 2))"  # MTIOCTOP, MTWEOFI
+    guest.run(f'mt-st -f {st} eod && python3 -c "import fcntl, os, struct; {ioctl}"')
+    guest.run(f"echo more | dd of={st} bs=1k conv=sync status=none")
+    assert guest.run(f"mt-st -f {st} tell").output == "At block 6.\n"
+    file = site.media / "A00001L8.tape"
+    with file.open("r+b") as stored:
+        stored.seek(file.read_bytes().index(b"more"))
+        stored.write(b"less")
+    guest.run(f"mt-st -f {st} rewind && mt-st -f {st} fsf 3")
+    guest.run(f"dd if={st} bs=1k status=none", status=1)
+    assert guest.run(f"mt-st -f {st} tell").output == "At block 5.\n", "behind the block that cannot be read"
 
 
 def test_killed_while_it_writes(guest: Guest, site: Site, open_iscsi: OpenIscsi) -> None:
