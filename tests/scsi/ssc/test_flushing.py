@@ -13,11 +13,18 @@ import pytest
 from tests.scsi.ssc.taping import MIB, REWIND, Tape
 from tests.scsi.workbench import GOOD, TUR, sense_of
 from tgtd.media.cartridge.cartridge import Cartridge
+from tgtd.scsi.pace import Pace
 from tgtd.scsi.task import PENDING
 
 MARK = bytes.fromhex("100100000100")
 FLUSH = bytes.fromhex("100000000000")
 WRITE = bytes.fromhex("0a0000000300")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writing is never slow, whatever else the machine does."""
+    monkeypatch.setattr(Pace, "took", lambda self, seconds: None)
 
 
 @pytest.fixture
