@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import struct
+from pathlib import Path
 
 from tests.scsi.ssc.taping import MIB, REWIND, Tape
 from tests.scsi.test_log import parsed, select, sense
 from tests.scsi.workbench import sense_of
-from tgtd.media.cartridge.cartridge import Cartridge
+from tgtd.media.cartridge.cartridge import MOST_CLEANINGS, Cartridge, Making
 from tgtd.scsi.ssc.logs import LOG_PAGES
 
 PREVENT, UNLOAD = bytes.fromhex("1e0000000100"), bytes.fromhex("1b0000000000")
@@ -104,6 +105,37 @@ def test_status(tape: Tape) -> None:
     tape.good(UNLOAD)
     assert parsed(tape.good(sense(0x11)))[0] == bytes((0x61, 0x34, 0, 0))
     assert numbers(tape, 0x14)[0x0D] == 1
+
+
+def test_condition(tape: Tape) -> None:
+    assert parsed(tape.good(sense(0x3E))) == {0: bytes(4), 1: b"\0\1\1\0", 2: b"\0\0\0\1", 3: b"\xff" * 4}
+    tape.write(b"rotten" * 10)
+    tape.good(REWIND)
+    rot(tape, 3)
+    tape.read(60)
+    tape.drive.faults = 1
+    assert parsed(tape.good(sense(0x3E)))[1] == b"\0\2\2\0", "the drive and the medium are degraded"
+    tape.drive.partition().lost = 1
+    assert parsed(tape.good(sense(0x3E)))[1] == b"\0\2\3\0"
+    tape.drive.faults = tape.drive.partition().lost = 0
+    tape.good(UNLOAD)
+    assert parsed(tape.good(sense(0x3E)))[1] == b"\0\1\0\0"
+    tape.good(bytes.fromhex("1b0000000100"))
+    assert parsed(tape.good(sense(0x3E))) == {0: bytes(4), 1: b"\0\1\1\0", 2: b"\0\0\0\2", 3: b"\xff" * 4}
+
+
+def test_condition_with_a_cleaning_cartridge(tape: Tape, tmp_path: Path) -> None:
+    cleaner = Cartridge.create(str(tmp_path / "cleaner"), Making("CLN001L8", MIB, "clean"))
+    for uses, expired in ((0, 0), (MOST_CLEANINGS - 2, 0), (MOST_CLEANINGS, 1)):
+        cleaner.label.loads = uses
+        tape.drive.take_out()
+        tape.lane.drain()
+        tape.drive.put_in(cleaner)
+        tape.lane.drain()
+        page = parsed(tape.good(sense(0x3E)))
+        assert page[1] == bytes((expired, 1, 0, 0))
+        assert int.from_bytes(page[3], "big") == min(uses + 1, MOST_CLEANINGS)
+    cleaner.close()
 
 
 def test_an_error_and_who_hears_of_it(tape: Tape) -> None:

@@ -1,7 +1,7 @@
-"""Log pages of tape drives, as rows (SPC-5 7.3, SSC-5 8.2), and those of LTO's makers (30h to 32h).
+"""Log pages of tape drives, as rows (SPC-5 7.3, SSC-5 8.2), and those of LTO's makers (30h to 32h, 3Eh).
 
-Blocks are not gathered into data sets here, so that nothing is said of those. Not here: what each of LTO's makers has
-in another form, or not at all (3Eh), and what is for automation devices (15h).
+Blocks are not gathered into data sets here, so that nothing is said of those. Not here: what is for automation devices
+(15h, service buffers).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tgtd.scsi.log import ASCII_LIST, BINARY_LIST, COUNTER, LogPage, Parameter
+from tgtd.scsi.sense import CLEANING_EXPIRED
 from tgtd.scsi.spc.application import APPLICATION_CLIENT
 from tgtd.scsi.spc.counting import error_page, reset, since_reset
 from tgtd.scsi.spc.health import EXCEPTIONS, TEMPERATURE
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _MB, _MIB = 1_000_000, 1 << 20
 _NEVER_CLEANED = 0x0100
 _RETRIES = (0x03, 0x08)
+_RIGHT, _DEGRADED, _FAILED = 0b01, 0b10, 0b11
+_NO_VALUE = 0xFFFF_FFFF
 _LIFETIME = (0x00, 0x01, 0x02, 0x0C)
 _POLLING_DELAY = 100
 """Milliseconds between two looks at the very high frequency data."""
@@ -137,6 +140,27 @@ def _alert_response(drive: TapeDrive) -> Iterator[Parameter]:
     yield _number(0, 8, bits)
 
 
+def _condition(drive: TapeDrive) -> Iterator[Parameter]:
+    """Device status as HP's LTO drives have it: type, status bits, lifetime media loads, and how often the cleaning
+    cartridge that is in the drive was used. No number says what product it is."""
+    cartridge = drive.cartridge
+    yield _number(0, 4, 0)
+    expired, device = drive.misfit is CLEANING_EXPIRED, _DEGRADED if drive.faults else _RIGHT
+    yield Parameter(1, BINARY_LIST, bytes((expired, device, _medium_condition(drive), 0)))
+    yield _number(2, 4, drive.lifetime.life(drive).loads)
+    yield _number(3, 4, cartridge.loads if cartridge is not None and cartridge.kind == "clean" else _NO_VALUE)
+
+
+def _medium_condition(drive: TapeDrive) -> int:
+    cartridge = drive.cartridge if drive.loaded else None
+    if cartridge is None:
+        return 0
+    if any(partition.lost for partition in cartridge.partitions):
+        return _FAILED
+    seen = drive.tally.since_load()
+    return _DEGRADED if seen.unread or seen.unwritten else _RIGHT
+
+
 # The cartridge
 
 
@@ -228,4 +252,5 @@ LOG_PAGES = (
     LogPage(0x30, 0, "tape usage", _usage),
     LogPage(0x31, 0, "tape capacity", _capacity),
     _compression_page(0x32, "data compression of LTO", _MIB),
+    LogPage(0x3E, 0, "device status", _condition),
 )
