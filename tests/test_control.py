@@ -28,7 +28,7 @@ class Bench:
         self.loop = Loop()
         self.later: list[Reply] = []
         self.path = place / "control.sock"
-        commands: dict[str, control.Command] = {
+        commands: dict[str, control.ControlCommand] = {
             "echo": lambda arguments, reply: reply({"arguments": dict(arguments)}),
             "later": lambda arguments, reply: self.later.append(reply),
             "big": lambda arguments, reply: reply(self._big()),

@@ -426,12 +426,17 @@ def test_modules_say_what_they_are() -> None:
 
 
 def classes() -> Iterator[tuple[str, Path, set[str]]]:
-    """(name, where, the last words of what it inherits from) of those at the top of the house's modules."""
+    """(name, where, the last words of what it inherits from) of those at the top of the house's modules, and of types
+    that have a name (Work = Callable[...])."""
     for path in MODULES:
         for node in tree(path).body:
             if isinstance(node, ast.ClassDef):
                 bases = {(dotted(base) or "").split(".")[-1] for base in node.bases}
                 yield node.name, path, bases
+            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                name = node.targets[0].id
+                if re.match(r"[A-Z]\w*[a-z]", name) and isinstance(node.value, ast.Subscript | ast.BinOp):
+                    yield name, path, set()
 
 
 def test_a_name_means_one_thing() -> None:

@@ -42,7 +42,7 @@ Result = Mapping[str, object] | Iterator[str] | Unanswerable
 """What a command answers: an object, or the pieces of its JSON text, or that it cannot."""
 
 Reply = Callable[[Result], None]
-Command = Callable[[Mapping[str, object], Reply], None]
+ControlCommand = Callable[[Mapping[str, object], Reply], None]
 """Called with the request's arguments; calls the reply once, now or later, or raises Unanswerable."""
 
 
@@ -52,7 +52,7 @@ class ControlServer:
     The path must belong to this process (see tgtd.daemon's lock): a socket that lies there is replaced.
     """
 
-    def __init__(self, loop: Loop, path: Path, commands: Mapping[str, Command]) -> None:
+    def __init__(self, loop: Loop, path: Path, commands: Mapping[str, ControlCommand]) -> None:
         self.loop = loop
         self.path = path
         self.commands = commands
@@ -172,7 +172,7 @@ class _Client:
             log.exception("control command failed: %r", line[:200])
             self._begin(iter((_refusal("internal error; the daemon's log has the details"),)))
 
-    def _parse(self, line: bytes) -> tuple[Command, Mapping[str, object]]:
+    def _parse(self, line: bytes) -> tuple[ControlCommand, Mapping[str, object]]:
         try:
             request = json.loads(line)
         except (ValueError, RecursionError):

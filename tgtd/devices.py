@@ -9,7 +9,7 @@ from typing import Any
 
 from tgtd.config import model
 from tgtd.config.librarymodels import MODELS
-from tgtd.identity import Names
+from tgtd.identity import InquiryNames
 from tgtd.media.codecs import codecs
 from tgtd.media.guards import GUARDS
 from tgtd.media.tapecipher import ciphers
@@ -36,7 +36,7 @@ class DeviceKind:
 
     make: Callable[[Identity, BufferPool, Offload, Any], AnyDevice]
     settings: Callable[[model.Lun], Any]
-    names: Callable[[model.Lun], Names]
+    names: Callable[[model.Lun], InquiryNames]
 
 
 def _disk(identity: Identity, pool: BufferPool, lane: Offload, settings: DiskSettings) -> Disk:
@@ -62,7 +62,7 @@ def passthrough_settings(wish: model.Lun) -> PassthroughSettings:
     return PassthroughSettings(command_timeout=wish.command_timeout)
 
 
-def _own_names(wish: model.Lun) -> Names:
+def _own_names(wish: model.Lun) -> InquiryNames:
     return "tgtd", wish.device, "0001"
 
 
@@ -100,7 +100,7 @@ def tape_settings(wish: model.Lun) -> TapeSettings:
     return TapeSettings(personality_of(wish), codecs, wish.read_only, ciphers(), GUARDS)
 
 
-def _drive_names(wish: model.Lun) -> Names:
+def _drive_names(wish: model.Lun) -> InquiryNames:
     drive = personality_of(wish)
     return drive.vendor, drive.product, drive.revision
 
@@ -124,7 +124,7 @@ def library_settings(wish: model.Lun) -> LibrarySettings:
     )
 
 
-def _library_names(wish: model.Lun) -> Names:
+def _library_names(wish: model.Lun) -> InquiryNames:
     assert wish.library is not None
     library = MODELS[wish.library.model]
     return library.vendor, library.product, library.revision

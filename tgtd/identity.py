@@ -69,11 +69,11 @@ def _create(path: Path) -> str:
     return text
 
 
-Names = tuple[str, str, str]
+InquiryNames = tuple[str, str, str]
 """Vendor, product and revision, as INQUIRY has them."""
 
 
-def derive(installation: bytes, target: str, lun: int, wish: IdentityWish, names: Names) -> Identity:
+def derive(installation: bytes, target: str, lun: int, wish: IdentityWish, names: InquiryNames) -> Identity:
     """The identity of a logical unit; what the configuration declares wins. names: what its device type is called."""
     digest = hashlib.sha256(b"\0".join((installation, target.encode(), str(lun).encode()))).digest()
     return Identity(

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from tgtd.folder import MALFORMED, StateFolder, sealed, unsealed, why
-from tgtd.scsi.memory import Kept
+from tgtd.scsi.memory import WhenKept
 from tgtd.scsi.sense import INTERNAL_TARGET_FAILURE, CheckCondition
 from tgtd.workers import Lane
 
@@ -60,13 +60,13 @@ class UnitMemory:
         self._wwid = wwid
         self._place = place
         self._values = dict(values)
-        self._waiting: list[tuple[str, bytes | None, Kept]] = []
+        self._waiting: list[tuple[str, bytes | None, WhenKept]] = []
         self._saving = False
 
     def recall(self, name: str) -> bytes | None:
         return self._values.get(name)
 
-    def keep(self, name: str, value: bytes | None, then: Kept) -> None:
+    def keep(self, name: str, value: bytes | None, then: WhenKept) -> None:
         self._waiting.append((name, value, then))
         self._advance()
 
@@ -81,7 +81,7 @@ class UnitMemory:
         work = partial(self._memories.save, self._wwid, self._place, values)
         self._lane.submit(work, partial(self._saved, values, then))
 
-    def _saved(self, values: dict[str, bytes], then: Kept, error: BaseException | None) -> None:
+    def _saved(self, values: dict[str, bytes], then: WhenKept, error: BaseException | None) -> None:
         self._saving = False
         if error is None:
             self._values = values

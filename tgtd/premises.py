@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tgtd.config import model
 from tgtd.config.layers import Layers
-from tgtd.control import Command, ControlServer
+from tgtd.control import ControlCommand, ControlServer
 from tgtd.identity import installation_id
 from tgtd.loop import Loop
 
@@ -118,7 +118,7 @@ def raise_file_limit(config: model.Config) -> None:
         )
 
 
-def listen(loop: Loop, run: Path, commands: Mapping[str, Command]) -> ControlServer:
+def listen(loop: Loop, run: Path, commands: Mapping[str, ControlCommand]) -> ControlServer:
     """The control socket. Raises CannotStart."""
     try:
         return ControlServer(loop, run / CONTROL_SOCKET, commands)

@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 MOST_LOGGED = 100
 """Errors of one reload; a directory of three thousand bad files shall not fill a disk with each look at it."""
 
-Reply = Callable[[Reload], None]
-Asked = tuple[str, Reply | None]
+WhenReloaded = Callable[[Reload], None]
+Asked = tuple[str, WhenReloaded | None]
 """Who asked for a reload, and where the answer goes."""
 
 
@@ -60,7 +60,7 @@ class Reloader:
         then(outcome)
         self._next()
 
-    def request(self, by: str, reply: Reply | None = None) -> None:
+    def request(self, by: str, reply: WhenReloaded | None = None) -> None:
         """Reload. What is asked for while a reload runs is answered by one more, which begins after it."""
         self._asked.append((by, reply))
         if not self._busy:

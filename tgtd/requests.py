@@ -9,7 +9,7 @@ from typing import Protocol
 
 from tgtd import log
 from tgtd.config import model
-from tgtd.control import Command, Reply, Unanswerable
+from tgtd.control import ControlCommand, Reply, Unanswerable
 from tgtd.estate import Estate
 from tgtd.reload import Reloader
 from tgtd.status import Health, Reload
@@ -42,7 +42,7 @@ class Requests:
         self._health = health
         self._daemon = daemon
 
-    def table(self) -> dict[str, Command]:
+    def table(self) -> dict[str, ControlCommand]:
         """By name."""
         return {
             "status": self._status,

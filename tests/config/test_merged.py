@@ -4,13 +4,13 @@ import tomllib
 
 from tests.config.tree import HEAD, LUN, Tree
 from tgtd.config.document import Document
-from tgtd.config.merged import DEFAULT, Row, merged, toml
+from tgtd.config.merged import DEFAULT, MergedRow, merged, toml
 from tgtd.config.schema import TARGETS, Schema
 
 
 def _rows(text: str) -> dict[str, tuple[object, str]]:
     parts = merged(Document("a.toml", text.encode(), 0o600), Schema(TARGETS).tree)
-    return {".".join(map(str, part.path)): (part.value, part.origin) for part in parts if isinstance(part, Row)}
+    return {".".join(map(str, part.path)): (part.value, part.origin) for part in parts if isinstance(part, MergedRow)}
 
 
 def test_every_value_has_an_origin() -> None:
@@ -37,7 +37,7 @@ def test_the_result_says_the_same(tree: Tree) -> None:
     original = tree.target(text)
     parts = merged(Document("a.toml", text.encode(), 0o600), Schema(TARGETS).tree)
     again = "\n".join(
-        f"{part.path[-1]} = {toml(part.value)}" if isinstance(part, Row) else part.header for part in parts
+        f"{part.path[-1]} = {toml(part.value)}" if isinstance(part, MergedRow) else part.header for part in parts
     )
     assert tree.target(again) == original
 
@@ -49,7 +49,7 @@ def test_a_target_on_a_fabric_of_the_kernel_has_its_keys_only(tree: Tree) -> Non
     )
     parts = list(merged(Document("a.toml", text.encode(), 0o600), Schema(TARGETS).tree))
     again = "\n".join(
-        f"{part.path[-1]} = {toml(part.value)}" if isinstance(part, Row) else part.header for part in parts
+        f"{part.path[-1]} = {toml(part.value)}" if isinstance(part, MergedRow) else part.header for part in parts
     )
     assert "cmd_time_out = 30" in again
     assert "portals" not in again

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from tgtd.media.keyheader import SIZE, SLOT, Entry, KeyHeader, in_force
+from tgtd.media.keyheader import SIZE, SLOT, HeaderEntry, KeyHeader, in_force
 from tgtd.media.ram import RamMedium
 from tgtd.scsi.medium import Buffer
 
@@ -125,9 +125,9 @@ def test_cut_short(cut: int) -> None:
 
 
 def test_what_is_none() -> None:
-    entry = Entry(512, 1, bytes(32), bytes(72))
-    assert Entry.decode(entry.encode()) == entry
-    assert Entry.decode(Entry(513, 1, bytes(32), bytes(72)).encode()) is None
+    entry = HeaderEntry(512, 1, bytes(32), bytes(72))
+    assert HeaderEntry.decode(entry.encode()) == entry
+    assert HeaderEntry.decode(HeaderEntry(513, 1, bytes(32), bytes(72)).encode()) is None
     for wrong in (b"", bytes(SLOT), os.urandom(SLOT), entry.encode()[:100]):
-        assert Entry.decode(wrong) is None
+        assert HeaderEntry.decode(wrong) is None
     assert in_force(b"") is None

@@ -18,7 +18,7 @@ from tests.scsi.workbench import TUR, cdb10
 from tgtd.media import scsi
 from tgtd.media.problem import MediumError
 from tgtd.media.scsi import BLKSECTGET, SG_EMULATED_HOST, SG_IO, ScsiDeviceMedium
-from tgtd.scsi.passthrough.exchange import Reply
+from tgtd.scsi.passthrough.exchange import DeviceReply
 
 
 class Version3(ctypes.Structure):
@@ -114,7 +114,7 @@ class Kernel:
         header.in_residual = 0 if outgoing else header.in_length - reply.moved
         header.status = reply.status
 
-    def carry_out(self, header: Any, address: int | None, outgoing: bool, length: int) -> Reply:
+    def carry_out(self, header: Any, address: int | None, outgoing: bool, length: int) -> DeviceReply:
         self.timeouts.append(header.timeout)
         cdb = ctypes.string_at(header.cdb, header.cdb_length)
         memory = memoryview((ctypes.c_char * length).from_address(address)).cast("B") if address else None
@@ -153,11 +153,11 @@ def test_who_it_is(kernel: Kernel, device: ScsiDeviceMedium) -> None:
 
 def test_data_goes_both_ways(kernel: Kernel, device: ScsiDeviceMedium) -> None:
     data = bytes(range(256)) * 2
-    assert device.execute(cdb10(0x2A, 5, 1), data, None, 9) == Reply(0, b"", 512)
+    assert device.execute(cdb10(0x2A, 5, 1), data, None, 9) == DeviceReply(0, b"", 512)
     into = memoryview(bytearray(b"\xff" * 2048))
-    assert device.execute(cdb10(0x28, 5, 1), None, into, 9) == Reply(0, b"", 512)
+    assert device.execute(cdb10(0x28, 5, 1), None, into, 9) == DeviceReply(0, b"", 512)
     assert into[:512] == data
-    assert device.execute(TUR, None, None, 9) == Reply(0, b"", 0)
+    assert device.execute(TUR, None, None, 9) == DeviceReply(0, b"", 0)
     assert kernel.timeouts[-1] == 9000
 
 
@@ -184,7 +184,7 @@ def test_the_way_to_the_device(kernel: Kernel, device: ScsiDeviceMedium, host: i
     with pytest.raises(OSError, match="host status") as trouble:
         device.execute(TUR, None, None, 9)
     assert trouble.value.errno == number
-    kernel.real.replies.append(Reply(0x18, b"", 0))
+    kernel.real.replies.append(DeviceReply(0x18, b"", 0))
     assert device.execute(TUR, None, None, 9).status == 0x18, "the device's own status counts for more"
 
 

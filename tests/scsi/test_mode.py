@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.scsi.workbench import TUR, Bench, Pooled, pointer_of, sense_of
 from tgtd.scsi.medium import Buffer
-from tgtd.scsi.memory import Forgetful, Kept
+from tgtd.scsi.memory import Forgetful, WhenKept
 from tgtd.scsi.mode import CHANGEABLE, CURRENT, DEFAULT, SAVED, ModeField, ModePage
 from tgtd.scsi.savedmodes import MEMORY, load
 from tgtd.scsi.sbc.modes import MODE_PAGES
@@ -344,7 +344,7 @@ def test_reverting_to_defaults() -> None:
 class Failing(Forgetful):
     """Nothing can be kept."""
 
-    def keep(self, name: str, value: bytes | None, then: Kept) -> None:
+    def keep(self, name: str, value: bytes | None, then: WhenKept) -> None:
         then(CheckCondition(INTERNAL_TARGET_FAILURE))
 
 
@@ -375,7 +375,7 @@ class Slow(Forgetful):
         super().__init__()
         self.waiting: list[Callable[[], None]] = []
 
-    def keep(self, name: str, value: bytes | None, then: Kept) -> None:
+    def keep(self, name: str, value: bytes | None, then: WhenKept) -> None:
         self.waiting.append(partial(super().keep, name, value, then))
 
 

@@ -25,7 +25,7 @@ from tgtd.media.ram import RamMedium
 from tgtd.scsi.access import PortGroup
 from tgtd.scsi.layer import bottom
 from tgtd.scsi.passthrough.device import Passthrough, PassthroughSettings
-from tgtd.scsi.passthrough.exchange import Reply
+from tgtd.scsi.passthrough.exchange import DeviceReply
 from tgtd.scsi.reservation.state import EMPTY
 from tgtd.scsi.room import Room
 from tgtd.scsi.sbc.disk import Disk
@@ -227,7 +227,7 @@ class Turmoil(Pair):
         number = chance.choice((0, 0, 5, 16, 19, 110))
         self.real.trouble = OSError(number, "host") if number else None
         if chance.random() < 0.3:
-            self.real.replies.append(Reply(chance.choice((0, 2, 8, 0x18, 0x28, 0x40)), chance.choice(SENSES), 0))
+            self.real.replies.append(DeviceReply(chance.choice((0, 2, 8, 0x18, 0x28, 0x40)), chance.choice(SENSES), 0))
 
     def settle(self) -> None:
         """Until nobody has anything to do any more."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from tgtd.config.document import Document
 from tgtd.config.layers import DAEMON_FILE, Layers, find
 from tgtd.config.load import Loader
-from tgtd.config.merged import Row, merged, toml
+from tgtd.config.merged import MergedRow, merged, toml
 from tgtd.config.problem import ConfigErrors, printable
 from tgtd.config.schema import DAEMON, TARGETS, Schema
 
@@ -64,7 +64,7 @@ def _lines(documents: list[tuple[Document, Schema]]) -> Iterator[str]:
     for document, schema in documents:
         yield f"# {document.name}"
         for part in merged(document, schema.tree):
-            if isinstance(part, Row):
+            if isinstance(part, MergedRow):
                 yield f"{part.path[-1]} = {toml(part.value)}  # {part.origin}"
             else:
                 yield f"\n{part.header}  # {part.origin}"
@@ -78,7 +78,7 @@ def _as_rows(documents: list[tuple[Document, Schema]]) -> list[dict[str, object]
             "values": [
                 {"path": list(part.path), "value": part.value, "origin": part.origin}
                 for part in merged(document, schema.tree)
-                if isinstance(part, Row)
+                if isinstance(part, MergedRow)
             ],
         }
         for document, schema in documents

@@ -15,7 +15,7 @@ from tgtd.config.problem import ERROR, WARNING, Mistake
 from tgtd.config.schema import Section
 from tgtd.config.secrets import SecretStore, inline
 
-Names = Callable[[Document, Path, list[str | None]], Iterator[str]]
+ReadNames = Callable[[Document, Path, list[str | None]], Iterator[str]]
 """What reads a list of initiators."""
 
 
@@ -33,7 +33,7 @@ class AccessBuilder:
         table: Mapping[str, Any],
         secrets: SecretStore,
         strict: bool,
-        names: Names | None = None,
+        names: ReadNames | None = None,
     ) -> Access:
         """strict: a secret that is not there is an error, not a warning. names: None: those of iSCSI, and patterns."""
         filled = {**self._defaults, **table}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
-from tgtd.config.access import AccessBuilder, Names, read_secret
+from tgtd.config.access import AccessBuilder, ReadNames, read_secret
 from tgtd.config.address import parse_portal, parse_redirect
 from tgtd.config.complaint import Complaint
 from tgtd.config.device import misfits
@@ -169,7 +169,7 @@ class TargetBuilder:
         numbers = {lun.number for _, lun in luns} | {share.number for _, share in shared}
         transport = filled["transport"]
         fabric = fabric_of(document, path, table, transport, self._fabric)
-        read: Names | None = None
+        read: ReadNames | None = None
         if fabric is None:
             groups = tuple(self._groups(document, path, table))
             portals = self._all_portals(document, path, filled, groups)
@@ -406,7 +406,7 @@ def _shared(document: Document, path: Path, table: Mapping[str, Any]) -> Iterato
 
 
 def _views(
-    document: Document, path: Path, tables: list[dict[str, Any] | None], numbers: set[int], read: Names | None
+    document: Document, path: Path, tables: list[dict[str, Any] | None], numbers: set[int], read: ReadNames | None
 ) -> Iterator[LunView]:
     for index, table in enumerate(tables):
         if table is None:

@@ -14,7 +14,7 @@ DEFAULT = "default"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class MergedRow:
     """One value. path: of keys and places. value: as in TOML; a secret by reference only. origin: "file:line:column",
     or DEFAULT."""
 
@@ -24,22 +24,22 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """A table header: every entry of an array of tables has its own. path: as in Row. origin: of the header."""
+class MergedTable:
+    """A table header: every entry of an array of tables has its own. path: as in MergedRow. origin: of the header."""
 
     path: Path
     header: str
     origin: str
 
 
-def merged(document: Document, schema: Mapping[str, Any]) -> Iterator[Row | Table]:
+def merged(document: Document, schema: Mapping[str, Any]) -> Iterator[MergedRow | MergedTable]:
     """A document in the order of the schema, defaults filled in."""
     yield from _table(document, schema, document.data, (), ())
 
 
 def _table(
     document: Document, schema: Mapping[str, Any], given: Mapping[str, Any], path: Path, names: tuple[str, ...]
-) -> Iterator[Row | Table]:
+) -> Iterator[MergedRow | MergedTable]:
     """Plain values first: in TOML, what follows a header belongs to it."""
     nested: list[str] = []
     senseless = _senseless(schema, given)
@@ -47,9 +47,9 @@ def _table(
         if _is_table(row) or _is_tables(row):
             nested.append(key)
         elif key in given:
-            yield Row((*path, key), _shown(row, given[key]), str(document.origin((*path, key))))
+            yield MergedRow((*path, key), _shown(row, given[key]), str(document.origin((*path, key))))
         elif "default" in row and key not in senseless:
-            yield Row((*path, key), row["default"], DEFAULT)
+            yield MergedRow((*path, key), row["default"], DEFAULT)
     for key in nested:
         row = schema["properties"][key]
         header = (*names, key)
@@ -79,9 +79,9 @@ def _headed(
     path: Path,
     names: tuple[str, ...],
     brackets: str,
-) -> Iterator[Row | Table]:
+) -> Iterator[MergedRow | MergedTable]:
     origin = str(document.origin(path)) if given else DEFAULT
-    yield Table(path, brackets.format(".".join(names)), origin)
+    yield MergedTable(path, brackets.format(".".join(names)), origin)
     yield from _table(document, schema, given, path, names)
 
 

@@ -28,7 +28,7 @@ _DIGEST = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class HeaderEntry:
     """unit: bytes of a data unit. sequence: the higher one is in force."""
 
     unit: int
@@ -42,7 +42,7 @@ class Entry:
         return (body + hashlib.sha256(body).digest()).ljust(SLOT, b"\0")
 
     @classmethod
-    def decode(cls, slot: bytes) -> Entry | None:
+    def decode(cls, slot: bytes) -> HeaderEntry | None:
         """None: it is none, or damaged."""
         body, digest = slot[: _FORM.size], slot[_FORM.size : _FORM.size + _DIGEST]
         if len(body) < _FORM.size or hashlib.sha256(body).digest() != digest:
@@ -53,12 +53,12 @@ class Entry:
         return cls(unit, sequence, salt, wrapped)
 
 
-def in_force(content: bytes) -> tuple[Entry, int] | None:
+def in_force(content: bytes) -> tuple[HeaderEntry, int] | None:
     """The entry that counts, and its slot; None: there is none."""
     found = [
         (entry, slot)
         for slot in (0, 1)
-        if (entry := Entry.decode(content[slot * SLOT : (slot + 1) * SLOT])) is not None
+        if (entry := HeaderEntry.decode(content[slot * SLOT : (slot + 1) * SLOT])) is not None
     ]
     return max(found, key=lambda one: one[0].sequence, default=None)
 
@@ -71,7 +71,7 @@ class KeyHeader:
         content = memoryview(bytearray(SIZE))
         medium.read(0, content)
         found = in_force(bytes(content))
-        self.entry: Entry | None = None if found is None else found[0]
+        self.entry: HeaderEntry | None = None if found is None else found[0]
         self._slot = 1 if found is None else found[1]
         self.blank = not any(content)
         self.torn = False
@@ -88,7 +88,7 @@ class KeyHeader:
         """
         salt = os.urandom(SALT_SIZE)
         sequence = 1 if self.entry is None else self.entry.sequence + 1
-        entry = Entry(unit, sequence, salt, wrap(secret, salt, key))
+        entry = HeaderEntry(unit, sequence, salt, wrap(secret, salt, key))
         slot = 1 - self._slot
         try:
             self._write(slot, entry.encode())

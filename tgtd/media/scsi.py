@@ -17,7 +17,7 @@ from collections.abc import Callable
 from tgtd.media.options import PLAIN, OpenOptions
 from tgtd.media.problem import MediumError
 from tgtd.scsi.medium import Buffer
-from tgtd.scsi.passthrough.exchange import Portrait, Reply
+from tgtd.scsi.passthrough.exchange import DeviceReply, Portrait
 
 SG_IO, SG_EMULATED_HOST, BLKSECTGET = 0x2285, 0x2203, 0x1267
 _SG = struct.Struct("@iiBBHIPPPIIiPBBBBHHiII0P")
@@ -54,7 +54,7 @@ class ScsiDeviceMedium:
     def __init__(self, fd: int, path: str) -> None:
         self._fd = fd
         self._path = path
-        self._ask: Callable[[bytes, Buffer | None, memoryview | None, int], Reply] = self._by_sg
+        self._ask: Callable[[bytes, Buffer | None, memoryview | None, int], DeviceReply] = self._by_sg
         self.most_bytes = _most_bytes(fd)
         self.portrait = self._look()
         self.size = self.portrait.blocks * self.portrait.block_size
@@ -78,13 +78,13 @@ class ScsiDeviceMedium:
                 raise
             raise _explain(error, path) from error
 
-    def execute(self, cdb: bytes, out: Buffer | None, into: memoryview | None, seconds: int) -> Reply:
+    def execute(self, cdb: bytes, out: Buffer | None, into: memoryview | None, seconds: int) -> DeviceReply:
         """See ScsiDevice."""
         if len(cdb) > _LONGEST_CDB:
             raise OSError(errno.EINVAL, f"a CDB of {len(cdb)} bytes is too long for this host", self._path)
         return self._ask(cdb, out, into, seconds)
 
-    def _by_sg(self, cdb: bytes, out: Buffer | None, into: memoryview | None, seconds: int) -> Reply:
+    def _by_sg(self, cdb: bytes, out: Buffer | None, into: memoryview | None, seconds: int) -> DeviceReply:
         data, length, direction = _data(out, into)
         command, sense = ctypes.create_string_buffer(cdb, len(cdb)), ctypes.create_string_buffer(_SENSE)
         header = bytearray(
@@ -97,7 +97,7 @@ class ScsiDeviceMedium:
         *_, status, _, _, written, host, driver, residual, _, _ = _SG.unpack(header)
         return self._reply(status, sense.raw[:written], host, driver, length - max(0, min(residual, length)))
 
-    def _by_bsg(self, cdb: bytes, out: Buffer | None, into: memoryview | None, seconds: int) -> Reply:
+    def _by_bsg(self, cdb: bytes, out: Buffer | None, into: memoryview | None, seconds: int) -> DeviceReply:
         data, length, direction = _data(out, into)
         command, sense = ctypes.create_string_buffer(cdb, len(cdb)), ctypes.create_string_buffer(_SENSE)
         outgoing, incoming = (length, 0) if direction == _TO_DEVICE else (0, length)
@@ -114,14 +114,14 @@ class ScsiDeviceMedium:
         residual = found[29] if outgoing else found[28]
         return self._reply(status, sense.raw[: min(written, _SENSE)], host, driver, length - min(residual, length))
 
-    def _reply(self, status: int, sense: bytes, host: int, driver: int, moved: int) -> Reply:
+    def _reply(self, status: int, sense: bytes, host: int, driver: int, moved: int) -> DeviceReply:
         """A status of the device counts for more than what the kernel thinks of the way to it."""
         if not status and driver & 0x0F == _DRIVER_TIMEOUT:
             host = host or 0x03
         if not status and host:
             number = _HOST.get(host, errno.EIO)
             raise OSError(number, f"{os.strerror(number)} (host status {host:02X}h)", self._path)
-        return Reply(status & 0x7E, sense, moved)
+        return DeviceReply(status & 0x7E, sense, moved)
 
     def _look(self) -> Portrait:
         """Find the version of SG_IO, then who the device is. What it does not answer is left out."""

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from tgtd.scsi.nexus import Nexus
     from tgtd.scsi.target import Target
 
-Operation = tuple[int, int | None]
+OperationKey = tuple[int, int | None]
 """Operation code and service action of a row."""
 
-_EVERYWHERE: frozenset[Operation] = frozenset(
+_EVERYWHERE: frozenset[OperationKey] = frozenset(
     {
         (0x03, None),  # REQUEST SENSE
         (0x12, None),  # INQUIRY
@@ -67,7 +67,7 @@ class AccessState(NamedTuple):
     code: int
     name: str
     refusal: Sense | None = None
-    admits: frozenset[Operation] = frozenset()
+    admits: frozenset[OperationKey] = frozenset()
     settable: bool = True
     absent: bool = False
 

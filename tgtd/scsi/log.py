@@ -152,10 +152,10 @@ def log_select(unit: PrimaryUnit, task: Task) -> int:
     return keep(unit, task, partial(_store, unit, changes), stored)
 
 
-Change = tuple[LogPage, dict[int, bytes]]
+LogChange = tuple[LogPage, dict[int, bytes]]
 
 
-def _store(unit: PrimaryUnit, changes: Iterable[Change]) -> Mapping[str, bytes | None]:
+def _store(unit: PrimaryUnit, changes: Iterable[LogChange]) -> Mapping[str, bytes | None]:
     kept: dict[str, bytes | None] = {}
     for page, values in changes:
         if page.store is not None:
@@ -163,7 +163,7 @@ def _store(unit: PrimaryUnit, changes: Iterable[Change]) -> Mapping[str, bytes |
     return kept
 
 
-def _resets(unit: PrimaryUnit, cdb: bytes) -> Iterator[Change]:
+def _resets(unit: PrimaryUnit, cdb: bytes) -> Iterator[LogChange]:
     """No parameter list: what PCR, SP and PC ask for, of the pages that the CDB names (SPC-5 6.7.2)."""
     control = cdb[2] >> 6
     resets, saves = bool(cdb[1] & _PCR), bool(cdb[1] & _SP)
@@ -192,7 +192,7 @@ def _chosen(pages: Sequence[LogPage], code: int, subpage: int) -> Sequence[LogPa
     return chosen
 
 
-def _changes(unit: PrimaryUnit, task: Task, length: int) -> Iterator[Change]:
+def _changes(unit: PrimaryUnit, task: Task, length: int) -> Iterator[LogChange]:
     """A parameter list: log pages, ascending, each with parameters, ascending (SPC-5 7.3.2)."""
     cdb, data = task.cdb, bytes(task.data_out or b"")
     for at, mask in ((1, _PCR), (2, 0x3F), (3, 0xFF)):

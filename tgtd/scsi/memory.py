@@ -10,7 +10,7 @@ from typing import Protocol
 
 from tgtd.scsi.sense import BECOMING_READY, CheckCondition
 
-Kept = Callable[[BaseException | None], None]
+WhenKept = Callable[[BaseException | None], None]
 """Called once, in the loop thread: the value is on stable storage, or with what went wrong; then all is as before."""
 
 
@@ -20,7 +20,7 @@ class Memory(Protocol):
     def recall(self, name: str) -> bytes | None:
         """What was kept last under this name; costs nothing. None: nothing was, or it was to be forgotten."""
 
-    def keep(self, name: str, value: bytes | None, then: Kept) -> None:
+    def keep(self, name: str, value: bytes | None, then: WhenKept) -> None:
         """Keep a value from now on; None forgets it. `then` may be called before this returns, or later; `recall` goes
         by the value before until then. One after the other, in the order of the calls."""
 
@@ -34,7 +34,7 @@ class Forgetful:
     def recall(self, name: str) -> bytes | None:
         return self._values.get(name)
 
-    def keep(self, name: str, value: bytes | None, then: Kept) -> None:
+    def keep(self, name: str, value: bytes | None, then: WhenKept) -> None:
         if value is None:
             self._values.pop(name, None)
         else:
@@ -48,5 +48,5 @@ class Unknown:
     def recall(self, name: str) -> bytes | None:
         return None
 
-    def keep(self, name: str, value: bytes | None, then: Kept) -> None:
+    def keep(self, name: str, value: bytes | None, then: WhenKept) -> None:
         then(CheckCondition(BECOMING_READY))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tgtd.scsi.medium import Work
 from tgtd.scsi.savedmodes import MEMORY, Choice, choices_of, encode, name_of, saved_value
 from tgtd.scsi.sense import (
     GOOD,
@@ -33,8 +34,6 @@ ALL_PAGES = 0x3F
 ALL_SUBPAGES = 0xFF
 
 _PF, _RTD, _SP = 0x10, 0x02, 0x01
-
-Work = Callable[[], object]
 
 
 def _always(unit: Any) -> bool:
@@ -153,7 +152,7 @@ class ModePage:
         return field.read(self.header() + declared)
 
 
-Change = tuple[ModePage, ModeField, int]
+ModeChange = tuple[ModePage, ModeField, int]
 """A field that can be changed, and the value that it is to have."""
 
 
@@ -271,7 +270,7 @@ def _select(unit: PrimaryUnit, task: Task, data: bytes, start: int, descriptors:
 
 def _select_nothing(unit: PrimaryUnit, task: Task) -> int:
     """Without a list: RTD sets all that can be changed to its default, SP saves what there is then."""
-    changes: list[Change] = []
+    changes: list[ModeChange] = []
     if task.cdb[1] & _RTD:
         for page in unit.mode_pages:
             changeable = [field for field in page.fields if field.changes(unit)]
@@ -282,7 +281,7 @@ def _select_nothing(unit: PrimaryUnit, task: Task) -> int:
     return _save(unit, task, lambda: {} if forgets else choices_of(unit, {}), changes)
 
 
-def _save(unit: PrimaryUnit, task: Task, choose: Callable[[], dict[str, Choice]], changes: list[Change]) -> int:
+def _save(unit: PrimaryUnit, task: Task, choose: Callable[[], dict[str, Choice]], changes: list[ModeChange]) -> int:
     """What cannot be saved is not changed either. choose: all that is to be saved, asked when its turn has come."""
     choices: dict[str, Choice] = {}
 
@@ -297,7 +296,7 @@ def _save(unit: PrimaryUnit, task: Task, choose: Callable[[], dict[str, Choice]]
     return keep(unit, task, change, saved)
 
 
-def _carry_out(unit: PrimaryUnit, changes: list[Change], task: Task) -> int:
+def _carry_out(unit: PrimaryUnit, changes: list[ModeChange], task: Task) -> int:
     """Change what has another value by now. What that calls for is done even if nobody waits for it any more."""
     due = [(field.change, value) for _, field, value in changes if field.change and value != field.value(unit)]
     work = [todo for change, value in due if (todo := change(unit, value)) is not None]
@@ -336,7 +335,7 @@ def _descriptor_length(unit: PrimaryUnit, data: bytes, start: int, length: int, 
     return int(asked_size)
 
 
-def _changes(unit: PrimaryUnit, data: bytes, at: int) -> Iterable[Change]:
+def _changes(unit: PrimaryUnit, data: bytes, at: int) -> Iterable[ModeChange]:
     """The fields of the pages from `at` on that can be changed, with the values that they are to have. PS is not looked
     at: it is reserved here, and initiators send back what MODE SENSE gave them."""
     while at < len(data):

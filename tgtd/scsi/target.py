@@ -11,7 +11,7 @@ from tgtd.scsi.lun import LogicalUnit
 from tgtd.scsi.nexus import LunNexus, Nexus
 from tgtd.scsi.sense import NEXUS_LOSS, REPORTED_LUNS_CHANGED
 
-View = Mapping[int, int]
+LunMap = Mapping[int, int]
 """LUN as the initiator numbers it → LUN of the target."""
 
 
@@ -70,7 +70,7 @@ class Target:
     def __init__(self, name: str, placeholder: Callable[[int], LogicalUnit], office: CopyOffice | None = None) -> None:
         self.name = name
         self.luns: dict[int, LogicalUnit] = {}
-        self.nexuses: dict[Nexus, View | None] = {}
+        self.nexuses: dict[Nexus, LunMap | None] = {}
         self.groups: tuple[PortGroup, ...] = PLAIN
         """Its target port groups, of one port each; changed by `regroup`."""
         self.grouped = False
@@ -79,7 +79,7 @@ class Target:
         self._controller = placeholder(0)
         self._absent = placeholder(-1)
 
-    def connect(self, nexus: Nexus, view: View | None = None) -> None:
+    def connect(self, nexus: Nexus, view: LunMap | None = None) -> None:
         """A new I_T nexus; it sees all units, or those of its view."""
         self.nexuses[nexus] = view
 
@@ -143,7 +143,7 @@ class Target:
         unit.access.leave(self)
         return unit
 
-    def set_view(self, nexus: Nexus, view: View | None) -> None:
+    def set_view(self, nexus: Nexus, view: LunMap | None) -> None:
         """Change what a live nexus sees."""
         self.nexuses[nexus] = view
         seen = self.visible(nexus)

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.hw.tcmu.kernel import PAGE, START, Kernel
-from tgtd.hw.tcmu.ring import Distrust, Item, Management, Refusal, Request, Ring
+from tgtd.hw.tcmu.ring import Distrust, Management, Refusal, Request, Ring, RingItem
 
 READ = bytes((0x28, 0, 0, 0, 0, 1, 0, 0, 2, 0))
 WRITE = bytes((0x2A, 0, 0, 0, 0, 1, 0, 0, 2, 0))
 SENSE = bytes.fromhex("70000500000000 0a 00000000 24 00 00 c00002")
 
 
-def requests(items: list[Item]) -> list[Request]:
+def requests(items: list[RingItem]) -> list[Request]:
     found = [item for item in items if isinstance(item, Request)]
     assert len(found) == len(items)
     return found

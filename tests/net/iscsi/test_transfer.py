@@ -13,16 +13,16 @@ from tgtd.net.iscsi.transfer import (
     PROTOCOL_SERVICE_CRC_ERROR,
     Burst,
     DataError,
-    DataOut,
+    DataOutTransfer,
 )
 from tgtd.scsi.sense import BUSY, Refused
 from tgtd.scsi.task import Task
 
 
-def make(limit: int, total: int | None = None) -> DataOut:
+def make(limit: int, total: int | None = None) -> DataOutTransfer:
     nobody: Any = None
     task = Task(nobody, 1, 0, bytes(16), 0, lambda task: None)
-    return DataOut(task, memoryview(bytearray(limit)), limit if total is None else total)
+    return DataOutTransfer(task, memoryview(bytearray(limit)), limit if total is None else total)
 
 
 def test_solicited_bursts_cover_the_rest() -> None:

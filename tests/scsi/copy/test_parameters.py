@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.scsi.copy.copying import SOURCE, cscd, move, narrow, wide
 from tgtd.scsi.copy.office import Designator
-from tgtd.scsi.copy.parameters import MOST_CSCDS, MOST_SEGMENTS, Cscd, Move, decode
+from tgtd.scsi.copy.parameters import MOST_CSCDS, MOST_SEGMENTS, CopyMove, Cscd, decode
 from tgtd.scsi.sense import CheckCondition, Sense
 
 WRONG, LENGTH = (0x26, 0x00), (0x1A, 0x00)
@@ -25,7 +25,7 @@ def refused(data: bytes, wide_: bool = False) -> tuple[tuple[int, int], int | No
 def test_what_is_in_it() -> None:
     order = decode(narrow(cscd(block_size=512), move(0, 1, 5, 6, 7, flags=3), identifier=4, flags=0x35), False)
     assert order.cscds == (Cscd(16, Designator(1, 3, SOURCE), 0, 0, 512),)
-    assert order.moves == (Move(48, 0, 1, True, 5, 6, 7),)
+    assert order.moves == (CopyMove(48, 0, 1, True, 5, 6, 7),)
     assert (order.identifier, order.immediate) == (4, False)
     order = decode(wide(cscd(), move(0, 1, 5, 6, 7), identifier=0x01020304, immediate=True), True)
     assert (order.identifier, order.immediate) == (0x01020304, True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.scsi.workbench import IDENTITY, Bench
 from tgtd.scsi.passthrough.device import Passthrough, PassthroughSettings
-from tgtd.scsi.passthrough.exchange import Portrait, Reply
+from tgtd.scsi.passthrough.exchange import DeviceReply, Portrait
 from tgtd.scsi.task import SIMPLE, Task
 
 
@@ -23,7 +23,7 @@ class StandIn:
         self.most_bytes = 64 << 10
         self.asked: list[tuple[bytes, int, int, int]] = []
         self.trouble: OSError | None = None
-        self.replies: list[Reply] = []
+        self.replies: list[DeviceReply] = []
         self.portrait = Portrait(
             self.bench.good(bytes.fromhex("120000010000")),
             {code: self.bench.good(bytes((0x12, 1, code, 1, 0, 0))) for code in (0x00, 0x80, 0x83)},
@@ -31,7 +31,7 @@ class StandIn:
             2048,
         )
 
-    def execute(self, cdb: bytes, out: Any, into: memoryview | None, seconds: int) -> Reply:
+    def execute(self, cdb: bytes, out: Any, into: memoryview | None, seconds: int) -> DeviceReply:
         self.asked.append((cdb, len(out or b""), len(into or b""), seconds))
         if self.trouble is not None:
             raise self.trouble
@@ -41,7 +41,9 @@ class StandIn:
         data = (task.data_in or b"")[: len(into or b"")]
         if into is not None:
             into[: len(data)] = data
-        return Reply(task.status, task.sense, len(data) if into is not None else min(task.wanted_out, len(out or b"")))
+        return DeviceReply(
+            task.status, task.sense, len(data) if into is not None else min(task.wanted_out, len(out or b""))
+        )
 
     def flush(self) -> None:
         pass

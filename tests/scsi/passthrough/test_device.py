@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.scsi.passthrough.stand_in import PassBench
 from tests.scsi.workbench import IDENTITY, TUR, cdb10, pointer_of, sense_of
 from tgtd.scsi.passthrough.device import LONG_SECONDS, TAPE_SECONDS, PassthroughSettings
-from tgtd.scsi.passthrough.exchange import Portrait, Reply
+from tgtd.scsi.passthrough.exchange import DeviceReply, Portrait
 from tgtd.scsi.sense import (
     BECOMING_READY,
     BUSY,
@@ -54,7 +54,7 @@ def test_sense_and_data_come_together() -> None:
     """As a tape's short block does."""
     bench = PassBench()
     sense = bytes.fromhex("f00020000001000a00000000000000000000")
-    bench.real.replies.append(Reply(0x02, sense, 100))
+    bench.real.replies.append(DeviceReply(0x02, sense, 100))
     task = bench.fetch(bytes.fromhex("080000020000"), 512)
     assert (task.status, task.sense, len(task.data_in)) == (0x02, sense, 100)
 
@@ -62,9 +62,9 @@ def test_sense_and_data_come_together() -> None:
 def test_sense_is_the_device_s() -> None:
     bench = PassBench()
     assert bench.refused(cdb10(0x28, 1 << 20, 1)) == LBA_OUT_OF_RANGE[:3]
-    bench.real.replies.append(Reply(0x02, b"", 0))
+    bench.real.replies.append(DeviceReply(0x02, b"", 0))
     assert bench.refused(TUR) == INTERNAL_TARGET_FAILURE[:3]
-    bench.real.replies.append(Reply(RESERVATION_CONFLICT, b"", 0))
+    bench.real.replies.append(DeviceReply(RESERVATION_CONFLICT, b"", 0))
     assert bench.run(TUR).status == RESERVATION_CONFLICT
     assert bench.unit.counters.errors == 3
 
@@ -74,7 +74,7 @@ def test_a_unit_attention_of_the_device_is_for_all(sense: str) -> None:
     bench = PassBench()
     other = bench.connect("b")
     bench.ready(nexus=other)
-    bench.real.replies.append(Reply(0x02, bytes.fromhex(sense.replace(" ", "")), 0))
+    bench.real.replies.append(DeviceReply(0x02, bytes.fromhex(sense.replace(" ", "")), 0))
     assert bench.refused(TUR) == (6, 0x29, 0)
     assert bench.refused(TUR, nexus=other) == (6, 0x29, 0)
     assert bench.run(TUR).status == bench.run(TUR, nexus=other).status == GOOD

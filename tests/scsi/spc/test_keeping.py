@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.scsi.spc.test_identifying import BINARY, change, named, report
 from tests.scsi.test_log import APPLICATION, NOTE, page, parameter, parsed, select, sense
 from tests.scsi.workbench import Bench, sense_of
-from tgtd.scsi.memory import Kept, Unknown
+from tgtd.scsi.memory import Unknown, WhenKept
 from tgtd.scsi.sense import BECOMING_READY, GOOD, INTERNAL_TARGET_FAILURE
 from tgtd.scsi.target import TaskManagement, encode_lun
 
@@ -15,12 +15,12 @@ class SlowMemory:
 
     def __init__(self) -> None:
         self.values: dict[str, bytes] = {}
-        self.waiting: list[tuple[str, bytes | None, Kept]] = []
+        self.waiting: list[tuple[str, bytes | None, WhenKept]] = []
 
     def recall(self, name: str) -> bytes | None:
         return self.values.get(name)
 
-    def keep(self, name: str, value: bytes | None, then: Kept) -> None:
+    def keep(self, name: str, value: bytes | None, then: WhenKept) -> None:
         self.waiting.append((name, value, then))
 
     def step(self, error: BaseException | None = None) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.scsi.ssc.taping import REWIND, Tape, other
 from tests.scsi.ssc.test_logs import rot
 from tests.scsi.test_log import parsed, select, sense
-from tgtd.scsi.memory import Kept, Unknown
+from tgtd.scsi.memory import Unknown, WhenKept
 from tgtd.scsi.sense import INTERNAL_TARGET_FAILURE, UNRECOVERED_READ_ERROR, Sense
 from tgtd.scsi.ssc.errorevents import MEMORY, MOST
 
@@ -95,9 +95,9 @@ class Slow(Unknown):
     """Keeps nothing until it is told to."""
 
     def __init__(self) -> None:
-        self.waiting: list[tuple[bytes | None, Kept]] = []
+        self.waiting: list[tuple[bytes | None, WhenKept]] = []
 
-    def keep(self, name: str, value: bytes | None, then: Kept) -> None:
+    def keep(self, name: str, value: bytes | None, then: WhenKept) -> None:
         self.waiting.append((value, then))
 
 

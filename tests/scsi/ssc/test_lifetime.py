@@ -11,7 +11,7 @@ from tests.scsi.ssc.taping import MIB, Tape, other
 from tests.scsi.ssc.test_logs import numbers
 from tests.scsi.test_log import select, sense
 from tgtd.media.cartridge.cartridge import Cartridge, Making
-from tgtd.scsi.memory import Forgetful, Kept
+from tgtd.scsi.memory import Forgetful, WhenKept
 from tgtd.scsi.ssc import lifetime
 from tgtd.scsi.ssc.lifetime import MEMORY
 
@@ -36,9 +36,9 @@ class Counting(Forgetful):
         super().__init__()
         self.times = 0
         self.full = self.slow = False
-        self.waiting: list[Kept] = []
+        self.waiting: list[WhenKept] = []
 
-    def keep(self, name: str, value: bytes | None, then: Kept) -> None:
+    def keep(self, name: str, value: bytes | None, then: WhenKept) -> None:
         self.times += name == MEMORY
         if self.full:
             then(OSError())

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tgtd.hw.configfs.item import CORE, Folder, Layout, Link, Value, within
+from tgtd.hw.configfs.item import CORE, Folder, KernelLayout, Link, Value, within
 from tgtd.hw.configfs.present import Owned, Present
 
 
@@ -70,13 +70,13 @@ class Steps:
         return frozenset(step.path for step in self.stores if isinstance(step, RemoveFolder))
 
 
-def difference(wish: Layout, present: Present, owned: Owned) -> Steps:
+def difference(wish: KernelLayout, present: Present, owned: Owned) -> Steps:
     """The way from what is there to what is wished; empty when nothing differs."""
     return _Difference(wish, present, owned).steps()
 
 
 class _Difference:
-    def __init__(self, wish: Layout, present: Present, owned: Owned) -> None:
+    def __init__(self, wish: KernelLayout, present: Present, owned: Owned) -> None:
         self._wish = wish
         self._present = present
         self._folders = {item.path for item in wish if isinstance(item, Folder)}

@@ -62,7 +62,7 @@ class Link:
 
 
 Item = Folder | Value | Link
-Layout = Sequence[Item]
+KernelLayout = Sequence[Item]
 
 
 def within(path: str, folder: str) -> bool:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tgtd.hw.configfs.difference import KernelStep, MakeFolder, MakeLink, RemoveFolder, RemoveLink, Write
-from tgtd.hw.configfs.item import BACKSTORE, CORE, Layout, Value
+from tgtd.hw.configfs.item import BACKSTORE, CORE, KernelLayout, Value
 from tgtd.hw.configfs.present import Present
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class KernelTree:
         finally:
             os.close(descriptor)
 
-    def take(self, wish: Layout = ()) -> Present:
+    def take(self, wish: KernelLayout = ()) -> Present:
         """What is there now, with the values that a wish speaks of. Raises OSError."""
         links: dict[str, str] = {}
         folders: set[str] = set()

@@ -48,7 +48,7 @@ class Refusal(NamedTuple):
     why: str
 
 
-Item = Request | Management | Refusal
+RingItem = Request | Management | Refusal
 
 _RESET = "another program has reset it (action/reset_ring), or writes to it"
 
@@ -92,9 +92,9 @@ class Ring:
 
     # Entries
 
-    def take(self, most: int) -> list[Item]:
+    def take(self, most: int) -> list[RingItem]:
         """Up to `most` commands and the like that have come since. Raises Distrust."""
-        found: list[Item] = []
+        found: list[RingItem] = []
         head = self._position(layout.HEAD)
         at, size, ring = self._next, self._size, self._ring
         told = self._told
@@ -175,7 +175,7 @@ class Ring:
             views.append(memory[offset : offset + length])
         return tuple(views)
 
-    def _managed(self, at: int, length: int, found: list[Item]) -> None:
+    def _managed(self, at: int, length: int, found: list[RingItem]) -> None:
         """A task management entry needs no answer, so one that says nothing sensible is passed over."""
         if length < layout.MANAGED:
             return

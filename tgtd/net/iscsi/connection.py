@@ -35,14 +35,14 @@ _LOOK = 256  # bytes between two looks at the clock
 _FRAME = Struct(">B3xI").unpack_from
 
 Bytes = bytes | memoryview
-Handler = Callable[[Bytes, int, bytes, Bytes], None]
+PduHandler = Callable[[Bytes, int, bytes, Bytes], None]
 """Called with a buffer, the offset of the basic header in it, the additional header segments, and the data segment."""
 
 
 class Phase(Protocol):
     """What a connection is in: login, full feature, discovery. handlers: 64, by operation code."""
 
-    handlers: Sequence[Handler]
+    handlers: Sequence[PduHandler]
     header_digest: bool
     data_digest: bool
     receive_limit: int

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tgtd.net.iscsi import pdu
-from tgtd.net.iscsi.connection import Bytes, Connection, Handler
+from tgtd.net.iscsi.connection import Bytes, Connection, PduHandler
 from tgtd.net.iscsi.keepalive import KeepAlive
 from tgtd.net.iscsi.login import Negotiated
 from tgtd.net.iscsi.pdu import MASK, NO_TAG, ProtocolError, Rejected, after
@@ -63,8 +63,8 @@ class FullFeature:
             self._lun = session.nexus.lun
         self.handlers = self._table()
 
-    def _table(self) -> Sequence[Handler]:
-        table: list[Handler] = [self._unknown] * 64
+    def _table(self) -> Sequence[PduHandler]:
+        table: list[PduHandler] = [self._unknown] * 64
         table[pdu.SCSI_COMMAND] = self.scsi_command
         table[pdu.DATA_OUT] = self.writes.data_out
         table[pdu.NOP_OUT] = self.nop_out

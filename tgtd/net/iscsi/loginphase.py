@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tgtd.net.iscsi import pdu
-from tgtd.net.iscsi.connection import Bytes, Connection, Handler
+from tgtd.net.iscsi.connection import Bytes, Connection, PduHandler
 from tgtd.net.iscsi.handover import Elsewhere, Parcel
 from tgtd.net.iscsi.keys import encode
 from tgtd.net.iscsi.login import Login, LoginRefused, LoginRequest, LoginResponse
@@ -43,7 +43,9 @@ class LoginPhase:
         self._stat_sn = 0
         self._first = True
         self._cmd_sn = 0
-        self.handlers: Sequence[Handler] = [self._request if code == pdu.LOGIN else self._other for code in range(64)]
+        self.handlers: Sequence[PduHandler] = [
+            self._request if code == pdu.LOGIN else self._other for code in range(64)
+        ]
         self._since = connection.loop.time() if since is None else since
         self._answered = answered
         self._requests = b""  # what another process has to be told, should the target be there

@@ -7,8 +7,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from tgtd.net.iscsi.settings import Access, Redirect, Settings, View
-from tgtd.scsi.target import Target
-from tgtd.scsi.target import View as LunMap
+from tgtd.scsi.target import LunMap, Target
 
 if TYPE_CHECKING:
     from tgtd.net.iscsi.session import Session

@@ -33,7 +33,7 @@ class Burst:
         self.data_sn = 0
 
 
-class DataOut:
+class DataOutTransfer:
     """Gathers a task's data-out.
 
     view: where it goes, `limit` bytes; what lies beyond is read and dropped. total: what the initiator offers (expected

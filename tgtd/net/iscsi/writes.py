@@ -16,7 +16,7 @@ from tgtd.net.iscsi.transfer import (
     UNEXPECTED_UNSOLICITED_DATA,
     Burst,
     DataError,
-    DataOut,
+    DataOutTransfer,
 )
 from tgtd.scsi.sense import CheckCondition, Refused, Sense
 from tgtd.scsi.target import encode_lun
@@ -42,8 +42,8 @@ class Writes:
         self._session = phase.session
         self._pool = phase.session.service.pool
         self._most_whole = phase.parameters.first_burst if phase.parameters.immediate_data else 0
-        self.transfers: dict[int, DataOut] = {}
-        self._tags: dict[int, DataOut] = {}
+        self.transfers: dict[int, DataOutTransfer] = {}
+        self._tags: dict[int, DataOutTransfer] = {}
         """By target transfer tag: the R2Ts that are out."""
         self._orphans: dict[int, None] = {}
         """Tags whose task is gone but whose data may still come; it is dropped without a word."""
@@ -128,7 +128,7 @@ class Writes:
             return
         task.itl.execute(task)
 
-    def _open(self, task: Task, wanted: int, spare: memoryview | Task | None) -> DataOut:
+    def _open(self, task: Task, wanted: int, spare: memoryview | Task | None) -> DataOutTransfer:
         """A transfer with its buffer: the one the immediate data already lies in, if that is large enough."""
         view = memoryview(b"")
         failure: Refused | None = None
@@ -142,11 +142,11 @@ class Writes:
                 view = task.allocate(self._pool, wanted)
             except Refused as refused:
                 failure = refused
-        transfer = DataOut(task, view, task.expected_out)
+        transfer = DataOutTransfer(task, view, task.expected_out)
         transfer.failure = failure
         return transfer
 
-    def _take_immediate(self, transfer: DataOut, data: Bytes, length: int) -> None:
+    def _take_immediate(self, transfer: DataOutTransfer, data: Bytes, length: int) -> None:
         if not self._parameters.immediate_data:
             raise DataError(UNEXPECTED_UNSOLICITED_DATA)
         if length > min(transfer.total, self._parameters.first_burst):
@@ -155,7 +155,7 @@ class Writes:
             transfer.store(0, data)
         transfer.received = min(length, transfer.limit)
 
-    def _expect_unsolicited(self, transfer: DataOut, immediate: int) -> None:
+    def _expect_unsolicited(self, transfer: DataOutTransfer, immediate: int) -> None:
         end = min(transfer.total, self._parameters.first_burst)
         transfer.unsolicited = Burst(immediate, end)
         if self._parameters.initial_r2t:
@@ -163,7 +163,7 @@ class Writes:
         if end <= immediate:
             raise DataError(INCORRECT_AMOUNT_OF_DATA)
 
-    def _execute(self, transfer: DataOut) -> None:
+    def _execute(self, transfer: DataOutTransfer) -> None:
         """The data is here: on to the logical unit."""
         task = transfer.task
         self.transfers.pop(task.tag, None)
@@ -175,13 +175,13 @@ class Writes:
             self.solicitations[task.tag] = transfer.r2t_sn
         task.itl.execute(task)
 
-    def _fail(self, transfer: DataOut, sense: Sense) -> None:
+    def _fail(self, transfer: DataOutTransfer, sense: Sense) -> None:
         """The transfer broke the rules: the task ends, the rest of its data is dropped when it comes."""
         lu = transfer.task.itl.lu
         self.transfers.setdefault(transfer.task.tag, transfer)
         lu.finish(transfer.task, lu.refuse(transfer.task, CheckCondition(sense)))
 
-    def _solicit(self, transfer: DataOut) -> None:
+    def _solicit(self, transfer: DataOutTransfer) -> None:
         """Send R2Ts, as many as may be out at once (13.17); after the unsolicited data only (11.8)."""
         if transfer.unsolicited is not None or transfer.failure is not None:
             return
@@ -199,8 +199,8 @@ class Writes:
             transfer.r2t_sn += 1
             self._phase.connection.send(header)
 
-    def _find_burst(self, head: Bytes, at: int) -> tuple[DataOut, int | None, Burst, int, int, bool] | None:
-        """DataOut, tag, burst, DataSN, offset, final of a Data-Out; None when its task is gone."""
+    def _find_burst(self, head: Bytes, at: int) -> tuple[DataOutTransfer, int | None, Burst, int, int, bool] | None:
+        """Transfer, tag, burst, DataSN, offset, final of a Data-Out; None when its task is gone."""
         _, flags, _, _, itt, ttt, _, data_sn, offset = pdu.DATA_OUT_HEADER.unpack_from(head, at)
         tag = None if ttt == NO_TAG else ttt
         transfer = self.transfers.get(itt) if tag is None else self._tags.get(ttt)

@@ -21,8 +21,8 @@ from tgtd.scsi.copy.parameters import (
     MOST_SEGMENTS,
     OWN_UNIT,
     SEGMENT_TYPES,
+    CopyMove,
     Cscd,
-    Move,
     Order,
     decode,
 )
@@ -133,7 +133,7 @@ def _fits(end: End, cscd: Cscd) -> bool:
     return cscd.block_size in (0, end.disk.block_size)
 
 
-def _segment(source: End, destination: End, move: Move, number: int) -> Segment:
+def _segment(source: End, destination: End, move: CopyMove, number: int) -> Segment:
     """Raises COPY ABORTED for what is not on the disks, or is no whole number of the destination's blocks."""
     length = move.blocks << (destination if move.by_destination else source).disk.shift
     here, there = move.source_lba << source.disk.shift, move.destination_lba << destination.disk.shift

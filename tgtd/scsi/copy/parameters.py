@@ -49,7 +49,7 @@ class Cscd(NamedTuple):
     block_size: int
 
 
-class Move(NamedTuple):
+class CopyMove(NamedTuple):
     """A block to block segment. at: where its descriptor begins; source, destination: CSCD descriptor IDs.
     by_destination: they are its blocks."""
 
@@ -68,7 +68,7 @@ class Order(NamedTuple):
     identifier: int | None
     immediate: bool
     cscds: tuple[Cscd, ...]
-    moves: tuple[Move, ...]
+    moves: tuple[CopyMove, ...]
 
 
 class _Header(NamedTuple):
@@ -150,8 +150,8 @@ def _cscd(data: bytes, at: int) -> Cscd:
     return Cscd(at, designator, data[at + 1] & 0x1F, int.from_bytes(data[at + 2 : at + 4], "big"), block_size)
 
 
-def _moves(data: bytes, at: int, end: int) -> list[Move]:
-    found: list[Move] = []
+def _moves(data: bytes, at: int, end: int) -> list[CopyMove]:
+    found: list[CopyMove] = []
     while at < end:
         if end - at < 4:
             raise CheckCondition(PARAMETER_LIST_LENGTH_ERROR)
@@ -167,7 +167,7 @@ def _moves(data: bytes, at: int, end: int) -> list[Move]:
             raise wrong(at + 1, data[at + 1].bit_length() - 1)
         demand_zero(data, at + 8, at + 10)
         source, destination, count, here, there = struct.unpack_from(">HH2xHQQ", data, at + 4)
-        found.append(Move(at, source, destination, bool(data[at + 1] & _DC), count, here, there))
+        found.append(CopyMove(at, source, destination, bool(data[at + 1] & _DC), count, here, there))
         at += _SEGMENT
     return found
 

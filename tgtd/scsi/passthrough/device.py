@@ -22,7 +22,7 @@ from tgtd.scsi.lun import Identity
 from tgtd.scsi.medium import Buffer, Offload
 from tgtd.scsi.passthrough.classes import DISKS, passing
 from tgtd.scsi.passthrough.commands import OWN, forward
-from tgtd.scsi.passthrough.exchange import Portrait, Reply, ScsiDevice
+from tgtd.scsi.passthrough.exchange import DeviceReply, Portrait, ScsiDevice
 from tgtd.scsi.passthrough.opcodes import refused
 from tgtd.scsi.sense import (
     BUSY,
@@ -61,7 +61,7 @@ TAPE_SECONDS = 900
 """Reads and writes of a tape wait for the drive to thread and find its place. A command that is given up has the host
 reset the drive, which rewinds it."""
 
-Then = Callable[[bytes], bytes]
+Rewriting = Callable[[bytes], bytes]
 """Makes what initiators see of the data that a device sent."""
 
 
@@ -144,7 +144,13 @@ class Passthrough(Device[ScsiDevice, PassthroughSettings]):
         return self.medium
 
     def send(
-        self, task: Task, cdb: bytes, out: Buffer | None = None, room: int = 0, show: Then | None = None, most: int = 0
+        self,
+        task: Task,
+        cdb: bytes,
+        out: Buffer | None = None,
+        room: int = 0,
+        show: Rewriting | None = None,
+        most: int = 0,
     ) -> int:
         """Have the device do it. out: data for the device; room: bytes that it may send. show: makes of its data, cut
         to `most` bytes then, what the initiator gets."""
@@ -152,7 +158,7 @@ class Passthrough(Device[ScsiDevice, PassthroughSettings]):
         if len(out or b"") > device.most_bytes or room > device.most_bytes:
             raise CheckCondition(INVALID_FIELD_IN_CDB)
         into = task.allocate(self.pool, room) if room else None
-        replies: list[Reply] = []
+        replies: list[DeviceReply] = []
         seconds = self._seconds(cdb[0])
         self.counters.commands += 1
 
@@ -173,7 +179,9 @@ class Passthrough(Device[ScsiDevice, PassthroughSettings]):
             least = TAPE_SECONDS
         return max(self.settings.command_timeout, least)
 
-    def _answered(self, task: Task, reply: Reply, into: memoryview | None, show: Then | None, most: int) -> int:
+    def _answered(
+        self, task: Task, reply: DeviceReply, into: memoryview | None, show: Rewriting | None, most: int
+    ) -> int:
         if into is not None:
             self.counters.read_bytes += reply.moved
             task.data_in = into[: reply.moved]

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from tgtd.scsi.medium import Buffer, Store
 
 
-class Reply(NamedTuple):
+class DeviceReply(NamedTuple):
     """What came of a command. status: SAM-5 5.3. sense: as the device sent it, or b"". moved: bytes of data that went
     to the device, or came from it."""
 
@@ -43,7 +43,7 @@ class ScsiDevice(Store, Protocol):
     most_bytes: int
     """The most data that this host moves in one command."""
 
-    def execute(self, cdb: bytes, out: Buffer | None, into: memoryview | None, seconds: int) -> Reply:
+    def execute(self, cdb: bytes, out: Buffer | None, into: memoryview | None, seconds: int) -> DeviceReply:
         """Have the device carry out one command; called by a worker. At most one of out and into is given.
 
         OSError when it does not get that far: ENODEV: the device is gone; EPERM: this host does not let the command

@@ -9,35 +9,35 @@ _TEN = struct.Struct(">2xIxH")
 _TWELVE = struct.Struct(">2xII")
 _SIXTEEN = struct.Struct(">2xQI")
 
-Extent = tuple[int, int]
+LbaExtent = tuple[int, int]
 """First logical block address, number of logical blocks."""
 
 
-def extent_6(cdb: bytes) -> Extent:
+def extent_6(cdb: bytes) -> LbaExtent:
     """A transfer length of zero means 256 blocks (SBC-4 5.15)."""
     return int.from_bytes(cdb[1:4], "big") & 0x1FFFFF, cdb[4] or 256
 
 
-def extent_10(cdb: bytes) -> Extent:
+def extent_10(cdb: bytes) -> LbaExtent:
     lba, count = _TEN.unpack_from(cdb)
     return lba, count
 
 
-def extent_12(cdb: bytes) -> Extent:
+def extent_12(cdb: bytes) -> LbaExtent:
     lba, count = _TWELVE.unpack_from(cdb)
     return lba, count
 
 
-def extent_16(cdb: bytes) -> Extent:
+def extent_16(cdb: bytes) -> LbaExtent:
     lba, count = _SIXTEEN.unpack_from(cdb)
     return lba, count
 
 
-def extent_32(cdb: bytes) -> Extent:
+def extent_32(cdb: bytes) -> LbaExtent:
     return int.from_bytes(cdb[12:20], "big"), int.from_bytes(cdb[28:32], "big")
 
 
-EXTENTS: dict[int, Callable[[bytes], Extent]] = {
+EXTENTS: dict[int, Callable[[bytes], LbaExtent]] = {
     0: extent_6,
     1: extent_10,
     2: extent_10,

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tgtd.scsi.mode import ModeField, ModePage, Work, constant
+from tgtd.scsi.medium import Work
+from tgtd.scsi.mode import ModeField, ModePage, constant
 from tgtd.scsi.sbc.protection.tagpage import APPLICATION_TAG
 from tgtd.scsi.sbc.selftest import extended_seconds
 from tgtd.scsi.sbc.thresholds import LBPERE, PROVISIONING

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tgtd.scsi.command import Command
 from tgtd.scsi.log import SAVED_BINARY_LIST, LogPage, Parameter
 from tgtd.scsi.medium import BlockMedium
-from tgtd.scsi.memory import Kept
+from tgtd.scsi.memory import WhenKept
 from tgtd.scsi.sense import (
     FAILED_SELF_TEST,
     GOOD,
@@ -138,7 +138,7 @@ class SelfTest:
             self._disk.settle(None)
 
 
-class Result(NamedTuple):
+class SelfTestResult(NamedTuple):
     """A self-test that ended. lba: of the first failure, None when there is none."""
 
     code: int
@@ -177,7 +177,7 @@ class SelfTests:
         if self.running is not None:
             self.running.abort(result)
 
-    def ended(self, test: SelfTest, result: int, bad: _Bad | None, then: Kept) -> None:
+    def ended(self, test: SelfTest, result: int, bad: _Bad | None, then: WhenKept) -> None:
         """Called by a test. `then(error)` once the result is in the log; a default self-test has no place in it."""
         if self.running is test:
             self.running = None
@@ -196,12 +196,12 @@ class SelfTests:
         """As the log page has them, the latest first."""
         return self._disk.memory.recall(MEMORY) or b""
 
-    def latest(self) -> Result | None:
+    def latest(self) -> SelfTestResult | None:
         """How the last one ended."""
         if not self.kept():
             return None
         first, _, hours, lba, *_ = _RESULT.unpack_from(self.kept())
-        return Result(first >> 5, first & 0x0F, hours, None if lba == _NOWHERE else lba)
+        return SelfTestResult(first >> 5, first & 0x0F, hours, None if lba == _NOWHERE else lba)
 
     def complaint(self) -> str | None:
         """What the last one found wrong, in words."""

@@ -18,7 +18,7 @@ from tgtd.scsi.sense import (
     CheckCondition,
     Sense,
 )
-from tgtd.scsi.smc.change import Declined, Then
+from tgtd.scsi.smc.change import Declined, WhenMoved
 from tgtd.scsi.smc.inventory import Resting
 from tgtd.scsi.ssc.cartridge import Cartridge
 from tgtd.scsi.ssc.drive import TapeDrive
@@ -82,7 +82,7 @@ class DriveBay:
         self.refused = self._cartridge = None
         self._changer.look()
 
-    def accept(self, volume: Resting, then: Then) -> None:
+    def accept(self, volume: Resting, then: WhenMoved) -> None:
         """The robot has put it into the drive."""
         shelf = self._changer.medium
         found: list[Cartridge] = []
@@ -97,7 +97,7 @@ class DriveBay:
 
         self._changer.lane.submit(fetch, partial(self._fetched, volume.barcode, found, then))
 
-    def _fetched(self, barcode: str, found: list[Cartridge], then: Then, error: BaseException | None) -> None:
+    def _fetched(self, barcode: str, found: list[Cartridge], then: WhenMoved, error: BaseException | None) -> None:
         if error is not None:
             self._refuse(barcode, LOAD_FAILED, str(error))
             then(None)
@@ -119,21 +119,21 @@ class DriveBay:
         self.refused = declined
         self.drive.reject(sense)
 
-    def release(self, then: Then, forced: bool = False) -> None:
+    def release(self, then: WhenMoved, forced: bool = False) -> None:
         """The robot takes out what is in the drive, after the commands that use it. Not forced, it stays there when not
         all that was written to it can be kept, as with LOAD UNLOAD."""
         if forced and self.drive.errand is not None:
             self.drive.errand.cancel()
         self.drive.turns.take(partial(self._release, then, forced))
 
-    def _release(self, then: Then, forced: bool) -> bool:
+    def _release(self, then: WhenMoved, forced: bool) -> bool:
         cartridge = self.drive.cartridge
         if forced or cartridge is None or not cartridge.writable:
             return self._take_out(then)
         self._changer.lane.submit(cartridge.synchronize, partial(self._synchronized, then))
         return True
 
-    def _synchronized(self, then: Then, error: BaseException | None) -> None:
+    def _synchronized(self, then: WhenMoved, error: BaseException | None) -> None:
         if error is None:
             if not self._take_out(then):
                 self.drive.turns.end()
@@ -144,7 +144,7 @@ class DriveBay:
         self.drive.turns.end()
         then(error)
 
-    def _take_out(self, then: Then) -> bool:
+    def _take_out(self, then: WhenMoved) -> bool:
         self.refused = self._cartridge = None
         cartridge = self.drive.take_out()
         if cartridge is None:
@@ -154,7 +154,7 @@ class DriveBay:
         self._changer.lane.submit(cartridge.close, partial(self._out, then))  # the drive's may be closed by now
         return True
 
-    def _out(self, then: Then, error: BaseException | None) -> None:
+    def _out(self, then: WhenMoved, error: BaseException | None) -> None:
         """What could not be written is lost with or without the drive."""
         if isinstance(error, OSError):
             self.drive.unwritten(error)

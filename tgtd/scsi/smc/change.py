@@ -12,7 +12,7 @@ from tgtd.scsi.smc.inventory import Inventory, Resting
 if TYPE_CHECKING:
     from tgtd.scsi.smc.changer import Changer
 
-Then = Callable[[BaseException | None], None]
+WhenMoved = Callable[[BaseException | None], None]
 
 MEMORY = "inventory"
 """The name under which it is remembered."""
@@ -46,10 +46,10 @@ class Bay(Protocol):
     def settled(self, barcode: str | None, present: bool) -> bool:
         """Whether nothing has to be done for this volume to be in it."""
 
-    def accept(self, volume: Resting, then: Then) -> None:
+    def accept(self, volume: Resting, then: WhenMoved) -> None:
         """The robot has put it into the drive."""
 
-    def release(self, then: Then, forced: bool = False) -> None:
+    def release(self, then: WhenMoved, forced: bool = False) -> None:
         """The robot takes out what is in the drive. forced: even if not all that was written to it can be kept."""
 
 
@@ -72,11 +72,11 @@ class Change:
         self._released: list[tuple[Bay, Resting]] = []
         self._accepts = list(accepts)
         self._error: BaseException | None = None
-        self._done: Then = _nobody
+        self._done: WhenMoved = _nobody
         self._over: Callable[[], None] | None = None
         self._ended = False
 
-    def begin(self, done: Then, over: Callable[[], None]) -> bool:
+    def begin(self, done: WhenMoved, over: Callable[[], None]) -> bool:
         """`done` is called once, with what went wrong, or None; then `over`, unless that is before this returns.
 
         Whether it is still under way.

@@ -32,7 +32,7 @@ from tgtd.scsi.sense import (
 from tgtd.scsi.smc.alerts import DRIVE_OFFLINE, INVENTORY, Alerts
 from tgtd.scsi.smc.barcodes import medium_type
 from tgtd.scsi.smc.bay import DriveBay
-from tgtd.scsi.smc.change import MEMORY, Bay, Change, Declined, Then
+from tgtd.scsi.smc.change import MEMORY, Bay, Change, Declined, WhenMoved
 from tgtd.scsi.smc.commands import ROWS
 from tgtd.scsi.smc.inventory import ElementType, Inventory, Layout, reconcile
 from tgtd.scsi.smc.modes import MODE_PAGES
@@ -192,11 +192,11 @@ class Changer(Device[Shelf, LibrarySettings]):
         late = True
         return status
 
-    def in_turn(self, plan: Callable[[], Change], done: Then, vain: Callable[[], bool] = lambda: False) -> None:
+    def in_turn(self, plan: Callable[[], Change], done: WhenMoved, vain: Callable[[], bool] = lambda: False) -> None:
         """The same for whoever wants it. done: called once, with what went wrong, or None; not if it was in vain."""
         self.turns.take(partial(self._begin, plan, done, vain))
 
-    def _begin(self, plan: Callable[[], Change], done: Then, vain: Callable[[], bool]) -> bool:
+    def _begin(self, plan: Callable[[], Change], done: WhenMoved, vain: Callable[[], bool]) -> bool:
         if vain():
             return False
         try:

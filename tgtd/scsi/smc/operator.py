@@ -20,7 +20,7 @@ from tgtd.scsi.sense import (
     UNLOAD_FAILED,
     CheckCondition,
 )
-from tgtd.scsi.smc.change import Bay, Change, Then
+from tgtd.scsi.smc.change import Bay, Change, WhenMoved
 from tgtd.scsi.smc.inventory import ElementType, Resting
 from tgtd.scsi.smc.moves import moving
 from tgtd.scsi.spc.removal import prevented_by
@@ -75,7 +75,7 @@ def _trouble(changer: Changer, volume: Resting | None) -> str | None:
     return changer.explain(volume.barcode, sense)
 
 
-def move(changer: Changer, source: int, destination: int, then: Then) -> None:
+def move(changer: Changer, source: int, destination: int, then: WhenMoved) -> None:
     """Between elements, by address."""
     for address in (source, destination):
         if changer.layout.kind(address) in (None, ElementType.TRANSPORT):
@@ -83,7 +83,7 @@ def move(changer: Changer, source: int, destination: int, then: Then) -> None:
     _carry_out(changer, partial(moving, changer, source, destination), False, then)
 
 
-def load(changer: Changer, barcode: str, drive: str, then: Then) -> None:
+def load(changer: Changer, barcode: str, drive: str, then: WhenMoved) -> None:
     """A volume into a drive, wherever it is by then. drive: its LUN, or target/LUN where that is not the library's."""
     _where(changer, barcode), _drive(changer, drive)
 
@@ -93,7 +93,7 @@ def load(changer: Changer, barcode: str, drive: str, then: Then) -> None:
     _carry_out(changer, plan, False, then)
 
 
-def unload(changer: Changer, drive: str, then: Then) -> None:
+def unload(changer: Changer, drive: str, then: WhenMoved) -> None:
     """What is in a drive, to where it came from, or to a free slot."""
     _home(changer, drive)
 
@@ -115,7 +115,7 @@ def _home(changer: Changer, drive: str) -> int:
     return home
 
 
-def export(changer: Changer, barcode: str, then: Then) -> None:
+def export(changer: Changer, barcode: str, then: WhenMoved) -> None:
     """Out of the library. Its file stays where it is, and is not taken in again before `bring`."""
     _where(changer, barcode)
 
@@ -132,7 +132,7 @@ def export(changer: Changer, barcode: str, then: Then) -> None:
     _carry_out(changer, plan, by_port, then)
 
 
-def bring(changer: Changer, barcode: str, then: Then) -> None:
+def bring(changer: Changer, barcode: str, then: WhenMoved) -> None:
     """Into the library: an import/export element, or a slot where there is none free."""
     if not 0 < len(barcode) <= 32 or not barcode.isascii() or not barcode.isprintable():
         raise ValueError(f'"{barcode}" is no barcode')
@@ -169,7 +169,7 @@ def _demand_unlocked(changer: Changer, address: int) -> None:
         )
 
 
-def _carry_out(changer: Changer, plan: Callable[[], Change], by_port: bool, then: Then) -> None:
+def _carry_out(changer: Changer, plan: Callable[[], Change], by_port: bool, then: WhenMoved) -> None:
     def done(error: BaseException | None) -> None:
         if error is None:
             changer.attend_all(IMPORT_EXPORT_ACCESSED if by_port else MEDIUM_MAY_HAVE_CHANGED)

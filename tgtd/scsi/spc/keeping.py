@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tgtd.scsi.memory import Kept, Memory, Unknown
+from tgtd.scsi.memory import Memory, Unknown, WhenKept
 from tgtd.scsi.sense import BECOMING_READY, INTERNAL_TARGET_FAILURE, CheckCondition, Refused
 from tgtd.scsi.task import PENDING, Task
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tgtd.scsi.lun import LogicalUnit
     from tgtd.scsi.spc.unit import PrimaryUnit
 
-Change = Callable[[], Mapping[str, bytes | None]]
+KeptChange = Callable[[], Mapping[str, bytes | None]]
 """Called when its turn has come: what is to be remembered then, by name. Must not raise."""
 
 
@@ -25,16 +25,16 @@ class Keeper:
 
     def __init__(self, unit: PrimaryUnit) -> None:
         self._unit = unit
-        self._waiting: deque[tuple[Memory, Change, Kept]] = deque()
+        self._waiting: deque[tuple[Memory, KeptChange, WhenKept]] = deque()
         self._busy = False
 
-    def change(self, change: Change, then: Kept) -> None:
+    def change(self, change: KeptChange, then: WhenKept) -> None:
         """`then(error)` is called once, maybe before this returns."""
         self._waiting.append((self._unit.memory, change, then))
         if not self._busy:
             self._advance()
 
-    def hold(self, name: str, value: bytes | None, then: Kept) -> None:
+    def hold(self, name: str, value: bytes | None, then: WhenKept) -> None:
         """One value as it is now, whatever the changes before leave; nothing is done when they leave just that."""
         memory = self._unit.memory
         self.change(lambda: {} if memory.recall(name) == value else {name: value}, then)
@@ -47,7 +47,7 @@ class Keeper:
             self._keep(memory, left, then, None)
 
     def _keep(
-        self, memory: Memory, left: list[tuple[str, bytes | None]], then: Kept, error: BaseException | None
+        self, memory: Memory, left: list[tuple[str, bytes | None]], then: WhenKept, error: BaseException | None
     ) -> None:
         if error is None and memory is not self._unit.memory:
             error = CheckCondition(BECOMING_READY)
@@ -67,7 +67,7 @@ def recall(unit: LogicalUnit, name: str) -> bytes:
     return unit.memory.recall(name) or b""
 
 
-def keep(unit: PrimaryUnit, task: Task, change: Change, then: Callable[[], int]) -> int:
+def keep(unit: PrimaryUnit, task: Task, change: KeptChange, then: Callable[[], int]) -> int:
     """Make a change, end the task with `then()`'s status. A handler returns what this returns. `then` is called also
     for a task that was aborted meanwhile, as what it changes is kept by then; it may return PENDING after `defer`.
 

@@ -40,7 +40,7 @@ _VALUES, _LIST, _VOLUMES, _PARTITIONS, _SUPPORTED = 0, 1, 2, 3, 5
 _HOST_VENDOR = range(0x1400, 0x1800)
 _MEGABYTE = 1_000_000
 
-Value = Callable[["TapeDrive", Cartridge, int], bytes]
+AttributeValue = Callable[["TapeDrive", Cartridge, int], bytes]
 """Called with the drive, the cartridge and the partition."""
 
 
@@ -53,14 +53,14 @@ class Attribute:
     name: str
     kind: int
     length: int
-    value: Value | None = None
+    value: AttributeValue | None = None
 
 
-def _number(length: int, value: Callable[[TapeDrive, Cartridge, int], int]) -> Value:
+def _number(length: int, value: Callable[[TapeDrive, Cartridge, int], int]) -> AttributeValue:
     return lambda drive, cartridge, partition: value(drive, cartridge, partition).to_bytes(length, "big")
 
 
-def _text(length: int, value: Callable[[TapeDrive, Cartridge, int], str]) -> Value:
+def _text(length: int, value: Callable[[TapeDrive, Cartridge, int], str]) -> AttributeValue:
     return lambda *where: value(*where).encode("ascii", "replace")[:length].ljust(length)
 
 

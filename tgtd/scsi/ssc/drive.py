@@ -56,7 +56,7 @@ from tgtd.scsi.ssc.modes import MODE_PAGES
 from tgtd.scsi.ssc.personality import Personality
 from tgtd.scsi.ssc.sealing import Ciphers
 from tgtd.scsi.ssc.tally import TapeTally
-from tgtd.scsi.ssc.turn import Behind, Now, Prepare, Then, Turn
+from tgtd.scsi.ssc.turn import Behind, Conclusion, Now, Prepare, Turn
 from tgtd.scsi.ssc.vital import VITAL_PAGES
 from tgtd.scsi.task import Task
 from tgtd.scsi.turns import Turns
@@ -284,7 +284,7 @@ class TapeDrive(Device[Mount, TapeSettings]):
         self,
         task: Task,
         prepare: Prepare,
-        then: Then | None = None,
+        then: Conclusion | None = None,
         writing: bool = False,
         long: bool = False,
         behind: Behind | None = None,

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 Prepare = Callable[[], Callable[[], Head]]
 """Called in the loop thread when the turn begins; may raise Refused. What it returns is done by a worker, and returns
 where the drive is afterwards, or raises Stopped."""
-Then = Callable[[Task], None]
+Conclusion = Callable[[Task], None]
 Now = Callable[[], Head | None]
 """Called in the loop thread after that, where it may do the same if it takes no waiting; None: it is for a worker."""
 
@@ -75,13 +75,13 @@ class Turn:
         self._writing = writing
         self._threading = drive.threadings
         self._reached: list[Head] = []
-        self._then: Then | None = None
+        self._then: Conclusion | None = None
         self._now: Now | None = None
         self._cancelled = False
         self._status = PENDING
         self._late = False
 
-    def take(self, prepare: Prepare, then: Then | None = None, now: Now | None = None) -> int:
+    def take(self, prepare: Prepare, then: Conclusion | None = None, now: Now | None = None) -> int:
         """A handler returns what this returns. then: called in the loop thread before the task ends, when the work was
         done or stopped: the place for what the worker has read. With IMMED it has no task any more to look at."""
         self._prepare, self._then, self._now = prepare, then, now

@@ -7,7 +7,7 @@ import pytest
 from tests.scsi.sbc.protection.cdbs import READ, WRITE, blocks, ten
 from tests.scsi.workbench import Bench
 from tgtd.media.failing import FailingMedium
-from tgtd.scsi.memory import Kept
+from tgtd.scsi.memory import WhenKept
 from tgtd.scsi.sbc.disk import Disk
 from tgtd.scsi.sbc.protection.formatting import NAME, Formatted
 
@@ -132,7 +132,7 @@ class Failing:
     def recall(self, name: str) -> bytes | None:
         return None
 
-    def keep(self, name: str, value: bytes | None, then: Kept) -> None:
+    def keep(self, name: str, value: bytes | None, then: WhenKept) -> None:
         then(OSError(28, "no room"))
 
 
