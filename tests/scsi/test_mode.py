@@ -464,7 +464,9 @@ def test_any_parameter_list_is_carried_out_or_changes_nothing(parts: list[bytes]
     everything = sense10(0x3F, 0xFF), sense10(0x3F, 0xFF, SAVED)
     before = [bench.good(cdb) for cdb in everything]
     data = b"".join(parts)
-    task = bench.run(*(select10(bytes(8) + data, flags) if long else select6(bytes(4) + data, flags)))
+    task = bench.run(
+        *(select10(bytes(8) + data, flags) if long or len(data) > 251 else select6(bytes(4) + data, flags))
+    )
     assert task.status in (0, 2)
     after = [bench.good(cdb) for cdb in everything]
     if task.status == 2:
