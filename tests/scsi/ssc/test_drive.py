@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
-
-import pytest
 
 from tests.scsi.ssc.taping import Tape, other
 from tests.scsi.workbench import CHECK_CONDITION, GOOD, TUR, sense_of
@@ -67,13 +64,3 @@ def test_a_cartridge_that_is_swapped_under_a_command(tape: Tape, tmp_path: Path)
     tape.lane.drain()
     assert sense_of(task) == (6, 0x28, 0)
     assert tape.drive.loaded, "it was another cartridge that was to be unloaded"
-
-
-def test_a_full_file_system_is_no_full_cartridge(tape: Tape, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "no space left")
-
-    monkeypatch.setattr(tape.cartridge.partitions[0], "append_block", full)
-    assert tape.refused(bytes.fromhex("0a0000000100"), b"x") == (3, 0x0C, 0)
-    assert tape.drive.last_medium_error is not None
-    assert tape.drive.last_medium_error.errno == errno.ENOSPC, "the administrator is told to make room"

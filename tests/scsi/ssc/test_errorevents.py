@@ -12,6 +12,7 @@ from tests.scsi.test_log import parsed, select, sense
 from tgtd.scsi.memory import Unknown, WhenKept
 from tgtd.scsi.sense import INTERNAL_TARGET_FAILURE, UNRECOVERED_READ_ERROR, Sense
 from tgtd.scsi.ssc.errorevents import MEMORY, MOST
+from tgtd.scsi.ssc.trouble import tell_all
 
 
 def events(tape: Tape) -> dict[int, bytes]:
@@ -144,7 +145,7 @@ def test_what_no_command_has_met(tape: Tape) -> None:
     """All its initiators are told, and it counts once."""
     second = tape.connect("b")
     tape.ready(nexus=second)
-    tape.drive.unwritten(OSError(errno.EIO, "a test"))
+    tell_all(tape.drive, OSError(errno.EIO, "a test"))
     assert [tape.run(bytes(6), nexus=nexus).sense[0] & 0x7F for nexus in (None, second)] == [0x71, 0x71]
     found = events(tape)
     assert [(event[9], event[24]) for event in found.values()] == [(3, 0)]

@@ -11,6 +11,7 @@ from tests.scsi.test_log import parsed, select, sense
 from tests.scsi.workbench import sense_of
 from tgtd.media.cartridge.cartridge import MOST_CLEANINGS, Cartridge, Making
 from tgtd.scsi.ssc.logs import LOG_PAGES
+from tgtd.scsi.ssc.trouble import explain
 
 PREVENT, UNLOAD = bytes.fromhex("1e0000000100"), bytes.fromhex("1b0000000000")
 
@@ -79,7 +80,7 @@ def test_usage(tape: Tape) -> None:
     tape.read(60)
     tape.good(REWIND)
     tape.read(60)
-    tape.drive.explain(OSError(errno.EIO, "a test"), writing=True, cdb=bytes(6))
+    explain(tape.drive, OSError(errno.EIO, "a test"), writing=True, cdb=bytes(6))
     tape.good(select(0, page=0x30, flags=2))
     assert {code: count for code, count in numbers(tape, 0x30).items() if count} == {1: 1, 4: 1, 9: 2}
     volume = numbers(tape, 0x17)

@@ -22,6 +22,7 @@ from tgtd.scsi.smc.change import Declined, WhenMoved
 from tgtd.scsi.smc.inventory import Resting
 from tgtd.scsi.ssc.cartridge import Cartridge
 from tgtd.scsi.ssc.drive import TapeDrive
+from tgtd.scsi.ssc.trouble import tell_all
 
 if TYPE_CHECKING:
     from tgtd.scsi.smc.changer import Changer
@@ -139,7 +140,7 @@ class DriveBay:
                 self.drive.turns.end()
             return
         if isinstance(error, OSError):
-            self.drive.unwritten(error)
+            tell_all(self.drive, error)
             error = CheckCondition(UNLOAD_FAILED)
         self.drive.turns.end()
         then(error)
@@ -157,6 +158,6 @@ class DriveBay:
     def _out(self, then: WhenMoved, error: BaseException | None) -> None:
         """What could not be written is lost with or without the drive."""
         if isinstance(error, OSError):
-            self.drive.unwritten(error)
+            tell_all(self.drive, error)
         self.drive.turns.end()
         then(None)

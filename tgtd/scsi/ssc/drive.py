@@ -6,7 +6,6 @@ each from where the one before has left the drive.
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
@@ -23,18 +22,14 @@ from tgtd.scsi.sense import (
     CLEANING_CARTRIDGE,
     CLEANING_EXPIRED,
     ENCRYPTION_PARAMETERS_NOT_USEABLE,
-    HARDWARE_ERROR,
     INITIALIZING_COMMAND_REQUIRED,
     INQUIRY_DATA_CHANGED,
     MANUAL_INTERVENTION_REQUIRED,
-    MEDIUM_ERROR,
     MEDIUM_MAY_HAVE_CHANGED,
     MEDIUM_NOT_PRESENT,
-    WRITE_ERROR,
     WRITE_PROTECTED,
     CheckCondition,
     Sense,
-    from_errno,
 )
 from tgtd.scsi.ssc.alerts import READ_ONLY_FORMAT, Alerts
 from tgtd.scsi.ssc.blocks import LONGEST
@@ -48,7 +43,7 @@ from tgtd.scsi.ssc.errorevents import ErrorEvents
 from tgtd.scsi.ssc.flushing import Flushing
 from tgtd.scsi.ssc.ground import NONE, Ground
 from tgtd.scsi.ssc.guarding import OFF, Guard, Guards
-from tgtd.scsi.ssc.head import Halted, Head, Unwritten
+from tgtd.scsi.ssc.head import Head
 from tgtd.scsi.ssc.lifetime import Lifetime
 from tgtd.scsi.ssc.loading import ALERTS, begin, forget, misfit, worries
 from tgtd.scsi.ssc.logs import LOG_PAGES
@@ -56,6 +51,7 @@ from tgtd.scsi.ssc.modes import MODE_PAGES
 from tgtd.scsi.ssc.personality import Personality
 from tgtd.scsi.ssc.sealing import Ciphers
 from tgtd.scsi.ssc.tally import TapeTally
+from tgtd.scsi.ssc.trouble import explain, is_error
 from tgtd.scsi.ssc.turn import Behind, Conclusion, Now, Prepare, Turn
 from tgtd.scsi.ssc.vital import VITAL_PAGES
 from tgtd.scsi.task import Task
@@ -379,53 +375,12 @@ class TapeDrive(Device[Mount, TapeSettings]):
         self.alerts.over(*ALERTS.values())
         self.alerts.activate(ALERTS[sense])
 
-    def explain(self, trouble: BaseException, writing: bool, cdb: bytes | None) -> BaseException:
-        """What went wrong, as an initiator is told; counted, and noted for the log pages. These have a deferred error
-        already when it is told. cdb: None where no command of this drive has met it."""
-        self.counters.errors += 1
-        if isinstance(trouble, CheckCondition) and trouble.sense.deferred:
-            return trouble
-        if isinstance(trouble, OSError):
-            self.counters.medium_errors += 1
-            self.last_medium_error = trouble
-            before = isinstance(trouble, Unwritten)
-            writing |= before
-            full = trouble.errno in (errno.ENOSPC, errno.EDQUOT)  # the file system; the cartridge itself is not
-            met = CheckCondition(WRITE_ERROR) if full else from_errno(trouble, writing)
-            if isinstance(trouble, Halted):
-                met.information = trouble.information
-            trouble = CheckCondition(met.put_off()) if before else met
-        if isinstance(trouble, CheckCondition) and trouble.sense is not self.obstacle:
-            self._note(trouble, writing, cdb)
-        return trouble
-
-    def unwritten(self, error: OSError) -> None:
-        """What was written before cannot be kept, which the robot has found out, or somebody else who has no command of
-        this drive. Nobody knows any more whose it was: all its initiators are told, by a deferred error."""
-        trouble = self.explain(Unwritten(error.errno, str(error)), writing=True, cdb=None)
-        assert isinstance(trouble, CheckCondition)
-        self.attend_all(trouble.sense)
-
     def refuse(self, task: Task, trouble: BaseException, writing: bool = False) -> int:
-        trouble = self.explain(trouble, writing, task.cdb)
+        trouble = explain(self, trouble, writing, task.cdb)
         status = super().refuse(task, trouble, writing)
-        if isinstance(trouble, CheckCondition) and self._is_error(trouble):
+        if isinstance(trouble, CheckCondition) and is_error(self, trouble):
             self.records.history.note(task, self.records.clock.now())
         return status
-
-    def _note(self, trouble: CheckCondition, writing: bool, cdb: bytes | None) -> None:
-        """For the log pages."""
-        self.alerts.note(trouble, writing)
-        if trouble.sense.key == MEDIUM_ERROR:
-            self.tally.fail(writing)
-            if self.cartridge is not None:
-                self.cartridge.count_error(writing)
-        if self._is_error(trouble):
-            self.events.note(self, cdb, trouble.sense)
-
-    def _is_error(self, trouble: CheckCondition) -> bool:
-        """What has gone wrong, and not what is in the way."""
-        return trouble.sense.key in (MEDIUM_ERROR, HARDWARE_ERROR) and trouble.sense is not self.obstacle
 
     def thread(self, on: bool, by: Nexus) -> None:
         """LOAD UNLOAD: at the beginning of partition 0, or not ready. Who asked for it knows."""

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tgtd.scsi.nexus import LunNexus
-from tgtd.scsi.ssc.turn import tell_later
+from tgtd.scsi.ssc.trouble import explain, tell_later
 
 if TYPE_CHECKING:
     from tgtd.scsi.ssc.drive import TapeDrive
@@ -46,7 +46,7 @@ class Flushing:
         self.running = False
         try:
             if error is not None:
-                trouble = drive.explain(error, writing=True, cdb=None)
+                trouble = explain(drive, error, writing=True, cdb=None)
                 for itl in askers:
                     tell_later(drive, itl, trouble)
         finally:

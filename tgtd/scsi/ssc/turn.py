@@ -9,27 +9,23 @@ sends the next READ at once. What goes wrong then is a deferred error, which the
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from tgtd.scsi.command import Command
-from tgtd.scsi.nexus import LunNexus
 from tgtd.scsi.sense import (
     GOOD,
-    INTERNAL_TARGET_FAILURE,
     MEDIUM_MAY_HAVE_CHANGED,
     UNIT_IN_OPERATION,
     CheckCondition,
     Sense,
 )
 from tgtd.scsi.ssc.head import STOPS, Head
+from tgtd.scsi.ssc.trouble import explain, tell_later
 from tgtd.scsi.task import PENDING, WORKING, Task
 
 if TYPE_CHECKING:
     from tgtd.scsi.ssc.drive import TapeDrive
-
-log = logging.getLogger(__name__)
 
 Prepare = Callable[[], Callable[[], Head]]
 """Called in the loop thread when the turn begins; may raise Refused. What it returns is done by a worker, and returns
@@ -39,16 +35,6 @@ Now = Callable[[], Head | None]
 """Called in the loop thread after that, where it may do the same if it takes no waiting; None: it is for a worker."""
 
 _TEST_UNIT_READY = 0x00
-
-
-def tell_later(drive: TapeDrive, itl: LunNexus, trouble: BaseException) -> None:
-    """What went wrong behind a command that has ended: whose command it was hears of it, if it is still there."""
-    if not isinstance(trouble, CheckCondition):
-        log.error("%s failed behind a command", drive.describe(), exc_info=trouble)
-        drive.faults += 1
-        trouble = CheckCondition(INTERNAL_TARGET_FAILURE)
-    if itl in drive.nexuses:
-        itl.attend(trouble.put_off())
 
 
 class Behind(NamedTuple):
@@ -216,7 +202,7 @@ class Turn:
                 except Exception as trouble:
                     error = trouble
             if error is not None and not self._cancelled:
-                tell_later(drive, self._itl, drive.explain(error, self._writing, self._cdb))
+                tell_later(drive, self._itl, explain(drive, error, self._writing, self._cdb))
         finally:
             drive.hold(None)
             drive.turns.end()
