@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.daemon import eventually
 from tests.hw.configfs.kernel import Kernel
 from tests.hw.fabrics.conftest import Machine
 from tests.hw.tcmu.kernel import Kernel as RingKernel
@@ -17,7 +19,7 @@ from tests.inside import IQN, Inside
 from tgtd.config import model
 from tgtd.config.fabric import KINDS
 from tgtd.config.schema import TARGETS, Schema
-from tgtd.fabrics import Fabrics, FabricSide, sweep
+from tgtd.fabrics import LOOKS, Fabrics, FabricSide, sweep
 from tgtd.hw.configfs.backstore import home
 from tgtd.hw.configfs.present import mark
 from tgtd.hw.fabrics import FABRICS
@@ -344,6 +346,46 @@ def test_two_at_one_port_do_not_trip_each_other(site: Site, caplog: pytest.LogCa
     assert all(f"{NAA} is in use" in line for line in pending), pending
 
 
+def glance(site: Site) -> None:
+    """As many looks as it takes to see what others have done."""
+    for _ in range(LOOKS):
+        site.fabrics.look()
+        site.turn_until(site.fabrics.lane.idle)
+        site.settled()
+
+
+def test_what_others_change_is_put_right(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    site.target(site.lun(0), site.lun(3))
+    site.start()
+    shutil.rmtree(site.kernel.root / GROUP / "lun/lun_3")
+    glance(site)
+    assert site.linked() == lun_paths(0, 3)
+    assert f"somebody else has changed {GROUP}/lun/lun_3 and 1 more in the kernel" in caplog.text
+    assert (site.side.status()["state"], site.rings.keys()) == ("online", {0, 3})
+    caplog.clear()
+    glance(site)
+    assert caplog.text == ""
+
+
+def test_what_others_change_again_and_again(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    site.target(site.lun(0))
+    site.start()
+    for times in (1, 2, 3):
+        (site.kernel.root / GROUP / "lun/lun_0/tgtd").unlink()
+        glance(site)
+        assert caplog.text.count("somebody else") == times
+        assert site.linked() == lun_paths(0)
+
+
+def test_what_the_kernel_does_not_take_over_is_left_alone(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    plain = site.kernel._read
+    site.kernel._read = lambda path: "its own" if "time_out" in path else plain(path)  # type: ignore[method-assign]
+    site.target(site.lun(0))
+    site.start()
+    glance(site)
+    assert ("somebody else" in caplog.text, site.side.status()["state"]) == (False, "online")
+
+
 def test_a_ring_that_is_lost_is_taken_over_anew(site: Site) -> None:
     site.target(site.lun(0))
     site.start()
@@ -356,6 +398,27 @@ def test_a_ring_that_is_lost_is_taken_over_anew(site: Site) -> None:
     site.settled()
     assert site.rings[0] is not lost
     assert site.side.cause is None
+
+
+def test_a_ring_that_is_lost_while_the_kernel_waits_for_it(site: Site) -> None:
+    """A scan that nobody answers holds the worker up that would take the ring over."""
+    plain = site.kernel.do
+
+    def scanning(step: object) -> None:
+        if type(step).__name__ == "MakeLink":
+            lost = site.rings[0]
+            lost.gone = True
+            os.eventfd_write(lost.fd, 1)
+            assert eventually(lambda: site.rings[0] is not lost and bool(site.side.servers), 5)
+        plain(step)  # type: ignore[arg-type]
+
+    site.kernel.do = scanning  # type: ignore[method-assign]
+    site.target(site.lun(0))
+    site.start()
+    site.settled()
+    assert site.linked() == lun_paths(0)
+    assert site.side.cause is None
+    assert site.rings[0].ask(site, bytes(6)) == 2, "power on"
 
 
 def test_a_crash_leaves_everything_to_the_next_process(site: Site) -> None:

@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 _NO_SIZE = 1 << 20
 """Bytes that the kernel is told of a unit whose size is not known, or that has none."""
 _NO_BLOCK = 512
+LOOKS = 15
+"""With every how many looks it is seen whether others have changed what a target has in the kernel."""
 
 
 class Lacking(OSError):
@@ -79,6 +81,8 @@ class Fabrics:
         self.tree = tree or KernelTree()
         self.open_ring = open_ring
         self.lane = workers.lane(1)
+        self.rescue = workers.lane(1)
+        """For rings that `lane` waits for."""
         self._sides: dict[FabricSide, None] = {}
         self._then: Callable[[], None] | None = None
 
@@ -134,9 +138,12 @@ class FabricSide:
         self._done: tuple[object, ...] | None = None  # what the kernel has, as far as we know
         self._dirty = False
         self._busy = False
+        self._waiting = False  # a worker is at it with what may wait for commands of initiators
         self._going = False
         self._closed = False
         self._draining = 0
+        self._looks = 0
+        self._standing = Steps()  # what differs right after all was done: the kernel has its own mind there
 
     @property
     def settling(self) -> bool:
@@ -172,22 +179,38 @@ class FabricSide:
             self._begin()
 
     def look(self) -> None:
-        """A pending one tries again; another one is asked how its port is."""
+        """A pending one tries again; another one is asked how its port is, and now and then, whether the kernel has it
+        still as it is wished."""
         if self._busy:
             return
         if self.cause is not None:
             self._done = None
             self.refresh()
         elif self._fabrics.lane.idle():
-            found: list[str] = []
-            ask = partial(_ask, self._fabrics.host, self._wish)
-            self._fabrics.lane.submit(lambda: found.append(ask()), partial(self._asked, self._wish, found))
+            self._looks += 1
+            visit = self._visit()
+            whole = self._looks % LOOKS == 0
+            self._fabrics.lane.submit(partial(self._see, visit, whole), partial(self._asked, visit))
 
-    def _asked(self, wish: model.Target, found: list[str], error: BaseException | None) -> None:
+    def _see(self, visit: _Visit, whole: bool) -> None:
+        """In a worker."""
+        visit.state = _ask(self._fabrics.host, visit.wish)
+        visit.steps = self._look_there(visit) if whole else self._standing
+
+    def _asked(self, visit: _Visit, error: BaseException | None) -> None:
         if error is not None:
-            log.error("cannot see how the port of %s is: %s", wish.name, reason(error))
-        elif wish is self._wish:
-            self.state = found[0]
+            log.error("cannot see how the port of %s is: %s", visit.wish.name, reason(error))
+        elif visit.wish is self._wish:
+            self.state = visit.state
+            if self._done == (visit.items, visit.wish.transport) and not (self._busy or self._going):
+                self._compare(visit.steps)
+
+    def _compare(self, steps: Steps) -> None:
+        """Put right what others have changed."""
+        if steps and steps != self._standing:
+            self._complain(f"somebody else has changed {_first(steps)} in the kernel; it is put right")
+            self._done = None
+            self.refresh()
 
     def status(self) -> dict[str, object]:
         assert self._wish.fabric is not None
@@ -220,7 +243,8 @@ class FabricSide:
         if self._done == known and self.cause is None:
             self._finish(visit)
             return
-        self._busy, self._done = True, None
+        self._busy = self._waiting = True
+        self._done = None
         self._fabrics.lane.submit(partial(self._take_away, visit), partial(self._taken, visit))
 
     def _visit(self) -> _Visit:
@@ -272,6 +296,7 @@ class FabricSide:
         return difference(visit.items, present, owned)
 
     def _taken(self, visit: _Visit, error: BaseException | None) -> None:
+        self._waiting = False
         if error is not None or self._closed:
             self._fail(visit, error)
             return
@@ -310,6 +335,7 @@ class FabricSide:
         except Distrust as trouble:
             self._fail(visit, OSError(str(trouble)))
             return
+        self._waiting = True
         self._fabrics.lane.submit(partial(self._give, visit), partial(self._given, visit))
 
     def _serve(self, path: str, lun: int, ring: Uio) -> None:
@@ -321,20 +347,41 @@ class FabricSide:
     def _lost(self, path: str, why: str) -> None:
         """A ring is gone, or not to be trusted: it is taken over anew."""
         self._servers.pop(path, None)
-        self._complain(f"LUN {path.rpartition('_')[2]}: {why}")
+        number = path.rpartition("_")[2]
+        self._complain(f"LUN {number}: {why}")
+        if self._waiting and not self._closed:
+            found: list[Uio] = []
+            take_over = partial(self._fabrics.open_ring, self._fabrics.tree.root / path)
+            self._fabrics.rescue.submit(
+                lambda: found.append(take_over()), partial(self._rescued, path, int(number), found)
+            )
+
+    def _rescued(self, path: str, lun: int, found: list[Uio], error: BaseException | None) -> None:
+        """The kernel scans a LUN while a worker links it, and nobody answers but us: what was lost then cannot wait for
+        the next visit. With an error it has to."""
+        for ring in found:
+            if not self._waiting or self._closed or path in self._servers:
+                ring.close()
+                continue
+            try:
+                self._serve(path, lun, ring)
+            except Distrust:
+                ring.close()
 
     def _give(self, visit: _Visit) -> None:
         """In a worker. Others may have been at work since `_take_away`."""
         tree = self._fabrics.tree
         with tree.alone():
             tree.carry_out(self._look_there(visit).join)
+            visit.steps = self._look_there(visit)
         visit.state = _ask(self._fabrics.host, visit.wish)
 
     def _given(self, visit: _Visit, error: BaseException | None) -> None:
+        self._waiting = False
         if error is not None or self._closed:
             self._fail(visit, error)
             return
-        self._done = (visit.items, visit.wish.transport)
+        self._done, self._standing = (visit.items, visit.wish.transport), visit.steps
         self.state = visit.state
         if self._servers.keys() >= visit.stores.keys():
             if self.cause is not None and not self._going:
@@ -366,6 +413,12 @@ class FabricSide:
             self._scsi.disconnect(self._nexus)
             self.close()
             self._fabrics.parted(self)
+
+
+def _first(steps: Steps) -> str:
+    """Where the first difference is, and how many more there are."""
+    paths = list(dict.fromkeys(step.path for step in steps))
+    return paths[0] + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
 
 
 def _ask(host: Host, wish: model.Target) -> str:
