@@ -24,7 +24,7 @@ def serve(site: Site, *luns: str, access: str = "anyone = true", head: str = "")
 def file_system_holds(guest: Guest, device: str) -> None:
     """mkfs, write, unmount, fsck, mount again: the same bytes."""
     guest.run(
-        f"mkfs.ext4 -q {device} && mount {device} /mnt && head -c 20M /dev/urandom >/mnt/file && "
+        f"mkfs.ext4 -q {device} && mount {device} /mnt && head -c 12M /dev/urandom >/mnt/file && "
         f"sha256sum /mnt/file >/run/sum && umount /mnt && blockdev --flushbufs {device} && e2fsck -fn {device} && "
         f"mount -o ro {device} /mnt && sha256sum -c /run/sum && umount /mnt",
         timeout=120,

@@ -54,7 +54,7 @@ def test_a_daemon_that_is_killed_and_comes_back_is_a_pause(guest: Guest, inside:
     since = guest.heard()
     finish = guest.start(
         f"fio --name=x --filename={disk} --rw=randrw --bs=4k-64k --iodepth=16 --ioengine=libaio --direct=1 --size=48M "
-        "--time_based --runtime=12 --verify=crc32c --verify_backlog=32 --verify_state_save=0 --verify_fatal=1",
+        "--time_based --runtime=8 --verify=crc32c --verify_backlog=32 --verify_state_save=0 --verify_fatal=1",
         timeout=120,
     )
     time.sleep(2)
