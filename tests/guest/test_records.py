@@ -70,11 +70,9 @@ def test_self_tests(guest: Guest, site: Site, open_iscsi: OpenIscsi, disk: str) 
     guest.run(f"sg_senddiag --test {disk}")
     guest.run(f"sg_senddiag --selftest=5 {disk} && sg_senddiag --selftest=6 {disk}")
     guest.run(f"sg_senddiag --selftest=2 {disk}")
-    for _ in range(50):
-        told = guest.run(f"sg_logs -p 0x10 {disk}").output
-        if "in progress" not in told:
-            break
-    assert "background extended" in told
+    ended = "grep -A1 'background extended' | grep -q 'completed without error'"
+    assert open_iscsi.eventually(f"sg_logs -p 0x10 {disk} | {ended}")
+    told = guest.run(f"sg_logs -p 0x10 {disk}").output
     assert "foreground extended" in told
     assert told.count("completed without error") == 3
     guest.run(f"sg_write_long --wr_uncor --lba=5000 {disk}")
