@@ -14,11 +14,13 @@ Path = tuple[str | int, ...]
 
 _GAP = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _BLANK = re.compile(r"[ \t]*")
-_KEY = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'|[A-Za-z0-9_-]+")
+# Texts are matched in runs: a character at a time, one of ten million holds everybody up for seconds, as re lets no
+# other threads run meanwhile.
+_KEY = re.compile(r"\"[^\"\\]*(?:\\.[^\"\\]*)*\"|'[^']*'|[A-Za-z0-9_-]+")
 _SCALAR = re.compile(
     r"\"\"\"(?:[^\"\\]|\\.|\"(?!\"\"))*\"{3,5}"  # up to two quotes may stand before the closing three
     r"|'''(?:[^']|'(?!''))*'{3,5}"
-    r"|\"(?:[^\"\\]|\\.)*\"|'[^']*'"
+    r"|\"[^\"\\]*(?:\\.[^\"\\]*)*\"|'[^']*'"
     r"|[^,\]}#\r\n]+",
     re.DOTALL,
 )
