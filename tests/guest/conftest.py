@@ -4,6 +4,9 @@ How to write one: take `guest` and `site`, maybe `open_iscsi`; describe LUNs by 
 start the daemon on the host with `site.start()`, log in with `open_iscsi.login(site.port)`, find the device with
 `open_iscsi.device(0)`, and run things with `guest.run("mkfs.ext4 -q /dev/sda")`. Every file of this machine is there in
 the guest, and whatever is written to it is lost with the guest.
+
+What costs time there is processes that start: a small program takes some 20 ms of CPU, the daemon 5 s. So
+wait by `guest.eventually`, prepare by `guest.once`, and have the daemon on the host unless it has to be in the guest.
 """
 
 from __future__ import annotations
