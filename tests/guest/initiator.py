@@ -75,6 +75,12 @@ class OpenIscsi:
             raise AssertionError(f"the kernel has no such device: {listing}\n{self.guest.run('lsscsi -g').output}")
         return "/dev/" + found.output.split()[session or 0].rsplit("/", 1)[1].replace("nst", "st")
 
+    def generic(self, lun: int) -> str:
+        """The sg device of a LUN that has told of its reset: kernels before 6.12 leave that to the first who asks."""
+        node = self.device(lun, "scsi_generic")
+        self.guest.run(f"sg_turs {node}", status=None)
+        return node
+
     def gone(self, lun: int, name: str = IQN) -> bool:
         """Whether the kernel lets go of a LUN in time."""
         return self.eventually(f"! ls -d {self._unit(lun, name)} 2>/dev/null")

@@ -20,7 +20,7 @@ def bacula(guest: Guest, site: Site, open_iscsi: OpenIscsi) -> Iterator[Bacula]:
     guest.run("modprobe st; modprobe ch")
     open_iscsi.login(site.port)
     tape = open_iscsi.device(1, "scsi_tape").replace("/st", "/nst")
-    program = Bacula(guest, open_iscsi.device(0, "scsi_generic"), tape)
+    program = Bacula(guest, open_iscsi.generic(0), tape)
     yield program
     program.stop()
 

@@ -14,7 +14,7 @@ PAGE = r"\x00\x00\x00\x00\x00\x00\x00\x00\x4a\xf0\x00\x1c\x{:02x}\x{:02x}\x{:02x
 
 
 def test_protected_blocks(guest: Guest, st: str, open_iscsi: OpenIscsi) -> None:
-    generic = open_iscsi.device(0, "scsi_generic")
+    generic = open_iscsi.generic(0)
     block = b"a block of a tape"
 
     def select(method: int, length: int, flags: int) -> None:

@@ -40,7 +40,7 @@ def robot(guest: Guest, site: Site, open_iscsi: OpenIscsi) -> str:
     guest.run("modprobe st; modprobe ch")
     open_iscsi.login(site.port)
     open_iscsi.device(2, "scsi_tape")
-    return open_iscsi.device(0, "scsi_generic")
+    return open_iscsi.generic(0)
 
 
 def elements(guest: Guest, robot: str) -> dict[str, str]:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from tests.guest.initiator import OpenIscsi
 from tests.guest.machine import Guest
 from tests.guest.test_tape import st
 
 __all__ = ["st"]
+
+
+@pytest.fixture
+def sg(st: str, open_iscsi: OpenIscsi) -> str:
+    """The drive's generic device."""
+    return open_iscsi.generic(0)
 
 
 def told(guest: Guest, sg: str) -> dict[str, str]:
@@ -23,8 +31,7 @@ def read(guest: Guest, st: str) -> bool:
     return guest.run(f"dd if={st} bs=64k status=none 2>&1 | cmp - /run/text", status=None).status == 0
 
 
-def test_keys(guest: Guest, st: str, open_iscsi: OpenIscsi) -> None:
-    sg = open_iscsi.device(0, "scsi_generic")
+def test_keys(guest: Guest, st: str, sg: str) -> None:
     for name in ("one", "two"):
         guest.run(f"printf '%s\\nkey {name}\\n' {os.urandom(32).hex()} >/run/key-{name}")
     assert told(guest, sg)["Drive Encryption"] == "off"
@@ -45,8 +52,7 @@ def test_keys(guest: Guest, st: str, open_iscsi: OpenIscsi) -> None:
     assert read(guest, st)
 
 
-def test_protected_and_gone_with_the_mount(guest: Guest, st: str, open_iscsi: OpenIscsi) -> None:
-    sg = open_iscsi.device(0, "scsi_generic")
+def test_protected_and_gone_with_the_mount(guest: Guest, st: str, sg: str) -> None:
     guest.run("cd /run && yes 1 | stenc -g 256 -k /run/key && echo plain >/run/text")
     guest.run(f"stenc -f {sg} -e on -a 1 -k /run/key --protect && dd if=/run/text of={st} status=none")
     guest.run(f"stenc -f {sg} -e rawread -a 1 -k /run/key")

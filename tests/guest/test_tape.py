@@ -103,7 +103,7 @@ def test_to_the_end_of_the_tape(guest: Guest, site: Site, open_iscsi: OpenIscsi)
 
 
 def test_what_it_is(guest: Guest, st: str, open_iscsi: OpenIscsi) -> None:
-    generic = open_iscsi.device(0, "scsi_generic")
+    generic = open_iscsi.generic(0)
     assert "IBM" in guest.run(f"sg_inq {generic}").output
     assert "ULT3580-TD8" in guest.run("lsscsi").output
     assert "0x5e" in guest.run(f"mt-st -f {st} status").output
@@ -114,7 +114,7 @@ def test_what_it_is(guest: Guest, st: str, open_iscsi: OpenIscsi) -> None:
 
 def test_logs_and_compression(guest: Guest, st: str, open_iscsi: OpenIscsi) -> None:
     """What st compresses is counted, sg_logs reads every page, and tapeinfo finds no alert."""
-    generic = open_iscsi.device(0, "scsi_generic")
+    generic = open_iscsi.generic(0)
     guest.run(f"mt-st -f {st} compression 1 && seq 1000000 | head -c 4M >/run/text && dd if=/run/text of={st} bs=256k")
     guest.run(f"mt-st -f {st} rewind && dd if={st} bs=256k status=none | cmp - /run/text", timeout=120)
     pages = guest.run(f"sg_logs -a {generic}").output

@@ -21,7 +21,7 @@ def tape(guest: Guest, site: Site, open_iscsi: OpenIscsi, *luns: str) -> tuple[s
     serve(site, *(luns or (drive(site, 0, "A00001L8", "256 MiB"),)))
     guest.run("modprobe st")
     open_iscsi.login(site.port)
-    return open_iscsi.device(0, "scsi_tape").replace("/st", "/nst"), open_iscsi.device(0, "scsi_generic")
+    return open_iscsi.device(0, "scsi_tape").replace("/st", "/nst"), open_iscsi.generic(0)
 
 
 def test_what_is_told_of_cartridges(
@@ -42,7 +42,7 @@ def test_what_is_told_of_cartridges(
         (1, "Cleaning cartridge installed", "Cleaning media"),
         (2, "Incompatible medium installed", "Unsupported format"),
     ):
-        generic = open_iscsi.device(lun, "scsi_generic")
+        generic = open_iscsi.generic(lun)
         assert sense in guest.run(f"sg_turs -v {generic}", status=None).output
         assert f"{flag}: 1" in guest.run(f"sg_logs -p 0x2e {generic}").output
         assert f"{flag}: 0" in guest.run(f"sg_logs -p 0x2e {generic}").output, "it is told once"
