@@ -28,10 +28,11 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_an_unknown_command_is_told_of_all(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        cli.main(["stats"])
-    told = capsys.readouterr().err
-    assert [name for name in cli.COMMANDS if repr(name) not in told] == []
+    for line in (["stats"], ["show", "sessions"], ["--run=/a", "--config", "status", "show", "check"]):
+        with pytest.raises(SystemExit):
+            cli.main(line)
+        told = capsys.readouterr().err
+        assert [name for name in cli.COMMANDS if repr(name) not in told] == [], line
 
 
 def test_a_directory_may_have_the_name_of_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,11 +66,22 @@ def parser(names: Iterable[str] = COMMANDS) -> argparse.ArgumentParser:
     return top
 
 
+def _asked(words: Iterable[str]) -> str:
+    """The first word that is neither an option nor the directory behind one; "": there is none."""
+    left = iter(words)
+    for word in left:
+        if not word.startswith("-"):
+            return word
+        if "=" not in word:
+            next(left, None)
+    return ""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run tgtctl; returns its exit status. Trouble is told in one line, never by a traceback."""
     words = sys.argv[1:] if argv is None else argv
-    named = COMMANDS if {"-h", "--help"} & {*words} else [name for name in COMMANDS if name in words]
-    arguments = parser(named or COMMANDS).parse_args(words)
+    name = _asked(words)
+    arguments = parser((name,) if name in COMMANDS else COMMANDS).parse_args(words)
     try:
         status = int(command(arguments.command).run(arguments))
         sys.stdout.flush()
