@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,12 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.beside_kernel import NAA, BesideKernel
 from tests.daemon import eventually
-from tests.hw.configfs.kernel import Kernel
-from tests.hw.fabrics.conftest import Machine
-from tests.hw.tcmu.kernel import Kernel as RingKernel
-from tests.hw.tcmu.serving import MadeDevice
-from tests.inside import IQN, Inside
+from tests.inside import IQN
 from tgtd.config import model
 from tgtd.config.fabric import KINDS
 from tgtd.config.schema import TARGETS, Schema
@@ -23,90 +19,17 @@ from tgtd.fabrics import LOOKS, Fabrics, FabricSide, sweep
 from tgtd.hw.configfs.backstore import home
 from tgtd.hw.configfs.present import mark
 from tgtd.hw.fabrics import FABRICS
-from tgtd.hw.fabrics.host import Host
 from tgtd.sides import IscsiSide
 from tgtd.status import Census, entrances
 
-NAA = "naa.5001405000000001"
 OTHER = "iqn.2026-11.org.test:b"
 GROUP = f"loopback/{NAA}/tpgt_1"
 HOME = home(b"i" * 16, IQN)
 
 
-class Ring(MadeDevice):
-    """The ring of a backstore, with a descriptor that a loop can watch. used: bytes of answers of TEST UNIT READY."""
-
-    def __init__(self, store: Path) -> None:
-        super().__init__(RingKernel(size=16384))
-        self.store = store
-        self.fd = os.eventfd(0, os.EFD_NONBLOCK)
-
-    def hear(self) -> None:
-        super().hear()
-        os.eventfd_read(self.fd)
-
-    def close(self) -> None:
-        if not self.closed:
-            os.close(self.fd)
-        super().close()
-
-    def ask(self, site: Inside, cdb: bytes, room: int = 0) -> int:
-        """The status of a command."""
-        number = self.kernel.put(cdb, None, room)
-        assert number is not None
-        os.eventfd_write(self.fd, 1)
-        site.turn_until(lambda: number in self.kernel.answers)
-        return self.kernel.answers.pop(number).status
-
-
-class Site(Inside):
-    """rings: those that are open, by LUN. before_link: called when a LUN joins, as the kernel scans it then."""
-
-    def __init__(self, place: Path) -> None:
-        super().__init__(place)
-        machine = Machine(place / "root")
-        self.kernel = Kernel(machine.root, {"ibmvscsis": {"30000003"}})
-        self.rings: dict[int, Ring] = {}
-        self.held: set[str] = set()
-        self.fabrics = self.another()
-        self.tree.fabrics = self.fabrics
-        self.machine = machine
-
-    def another(self) -> Fabrics:
-        """What a process begins with."""
-        host = Host(self.kernel.root.parents[3])
-        workers, pool = self.tree.shop.workers, self.tree.shop.pool
-        return Fabrics(workers, pool, b"i" * 16, host, self.kernel, self._open)  # type: ignore[arg-type]
-
-    def _open(self, store: Path) -> Ring:
-        if store.name in self.held:
-            raise OSError(errno.EBUSY, "another program serves it")
-        ring = Ring(store)
-        self.rings[int(store.name.rpartition("_")[2])] = ring
-        return ring
-
-    def target(self, *luns: str, port: str = NAA, transport: str = "loopback", more: str = "", name: str = IQN) -> None:
-        text = f'[[target]]\nname = "{name}"\ntransport = "{transport}"\nport = "{port}"\n{more}\n'
-        file = self.config / f"targets.d/{name[-1]}.toml"
-        file.write_text(text + "access = { anyone = true }\n" + "\n".join(luns))
-
-    @property
-    def side(self) -> FabricSide:
-        side = self.tree.targets[IQN].side
-        assert isinstance(side, FabricSide)
-        return side
-
-    def settled(self) -> None:
-        self.turn_until(lambda: not any(target.side.settling for target in self.tree.targets.values()))
-
-    def linked(self) -> dict[str, str]:
-        """LUNs in the kernel: where, and what they lead to."""
-        return dict(self.kernel.take().links)
-
-
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    it = Site(tmp_path)
+def site(tmp_path: Path) -> Iterator[BesideKernel]:
+    it = BesideKernel(tmp_path)
     yield it
     it.kernel.broken = None
     left: list[None] = []
@@ -124,7 +47,7 @@ def test_the_rooms_mean_the_same_fabrics() -> None:
     assert set(target["properties"]["transport"]["enum"]) == {"iscsi", *FABRICS} == {"iscsi", *KINDS}
 
 
-def test_luns_are_in_the_kernel_and_served(site: Site) -> None:
+def test_luns_are_in_the_kernel_and_served(site: BesideKernel) -> None:
     site.target(site.lun(0), site.lun(3))
     site.start()
     assert site.linked() == lun_paths(0, 3)
@@ -137,7 +60,7 @@ def test_luns_are_in_the_kernel_and_served(site: Site) -> None:
     assert status["port_state"] == "SCSI host and target 2:0:1 of this machine"
 
 
-def test_a_ring_is_served_before_its_lun_joins(site: Site) -> None:
+def test_a_ring_is_served_before_its_lun_joins(site: BesideKernel) -> None:
     """The kernel scans a LUN before its link is made, and waits for us."""
     plain = site.kernel.do
 
@@ -152,7 +75,7 @@ def test_a_ring_is_served_before_its_lun_joins(site: Site) -> None:
     assert site.linked() == lun_paths(0)
 
 
-def test_add_grow_and_remove_by_edit(site: Site) -> None:
+def test_add_grow_and_remove_by_edit(site: BesideKernel) -> None:
     site.target(site.lun(0))
     site.start()
     ring = site.rings[0]
@@ -171,7 +94,7 @@ def test_add_grow_and_remove_by_edit(site: Site) -> None:
     assert f"{HOME}/lun_0" not in site.kernel.take().folders
 
 
-def test_an_edit_that_changes_nothing_in_the_kernel_writes_nothing(site: Site) -> None:
+def test_an_edit_that_changes_nothing_in_the_kernel_writes_nothing(site: BesideKernel) -> None:
     site.target(site.lun(0))
     site.start()
     site.kernel.steps.clear()
@@ -181,7 +104,7 @@ def test_an_edit_that_changes_nothing_in_the_kernel_writes_nothing(site: Site) -
     assert site.kernel.steps == []
 
 
-def test_an_offline_target_keeps_its_backstores(site: Site) -> None:
+def test_an_offline_target_keeps_its_backstores(site: BesideKernel) -> None:
     site.target(site.lun(0))
     site.start()
     site.target(site.lun(0), more="online = false")
@@ -195,7 +118,7 @@ def test_an_offline_target_keeps_its_backstores(site: Site) -> None:
     assert site.linked() == lun_paths(0)
 
 
-def test_another_port(site: Site) -> None:
+def test_another_port(site: BesideKernel) -> None:
     site.target(site.lun(0))
     site.start()
     site.target(site.lun(0), port="naa.5001405000000002")
@@ -205,7 +128,7 @@ def test_another_port(site: Site) -> None:
     assert not any(NAA in path for path in site.kernel.take().folders)
 
 
-def test_from_the_network_to_a_fabric_and_back_with_the_same_unit(site: Site) -> None:
+def test_from_the_network_to_a_fabric_and_back_with_the_same_unit(site: BesideKernel) -> None:
     site.write(site.lun(0))
     site.start()
     unit = site.unit(0)
@@ -221,7 +144,7 @@ def test_from_the_network_to_a_fabric_and_back_with_the_same_unit(site: Site) ->
     assert site.unit(0) is unit
 
 
-def test_a_shared_lun_is_the_same_unit(site: Site) -> None:
+def test_a_shared_lun_is_the_same_unit(site: BesideKernel) -> None:
     site.write(site.lun(1), name=OTHER, file="b.toml")
     shared = f'[[target.shared_lun]]\nnumber = 4\ntarget = "{OTHER}"\nlun = 1\n'
     site.target(shared, more="fabric = { tag = 2 }")
@@ -232,7 +155,7 @@ def test_a_shared_lun_is_the_same_unit(site: Site) -> None:
 
 
 @pytest.mark.parametrize("at", ["core/user_", "/lun_0/enable", "loopback", "lun/lun_0"])
-def test_what_fails_leaves_the_target_pending_and_is_tried_again(site: Site, at: str) -> None:
+def test_what_fails_leaves_the_target_pending_and_is_tried_again(site: BesideKernel, at: str) -> None:
     site.kernel.broken = at
     site.target(site.lun(0))
     outcome = site.start()
@@ -247,7 +170,7 @@ def test_what_fails_leaves_the_target_pending_and_is_tried_again(site: Site, at:
     assert site.side.cause is None
 
 
-def test_what_the_machine_lacks_is_told(site: Site) -> None:
+def test_what_the_machine_lacks_is_told(site: BesideKernel) -> None:
     site.target(site.lun(0), transport="ibmvscsis", port="30000003")
     outcome = site.start()
     assert "no VIO bus" in outcome.warnings[0]
@@ -266,7 +189,7 @@ def test_what_the_machine_lacks_is_told(site: Site) -> None:
     assert entrances(site.tree, census) == ["ibmvscsis 30000003"]
 
 
-def test_a_ring_that_another_process_serves_keeps_the_target_pending(site: Site) -> None:
+def test_a_ring_that_another_process_serves_keeps_the_target_pending(site: BesideKernel) -> None:
     site.held.add("lun_0")
     site.target(site.lun(0))
     assert any("another program serves it" in warning for warning in site.start().warnings)
@@ -276,7 +199,7 @@ def test_a_ring_that_another_process_serves_keeps_the_target_pending(site: Site)
     assert site.linked() == lun_paths(0)
 
 
-def test_a_port_of_somebody_else_is_not_touched(site: Site) -> None:
+def test_a_port_of_somebody_else_is_not_touched(site: BesideKernel) -> None:
     theirs = site.another()
     theirs.installation = b"t" * 16
     site.tree.fabrics = theirs
@@ -305,7 +228,7 @@ def test_a_port_of_somebody_else_is_not_touched(site: Site) -> None:
     assert site.linked() == {f"{GROUP}/lun/lun_1/tgtd": f"{home(b'i' * 16, OTHER)}/lun_1"}
 
 
-def rivals(site: Site) -> list[tuple[Fabrics, model.Target]]:
+def rivals(site: BesideKernel) -> list[tuple[Fabrics, model.Target]]:
     """Two daemons, each with a target at the same port."""
     theirs, found = site.another(), []
     theirs.installation = b"t" * 16
@@ -316,7 +239,7 @@ def rivals(site: Site) -> list[tuple[Fabrics, model.Target]]:
     return found
 
 
-def enter(site: Site, fabrics: Fabrics, wish: model.Target) -> FabricSide:
+def enter(site: BesideKernel, fabrics: Fabrics, wish: model.Target) -> FabricSide:
     site.tree.fabrics = fabrics
     target = site.tree.make_target(wish)
     target.scsi.add_lun(0, site.tree.make_unit(wish.name, wish.luns[0]).device)
@@ -325,7 +248,7 @@ def enter(site: Site, fabrics: Fabrics, wish: model.Target) -> FabricSide:
     return target.side
 
 
-def come_and_go(site: Site) -> None:
+def come_and_go(site: BesideKernel) -> None:
     pair = rivals(site)
     sides = [enter(site, *one) for one in pair]
     site.turn_until(lambda: not any(side.settling for side in sides))
@@ -337,7 +260,7 @@ def come_and_go(site: Site) -> None:
     assert site.linked() == {}
 
 
-def test_two_at_one_port_do_not_trip_each_other(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+def test_two_at_one_port_do_not_trip_each_other(site: BesideKernel, caplog: pytest.LogCaptureFixture) -> None:
     """Whoever is there first has it, and the other says so; no step of either fails and is taken back."""
     for _ in range(10):
         come_and_go(site)
@@ -346,7 +269,7 @@ def test_two_at_one_port_do_not_trip_each_other(site: Site, caplog: pytest.LogCa
     assert all(f"{NAA} is in use" in line for line in pending), pending
 
 
-def glance(site: Site) -> None:
+def glance(site: BesideKernel) -> None:
     """As many looks as it takes to see what others have done."""
     for _ in range(LOOKS):
         site.fabrics.look()
@@ -354,7 +277,7 @@ def glance(site: Site) -> None:
         site.settled()
 
 
-def test_what_others_change_is_put_right(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_others_change_is_put_right(site: BesideKernel, caplog: pytest.LogCaptureFixture) -> None:
     site.target(site.lun(0), site.lun(3))
     site.start()
     shutil.rmtree(site.kernel.root / GROUP / "lun/lun_3")
@@ -367,7 +290,7 @@ def test_what_others_change_is_put_right(site: Site, caplog: pytest.LogCaptureFi
     assert caplog.text == ""
 
 
-def test_what_others_change_again_and_again(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_others_change_again_and_again(site: BesideKernel, caplog: pytest.LogCaptureFixture) -> None:
     site.target(site.lun(0))
     site.start()
     for times in (1, 2, 3):
@@ -377,7 +300,31 @@ def test_what_others_change_again_and_again(site: Site, caplog: pytest.LogCaptur
         assert site.linked() == lun_paths(0)
 
 
-def test_what_the_kernel_does_not_take_over_is_left_alone(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_others_put_into_the_port_keeps_the_target_pending(
+    site: BesideKernel, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing of it is touched, and our LUNs are served on; it is told once."""
+    site.target(site.lun(0))
+    site.start()
+    root = site.kernel.root
+    (root / "core/iblock_0/theirs").mkdir(parents=True)
+    (root / GROUP / "lun/lun_7").mkdir()
+    link = root / GROUP / "lun/lun_7/theirs"
+    link.symlink_to(root / "core/iblock_0/theirs")
+    glance(site)
+    glance(site)
+    assert site.side.status()["state"] == "pending"
+    assert f"{NAA} is in use: the kernel has core/iblock_0/theirs of another program there" in str(site.side.cause)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert site.linked() == {**lun_paths(0), f"{GROUP}/lun/lun_7/theirs": "core/iblock_0/theirs"}
+    assert site.rings[0].ask(site, bytes(6)) == 2
+    link.unlink()
+    link.parent.rmdir()
+    glance(site)
+    assert site.side.status()["state"] == "online"
+
+
+def test_what_the_kernel_does_not_take_over_is_left_alone(site: BesideKernel, caplog: pytest.LogCaptureFixture) -> None:
     plain = site.kernel._read
     site.kernel._read = lambda path: "its own" if "time_out" in path else plain(path)  # type: ignore[method-assign]
     site.target(site.lun(0))
@@ -386,7 +333,7 @@ def test_what_the_kernel_does_not_take_over_is_left_alone(site: Site, caplog: py
     assert ("somebody else" in caplog.text, site.side.status()["state"]) == (False, "online")
 
 
-def test_a_ring_that_is_lost_is_taken_over_anew(site: Site) -> None:
+def test_a_ring_that_is_lost_is_taken_over_anew(site: BesideKernel) -> None:
     site.target(site.lun(0))
     site.start()
     lost = site.rings[0]
@@ -400,7 +347,7 @@ def test_a_ring_that_is_lost_is_taken_over_anew(site: Site) -> None:
     assert site.side.cause is None
 
 
-def test_a_ring_that_is_lost_while_the_kernel_waits_for_it(site: Site) -> None:
+def test_a_ring_that_is_lost_while_the_kernel_waits_for_it(site: BesideKernel) -> None:
     """A scan that nobody answers holds the worker up that would take the ring over."""
     plain = site.kernel.do
 
@@ -421,7 +368,7 @@ def test_a_ring_that_is_lost_while_the_kernel_waits_for_it(site: Site) -> None:
     assert site.rings[0].ask(site, bytes(6)) == 2, "power on"
 
 
-def test_a_crash_leaves_everything_to_the_next_process(site: Site) -> None:
+def test_a_crash_leaves_everything_to_the_next_process(site: BesideKernel) -> None:
     site.target(site.lun(0))
     site.start()
     before = site.kernel.take()
@@ -438,7 +385,7 @@ def test_a_crash_leaves_everything_to_the_next_process(site: Site) -> None:
     assert site.rings[0].ask(site, bytes(6)) in (0, 2)
 
 
-def test_what_was_on_its_way_when_all_is_let_go_of_ends_without_a_word(site: Site) -> None:
+def test_what_was_on_its_way_when_all_is_let_go_of_ends_without_a_word(site: BesideKernel) -> None:
     site.target(site.lun(0))
     site.start()
     before = site.kernel.take()
@@ -460,7 +407,7 @@ def test_what_was_on_its_way_when_all_is_let_go_of_ends_without_a_word(site: Sit
     assert site.linked() == lun_paths(0, 1)
 
 
-def test_all_leave_when_the_daemon_ends(site: Site) -> None:
+def test_all_leave_when_the_daemon_ends(site: BesideKernel) -> None:
     site.target(site.lun(0))
     site.start()
     left: list[None] = []
@@ -470,7 +417,7 @@ def test_all_leave_when_the_daemon_ends(site: Site) -> None:
     assert site.rings[0].closed
 
 
-def test_what_an_earlier_life_left_and_nobody_wants_is_swept(site: Site) -> None:
+def test_what_an_earlier_life_left_and_nobody_wants_is_swept(site: BesideKernel) -> None:
     site.target(site.lun(0))
     site.start()
     site.fabrics.close()
@@ -483,7 +430,7 @@ def test_what_an_earlier_life_left_and_nobody_wants_is_swept(site: Site) -> None
     assert site.kernel.take().folders == {"loopback"}
 
 
-def test_another_time_out_takes_the_luns_away_for_a_moment(site: Site) -> None:
+def test_another_time_out_takes_the_luns_away_for_a_moment(site: BesideKernel) -> None:
     site.target(site.lun(0))
     site.start()
     site.target(site.lun(0), more="fabric = { cmd_time_out = 99 }")

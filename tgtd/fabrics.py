@@ -198,7 +198,10 @@ class FabricSide:
         visit.steps = self._look_there(visit) if whole else self._standing
 
     def _asked(self, visit: _Visit, error: BaseException | None) -> None:
-        if error is not None:
+        if isinstance(error, Lacking):
+            if visit.wish is self._wish and not (self._busy or self._going):
+                self._complain(str(error))
+        elif error is not None:
             log.error("cannot see how the port of %s is: %s", visit.wish.name, reason(error))
         elif visit.wish is self._wish:
             self.state = visit.state
