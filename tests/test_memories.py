@@ -117,7 +117,7 @@ def test_what_cannot_be_kept_is_refused(site: Inside, caplog: pytest.LogCaptureF
     error = keep(site, "a", b"2")
     assert isinstance(error, CheckCondition)
     assert error.sense == INTERNAL_TARGET_FAILURE
-    assert "could not be kept" in caplog.text
+    assert "what it is to remember could not be kept" in caplog.text
     assert site.unit(1).device.memory.recall("a") == b"1"
     (site.place / "gone").rename(site.place / "state")
     assert keep(site, "b", b"3") is None

@@ -88,8 +88,7 @@ class UnitMemory:
             then(None)
         else:
             log.error(
-                "%s: what an initiator wanted saved was refused, as it could not be kept: %s: %s; see to the state "
-                "directory",
+                "%s: what it is to remember could not be kept: %s: %s; see to the state directory",
                 self._place,
                 getattr(error, "filename", None) or self._memories.folder,
                 getattr(error, "strerror", None) or error,
