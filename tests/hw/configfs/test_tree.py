@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -47,6 +48,29 @@ def test_a_picture_shows_what_was_made_and_not_what_the_kernel_adds(kernel: Kern
 
 def test_where_there_is_no_configuration_there_is_nothing(tmp_path: Path) -> None:
     assert KernelTree(tmp_path / "none").take().folders == frozenset()
+
+
+@pytest.mark.parametrize("gone", ["lun_0", "lun_0/tgtd"])
+def test_what_others_take_away_meanwhile_is_not_in_the_picture(
+    kernel: Kernel, gone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel.carry_out(MAKING)
+    lun, plain, readlink = kernel.root / GROUP / "lun/lun_0", kernel._names, os.readlink
+
+    def names(place: str) -> list[str]:
+        found = plain(place)
+        if place == f"{GROUP}/lun" and gone == "lun_0":
+            shutil.rmtree(lun)
+        return found
+
+    def led_to(link: str) -> str:
+        Path(link).unlink()
+        return readlink(link)
+
+    monkeypatch.setattr(kernel, "_names", names)
+    if gone == "lun_0/tgtd":
+        monkeypatch.setattr(os, "readlink", led_to)
+    assert f"{GROUP}/lun/lun_0/tgtd" not in kernel.take().links
 
 
 @pytest.mark.parametrize("at", range(1, len(MAKING)))

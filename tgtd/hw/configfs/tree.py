@@ -6,12 +6,12 @@ worker, one at a time.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 from tgtd.hw.configfs.difference import KernelStep, MakeFolder, MakeLink, RemoveFolder, RemoveLink, Write
@@ -39,7 +39,7 @@ class KernelTree:
     def __init__(self, root: Path = ROOT) -> None:
         self.root = root
 
-    @contextmanager
+    @contextlib.contextmanager
     def alone(self, patience: float = PATIENCE) -> Iterator[None]:
         """No other tgtd changes anything meanwhile. Blocks.
 
@@ -128,9 +128,10 @@ class KernelTree:
         for lun in self._names(place):
             if lun.startswith("lun_"):
                 folders.add(f"{place}/{lun}")
-                for entry in os.scandir(self.root / place / lun):
-                    if entry.is_symlink():
-                        links[f"{place}/{lun}/{entry.name}"] = self._led_to(entry.path)
+                with contextlib.suppress(FileNotFoundError):  # others may take it away just now
+                    for entry in os.scandir(self.root / place / lun):
+                        if entry.is_symlink():
+                            links[f"{place}/{lun}/{entry.name}"] = self._led_to(entry.path)
 
     def _led_to(self, link: str) -> str:
         """Where a link leads, as a path like those of items. The kernel shows relative ones."""
