@@ -190,6 +190,30 @@ def test_a_library_that_is_made_anew(shop: Shop) -> None:
     assert again.inventory == shop.changer.inventory
 
 
+@pytest.mark.parametrize("verb", ["count_load", "close"])
+def test_what_nobody_has_thought_of_is_in_the_log(
+    shop: Shop, verb: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No command waits for it, and the robot goes on."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("nobody has thought of that")
+
+    plain = Cartridge.close
+    with monkeypatch.context() as patch:
+        patch.setattr(Cartridge, verb, fail)
+        shop.put("A00001L8")
+        inside = shop.drives[0].cartridge
+        assert isinstance(inside, Cartridge)
+        shop.put("A00001L8", 1005)
+    assert "nobody has thought of that" in caplog.text
+    assert shop.drives[0].faults == 1
+    if verb == "close":
+        plain(inside)
+    shop.put("A00001L8")
+    shop.ready(1)
+
+
 def test_what_was_written_cannot_be_kept(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """The robot is told, and the drive's initiators; the cartridge stays where it is, and can be taken out later."""
     shop.put("A00001L8")

@@ -22,7 +22,7 @@ from tgtd.scsi.smc.change import Declined, WhenMoved
 from tgtd.scsi.smc.inventory import Resting
 from tgtd.scsi.ssc.cartridge import Cartridge
 from tgtd.scsi.ssc.drive import TapeDrive
-from tgtd.scsi.ssc.trouble import tell_all
+from tgtd.scsi.ssc.trouble import log_fault, tell_all
 
 if TYPE_CHECKING:
     from tgtd.scsi.smc.changer import Changer
@@ -159,5 +159,7 @@ class DriveBay:
         """What could not be written is lost with or without the drive."""
         if isinstance(error, OSError):
             tell_all(self.drive, error)
+        elif error is not None:
+            log_fault(self.drive, error)
         self.drive.turns.end()
         then(None)

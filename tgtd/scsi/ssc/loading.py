@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tgtd.scsi.sense import CLEANING_CARTRIDGE, CLEANING_EXPIRED, INCOMPATIBLE_MEDIUM, Sense
 from tgtd.scsi.ssc.alerts import CLEANING_MEDIA, EXPIRED_CLEANING, UNSUPPORTED_FORMAT
+from tgtd.scsi.ssc.trouble import log_fault
 
 if TYPE_CHECKING:
     from tgtd.scsi.ssc.cartridge import Cartridge
@@ -71,6 +72,8 @@ def _used(drive: TapeDrive, threading: int, useful: list[bool], error: BaseExcep
         if isinstance(error, OSError):
             drive.counters.medium_errors += 1
             drive.last_medium_error = error
+        elif error is not None:
+            log_fault(drive, error)
         if threading == drive.threadings and drive.cartridge is not None and drive.cartridge.kind == "clean":
             drive.cleaned(useful == [True])
             if useful == [True]:

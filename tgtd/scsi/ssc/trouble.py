@@ -66,11 +66,16 @@ def is_error(drive: TapeDrive, trouble: CheckCondition) -> bool:
 def tell_later(drive: TapeDrive, itl: LunNexus, trouble: BaseException) -> None:
     """What went wrong behind a command that has ended: whose command it was hears of it, if it is still there."""
     if not isinstance(trouble, CheckCondition):
-        log.error("%s failed behind a command", drive.describe(), exc_info=trouble)
-        drive.faults += 1
+        log_fault(drive, trouble)
         trouble = CheckCondition(INTERNAL_TARGET_FAILURE)
     if itl in drive.nexuses:
         itl.attend(trouble.put_off())
+
+
+def log_fault(drive: TapeDrive, fault: BaseException) -> None:
+    """What no medium raises, where no command waits for it."""
+    log.error("%s failed behind a command", drive.describe(), exc_info=fault)
+    drive.faults += 1
 
 
 def tell_all(drive: TapeDrive, error: OSError) -> None:
