@@ -304,6 +304,25 @@ def test_it_does_wait_for_what_does_not(shop: Shop) -> None:
     assert [write.status, task.status] == [0, 0]
 
 
+@pytest.mark.parametrize("steps", [0, 1], ids=["for a command", "for what was written"])
+def test_removal_is_prevented_while_the_robot_waits(shop: Shop, steps: int) -> None:
+    shop.put("A00001L8")
+    shop.ready(1)
+    shop.good(WRITE, HELLO, lun=1)
+    filemark, task = shop.start(bytes.fromhex("100000000100"), lun=1), shop.start(OUT)
+    for _ in range(steps):
+        shop.lane.step()
+    assert (filemark in shop.done, task in shop.done, len(shop.lane.jobs)) == (steps > 0, False, 1)
+    prevent = shop.start(bytes.fromhex("1e0000000100"), lun=1)
+    shop.lane.drain()
+    assert [filemark.status, prevent.status] == [0, 0]
+    assert (task.status, sense_of(task)) == (CHECK_CONDITION, (5, 0x53, 2))
+    shop.good(TUR, lun=1)
+    shop.good(bytes.fromhex("1e0000000000"), lun=1)
+    shop.good(OUT)
+    assert shop.drives[0].cartridge is None
+
+
 def test_one_file_in_two_libraries(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> None:
     """The second that wants it does without, says why, and gets it when the first has done with it."""
     place = tmp_path_factory.mktemp("other")

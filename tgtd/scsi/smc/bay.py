@@ -130,13 +130,13 @@ class DriveBay:
     def _release(self, then: WhenMoved, forced: bool) -> bool:
         cartridge = self.drive.cartridge
         if forced or cartridge is None or not cartridge.writable:
-            return self._take_out(then)
+            return self._take_out(then, forced)
         self._changer.lane.submit(cartridge.synchronize, partial(self._synchronized, then))
         return True
 
     def _synchronized(self, then: WhenMoved, error: BaseException | None) -> None:
         if error is None:
-            if not self._take_out(then):
+            if not self._take_out(then, False):
                 self.drive.turns.end()
             return
         if isinstance(error, OSError):
@@ -145,7 +145,10 @@ class DriveBay:
         self.drive.turns.end()
         then(error)
 
-    def _take_out(self, then: WhenMoved) -> bool:
+    def _take_out(self, then: WhenMoved, forced: bool) -> bool:
+        if self.drive.preventing and not forced:  # since the robot has waited for its turn
+            then(CheckCondition(MEDIUM_REMOVAL_PREVENTED))
+            return False
         self.refused = self._cartridge = None
         cartridge = self.drive.take_out()
         if cartridge is None:
