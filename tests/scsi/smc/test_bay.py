@@ -280,6 +280,22 @@ def test_the_robot_does_not_wait_for_what_may_take_hours(shop: Shop, cdb: str) -
     shop.good(OUT)
 
 
+@pytest.mark.parametrize("cdb", ["132400000000", "132000000000", "190300000000"])
+def test_nor_for_what_waits_for_the_tape_itself(shop: Shop, cdb: str) -> None:
+    shop.put("A00001L8")
+    shop.ready(1)
+    shop.good(WRITE, HELLO, lun=1)
+    filemark = shop.start(bytes.fromhex("100000000100"), lun=1)
+    shop.start(bytes.fromhex(cdb), lun=1)
+    assert len(shop.lane.jobs) == 1
+    task = shop.start(OUT)
+    assert (task.status, sense_of(task)) == (CHECK_CONDITION, (5, 0x53, 2))
+    shop.lane.drain()
+    assert filemark.status == 0
+    assert not shop.drives[0].occupied
+    shop.good(OUT)
+
+
 def test_a_drive_that_leaves_while_it_verifies(shop: Shop) -> None:
     """That is given up, as its cartridge has to come out."""
     shop.put("A00001L8")

@@ -310,7 +310,7 @@ class Changer(Device[Shelf, LibrarySettings]):
 
     def _settled(self, differs: bool, error: BaseException | None) -> None:
         if error is not None:
-            log.error("%s: what it holds could not be remembered", self.describe())
+            log.error("%s: what it holds could not be remembered: %s", self.describe(), error)
         if not self._counted and self.medium is not None:
             self._counted = True
             self._survey()

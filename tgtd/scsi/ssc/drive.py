@@ -127,6 +127,8 @@ class TapeDrive(Device[Mount, TapeSettings]):
         self.flushing = Flushing(self)
         self.turn: Turn | None = None
         """What has the tape now."""
+        self.lengthy: set[Turn] = set()
+        """What may take hours, or goes on behind a command: the one that has the tape, and those that wait for it."""
         self.codecs = settings.codecs()
         self.keys = Keyring()
         self.protection = OFF
@@ -162,7 +164,7 @@ class TapeDrive(Device[Mount, TapeSettings]):
     @property
     def occupied(self) -> bool:
         """Whether it is at something that a robot had better not wait for."""
-        return self.engaged or self.errand is not None
+        return bool(self.lengthy)
 
     @property
     def capacity(self) -> None:

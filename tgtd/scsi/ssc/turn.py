@@ -71,6 +71,8 @@ class Turn:
         """A handler returns what this returns. then: called in the loop thread before the task ends, when the work was
         done or stopped: the place for what the worker has read. With IMMED it has no task any more to look at."""
         self._prepare, self._then, self._now = prepare, then, now
+        if self.long or self.behind is not None:
+            self._drive.lengthy.add(self)
         if now is None or not self._drive.flushing.running or self._drive.turns.closed or not self._beside(now):
             self._drive.turns.take(self._start)
         self._late = True
@@ -95,6 +97,12 @@ class Turn:
         return CheckCondition(self.behind.polled, progress=self.progress)
 
     def _start(self) -> bool:
+        if self._begin():
+            return True
+        self._drive.lengthy.discard(self)
+        return False
+
+    def _begin(self) -> bool:
         drive, task = self._drive, self._task
         if task.aborted:
             return False
@@ -189,8 +197,7 @@ class Turn:
                 return
             drive.finish(task, self._concluded(error))
         finally:
-            drive.hold(None)
-            drive.turns.end()
+            self._end()
 
     def _through_behind(self, error: BaseException | None) -> None:
         drive = self._drive
@@ -204,5 +211,9 @@ class Turn:
             if error is not None and not self._cancelled:
                 tell_later(drive, self._itl, explain(drive, error, self._writing, self._cdb))
         finally:
-            drive.hold(None)
-            drive.turns.end()
+            self._end()
+
+    def _end(self) -> None:
+        self._drive.lengthy.discard(self)
+        self._drive.hold(None)
+        self._drive.turns.end()
