@@ -102,8 +102,8 @@ class ModePage:
     (SPC-5 7.7.9). savable: what can be changed can be saved, and a reset makes the saved values current; false where
     it is about the medium that happens to be there. available: None, or asked with the unit: false
     hides the page. apart: it is not among all pages (3Fh), but there for who asks for it. wrong: asked with the unit
-    and a page that somebody wants to be in force, whose fields are right by themselves: byte and bit of what does not
-    go together, if anything.
+    and a page that somebody wants to be in force instead of the one that is, whose fields are right by themselves: byte
+    and bit of what does not go together, if anything.
     """
 
     code: int
@@ -358,7 +358,8 @@ def _changes(unit: PrimaryUnit, data: bytes, at: int) -> Iterable[ModeChange]:
                 raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=at + field.byte, bit=bit)
             if field.changes(unit):
                 yield page, field, value
-        if page.wrong is not None and (place := page.wrong(unit, new)) is not None:
+        differs = any(field.read(new) != field.read(old) for field in page.fields)
+        if differs and page.wrong is not None and (place := page.wrong(unit, new)) is not None:
             raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=at + place[0], bit=place[1])
         at += page.length
 

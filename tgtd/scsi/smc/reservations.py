@@ -21,7 +21,7 @@ from tgtd.scsi.sense import (
     CheckCondition,
     Refused,
 )
-from tgtd.scsi.smc.inventory import Layout
+from tgtd.scsi.smc.inventory import Layout, Range
 from tgtd.scsi.spc.commands import usage
 from tgtd.scsi.spc.reserve import RESERVES, demand_free, does_nothing, release, reserve
 from tgtd.scsi.task import Task
@@ -84,22 +84,22 @@ def _elements(layout: Layout, data: bytes, length: int) -> int:
     """Of an element list, as bits."""
     if len(data) < length or length % _DESCRIPTOR.size:
         raise CheckCondition(PARAMETER_LIST_LENGTH_ERROR)
-    found = 0
+    found, ranges = 0, sorted(layout.ranges, key=lambda one: one.first)
     for at in range(0, length, _DESCRIPTOR.size):
         reserved, count, first = _DESCRIPTOR.unpack_from(data, at)
         if reserved:
             byte = 0 if reserved > 0xFF else 1
             raise CheckCondition(INVALID_FIELD_IN_PARAMETER_LIST, field=at + byte, bit=data[at + byte].bit_length() - 1)
-        found |= _series(layout, first, count)
+        found |= _series(ranges, first, count)
     return found
 
 
-def _series(layout: Layout, first: int, count: int) -> int:
-    """`count` elements from one on, gaps between their addresses left out; 0: all there are."""
-    if layout.kind(first) is None:
+def _series(ranges: list[Range], first: int, count: int) -> int:
+    """`count` elements from one on, gaps between their addresses left out; 0: all there are. ranges: in their order."""
+    if not any(first in some for some in ranges):
         raise CheckCondition(INVALID_ELEMENT_ADDRESS)
     found, left = 0, count or _ALL
-    for some in sorted(layout.ranges, key=lambda one: one.first):
+    for some in ranges:
         begin = max(first, some.first)
         taken = min(left, max(0, some.first + some.count - begin))
         found |= ((1 << taken) - 1) << begin
