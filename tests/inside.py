@@ -28,7 +28,7 @@ from tgtd.scsi.nexus import LunNexus, Nexus
 from tgtd.scsi.target import encode_lun
 from tgtd.status import Health, Reload
 from tgtd.tree import Tree
-from tgtd.units import Unit
+from tgtd.units import Unit, UnitState
 from tgtd.workers import Workers
 
 IQN = "iqn.2026-11.org.test:a"
@@ -99,6 +99,11 @@ class Inside:
 
     def unit(self, number: int, name: str = IQN) -> Unit:
         return self.tree.targets[name].units[number]
+
+    def state(self, number: int) -> tuple[UnitState, int | None, str | None]:
+        """Of a unit, with its size and the cause when it is not online."""
+        unit = self.unit(number)
+        return unit.state, unit.size, unit.cause
 
     def nexus(self, initiator: str = "iqn.2026-11.org.test:i", name: str = IQN) -> Nexus:
         """An initiator that is connected, without a transport between."""

@@ -15,9 +15,7 @@ from tgtd import apply
 from tgtd.media.file import FileMedium
 from tgtd.media.options import OpenOptions
 from tgtd.scsi.medium import BlockMedium
-from tgtd.scsi.sense import (
-    CAPACITY_DATA_CHANGED,
-)
+from tgtd.scsi.sense import CAPACITY_DATA_CHANGED
 from tgtd.stepping import Stepping
 from tgtd.units import UnitState
 
@@ -30,16 +28,11 @@ def site(tmp_path: Path) -> Iterator[Inside]:
         yield it
 
 
-def state(site: Inside, number: int) -> tuple[UnitState, int | None, str | None]:
-    unit = site.unit(number)
-    return unit.state, unit.size, unit.cause
-
-
 def test_the_first_configuration(site: Inside) -> None:
     site.write(site.lun(1), site.lun(2, "2 MiB"))
     assert site.start().errors == ()
-    assert state(site, 1) == (UnitState.ONLINE, MIB, None)
-    assert state(site, 2) == (UnitState.ONLINE, 2 * MIB, None)
+    assert site.state(1) == (UnitState.ONLINE, MIB, None)
+    assert site.state(2) == (UnitState.ONLINE, 2 * MIB, None)
     assert list(site.service.portals) == [("127.0.0.1", site.port)]
     assert site.health.generation == 1
 
@@ -67,8 +60,8 @@ def test_shrinking_is_refused_unless_allowed(site: Inside, declared: bool) -> No
 def test_a_missing_file_does_not_stop_the_rest(site: Inside) -> None:
     site.write(site.lun(1), site.lun(2, None))
     assert site.start().errors == ()
-    assert state(site, 1)[0] is UnitState.ONLINE
-    where, _, cause = state(site, 2)
+    assert site.state(1)[0] is UnitState.ONLINE
+    where, _, cause = site.state(2)
     assert where is UnitState.PENDING
     assert "does not exist" in (cause or "")
     site.write(site.lun(1), site.lun(2, None), site.lun(3, None))
@@ -78,7 +71,7 @@ def test_a_missing_file_does_not_stop_the_rest(site: Inside) -> None:
     )
     (site.media / "2.img").write_bytes(bytes(MIB))
     site.retry()
-    site.turn_until(lambda: state(site, 2) == (UnitState.ONLINE, MIB, None))
+    site.turn_until(lambda: site.state(2) == (UnitState.ONLINE, MIB, None))
 
 
 def test_a_portal_that_cannot_be_had_refuses_all_and_is_undone(site: Inside) -> None:
@@ -146,11 +139,11 @@ def test_a_medium_that_hangs_does_not_hold_up_the_reload(site: Inside, monkeypat
     site.write(site.lun(1), site.lun(2), site.lun(3))
     try:
         assert site.reload().result == "applied"
-        assert state(site, 3)[0] is UnitState.ONLINE
-        assert state(site, 2)[0] is UnitState.PENDING
+        assert site.state(3)[0] is UnitState.ONLINE
+        assert site.state(2)[0] is UnitState.PENDING
     finally:
         gate.set()
-    site.turn_until(lambda: state(site, 2) == (UnitState.ONLINE, MIB, None))
+    site.turn_until(lambda: site.state(2) == (UnitState.ONLINE, MIB, None))
 
 
 def test_a_fault_of_ours_takes_everything_back(site: Inside, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,11 +36,6 @@ def site(tmp_path: Path) -> Iterator[Inside]:
         yield it
 
 
-def state(site: Inside, number: int) -> tuple[UnitState, int | None, str | None]:
-    unit = site.unit(number)
-    return unit.state, unit.size, unit.cause
-
-
 def test_luns_come_and_go_and_initiators_hear_of_it(site: Inside) -> None:
     site.write(site.lun(1), site.lun(2))
     site.start()
@@ -53,7 +48,7 @@ def test_luns_come_and_go_and_initiators_hear_of_it(site: Inside) -> None:
     assert itl.attentions == [REPORTED_LUNS_CHANGED]
     assert site.unit(1) is kept
     assert sorted(nexus.target.luns) == [1, 3]
-    assert state(site, 3)[0] is UnitState.ONLINE
+    assert site.state(3)[0] is UnitState.ONLINE
     assert nexus.lun(encode_lun(2)).lu is not gone.lu
     site.turn_until(lambda: medium._fd == -1)
 
@@ -121,7 +116,7 @@ def test_another_file(site: Inside) -> None:
     itl = attached(site.nexus(), 1)
     site.write(site.lun(1, "5 MiB", file="other.img"))
     site.reload()
-    assert state(site, 1) == (UnitState.ONLINE, 5 * MIB, None)
+    assert site.state(1) == (UnitState.ONLINE, 5 * MIB, None)
     assert MEDIUM_MAY_HAVE_CHANGED in itl.attentions
 
 
@@ -147,7 +142,7 @@ def test_offline_and_back(site: Inside) -> None:
     site.start()
     site.write(site.lun(1, more="online = false"))
     site.reload()
-    assert state(site, 1) == (UnitState.OFFLINE, None, None)
+    assert site.state(1) == (UnitState.OFFLINE, None, None)
     site.turn_until(site.unit(1).lane.idle)
     site.write(site.lun(1))
     site.reload()
